@@ -1,0 +1,410 @@
+//! The records that cross the border between kernel and agent.
+//!
+//! Plain data: `repr(C)`, explicit padding, fixed-width integers, no `bool`,
+//! no `enum`. Sizes are asserted at compile time. The agent decodes them with
+//! checks (`execwarden::kernel::decode`), never by transmuting.
+
+#[cfg(feature = "user")]
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The version of every record in this module; the agent refuses another.
+pub const VERSION: u16 = 1;
+
+/// The longest path that is read, in bytes: the kernel's own `PATH_MAX`.
+pub const PATH_MAX: usize = 4096;
+/// How much of a path the map of what was seen keeps, in bytes. Longer paths
+/// are whole in the ring's record, and their hash covers all of them.
+pub const SEEN_PATH_MAX: usize = 512;
+/// The longest script name that is read, in bytes.
+pub const SCRIPT_MAX: usize = 512;
+/// How much of a cgroup's path is kept, in bytes, from its end: the runtime's
+/// names stand there.
+pub const CGROUP_PATH_MAX: usize = 512;
+
+/// Slot 0: everything outside containers.
+pub const SLOT_HOST: u32 = 0;
+/// Slot 1: cgroups that nobody has named yet.
+pub const SLOT_PENDING: u32 = 1;
+/// The first slot that belongs to a workload.
+pub const SLOT_FIRST: u32 = 2;
+/// How many slots there are, and so how many workloads a node can have at once.
+pub const SLOTS: u32 = 2048;
+
+/// The mode of a slot, as the kernel acts on it.
+pub mod mode {
+    /// Nothing is asked of its execs: counted as ignored.
+    pub const OFF: u32 = 0;
+    /// What is not known is new: counted as learning.
+    pub const LEARN: u32 = 1;
+    /// What is not known deviates.
+    pub const ENFORCE: u32 = 2;
+}
+
+/// What a cgroup is, in [`Cgroup::state`].
+pub mod cgroup_state {
+    /// Not named yet: its execs are kept with their cgroup and judged later.
+    pub const PENDING: u32 = 1;
+    /// A container, or a child of one.
+    pub const CONTAINER: u32 = 2;
+    /// Outside containers.
+    pub const HOST: u32 = 3;
+}
+
+/// The layer an executable comes from, as the kernel found it.
+pub mod layer {
+    /// It could not be told; never allowed.
+    pub const UNKNOWN: u32 = 0;
+    /// The container's root file system, unchanged since the image.
+    pub const IMAGE: u32 = 1;
+    /// The writable layer over the image.
+    pub const UPPER: u32 = 2;
+    /// Another mount.
+    pub const VOLUME: u32 = 3;
+    /// tmpfs, ramfs or hugetlbfs.
+    pub const TMPFS: u32 = 4;
+    /// No name in any directory: memfd, deleted, `O_TMPFILE`.
+    pub const MEMORY: u32 = 5;
+    /// A mount of the host's own mount namespace.
+    pub const HOST: u32 = 6;
+}
+
+/// Bits of [`Facts::flags`].
+pub mod flag {
+    /// A `#!` script (or another format with an interpreter) was executed.
+    pub const SCRIPT: u32 = 1 << 0;
+    /// The identity could not be read in full; counted as an error.
+    pub const ERROR: u32 = 1 << 1;
+    /// The process stands in the host's mount namespace.
+    pub const HOST_MNTNS: u32 = 1 << 2;
+    /// Its parent is outside the container: the runtime's hand, not the
+    /// container's own.
+    pub const FROM_OUTSIDE: u32 = 1 << 3;
+    /// Its cgroup was not named when it ran.
+    pub const PENDING: u32 = 1 << 4;
+    /// The process has a controlling terminal.
+    pub const TTY: u32 = 1 << 5;
+    /// The script's name was longer than [`super::SCRIPT_MAX`].
+    pub const SCRIPT_CUT: u32 = 1 << 6;
+    /// It had left its container's cgroup; judged as the container it left.
+    pub const ESCAPED: u32 = 1 << 7;
+}
+
+/// What a ring record is, in [`Header::kind`].
+pub mod kind {
+    /// A first exec of its kind: [`super::SeenKey`], [`super::Facts`], path.
+    pub const EXEC: u16 = 1;
+    /// A cgroup was made or removed: look into the map of newborn cgroups.
+    pub const CGROUP: u16 = 2;
+    /// A process left its container: [`super::Escape`].
+    pub const ESCAPE: u16 = 3;
+    /// A slot went over its quota: look at its counters.
+    pub const OVERFLOW: u16 = 4;
+}
+
+macro_rules! wire {
+    ($(#[$doc:meta])* $name:ident, $size:expr, { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        #[cfg_attr(
+            feature = "user",
+            derive(PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)
+        )]
+        pub struct $name { $($(#[$fdoc])* pub $field: $type,)* }
+        const _: () = assert!(core::mem::size_of::<$name>() == $size);
+        #[cfg(feature = "user")]
+        // SAFETY: `repr(C)` plain integers without padding: `IntoBytes` above
+        // does not compile otherwise, and any bytes are a value (`FromBytes`).
+        unsafe impl aya::Pod for $name {}
+    };
+}
+
+wire! {
+    /// In front of every ring record.
+    Header, 8, {
+        /// See [`kind`].
+        kind: u16,
+        /// [`VERSION`].
+        version: u16,
+        /// The whole record with this header, in bytes.
+        len: u32,
+    }
+}
+
+wire! {
+    /// What one distinct exec is, per container: the key of the map of what
+    /// was seen.
+    SeenKey, 32, {
+        /// The cgroup id of the container (of the cgroup itself while pending).
+        container: u64,
+        /// SipHash of the path from the mount namespace's root; of device and
+        /// inode when the path could not be read.
+        path_hash: u64,
+        /// SipHash of the script's absolute name; 0 without one.
+        script_hash: u64,
+        /// See [`layer`].
+        layer: u32,
+        /// Zero.
+        pad: u32,
+    }
+}
+
+wire! {
+    /// The evidence taken at the first exec of its kind.
+    Facts, 632, {
+        /// The cgroup the process is in: the container's or a child's.
+        cgroup: u64,
+        /// `ktime_get_ns` (monotonic clock) of the exec.
+        at_ns: u64,
+        /// `task->start_boottime`: with the pid it names the process for good.
+        start_ns: u64,
+        /// The inode's number.
+        ino: u64,
+        /// The file's size in bytes.
+        size: u64,
+        /// The inode's change time, seconds shifted left by 30, or-ed with
+        /// nanoseconds.
+        ctime: u64,
+        /// The superblock's device, the kernel's encoding (`s_dev`).
+        dev: u32,
+        /// The inode's generation.
+        generation: u32,
+        /// The process id in the initial pid namespace.
+        pid: u32,
+        /// The parent's process id in the initial pid namespace.
+        ppid: u32,
+        /// Real user id.
+        uid: u32,
+        /// Effective user id.
+        euid: u32,
+        /// The slot it was judged under.
+        slot: u32,
+        /// See [`flag`].
+        flags: u32,
+        /// The length of the whole path in bytes, or 0 if it was not read.
+        path_len: u32,
+        /// The length of `script` in bytes.
+        script_len: u32,
+        /// `comm` of the process after the exec: evidence, never a key.
+        comm: [u8; 16],
+        /// `comm` of the parent.
+        parent_comm: [u8; 16],
+        /// The script's absolute name.
+        script: [u8; 512],
+    }
+}
+
+wire! {
+    /// One distinct exec with its count: the truth, of which the ring's record
+    /// is the doorbell.
+    Seen, 1168, {
+        /// How often it ran.
+        count: u64,
+        /// Monotonic clock of the last time.
+        last_ns: u64,
+        /// The first time.
+        facts: Facts,
+        /// How many bytes of `path` are used.
+        path_kept: u32,
+        /// Zero.
+        pad: u32,
+        /// The beginning of the path.
+        path: [u8; 512],
+    }
+}
+
+wire! {
+    /// A ring record of kind [`kind::EXEC`]; `facts.path_len` bytes of path
+    /// follow it.
+    ExecRecord, 672, {
+        /// Kind, version, length.
+        header: Header,
+        /// Its key in the map of what was seen.
+        key: SeenKey,
+        /// The evidence.
+        facts: Facts,
+    }
+}
+
+wire! {
+    /// A ring record of kind [`kind::CGROUP`] or [`kind::OVERFLOW`]: only a
+    /// doorbell.
+    Bell, 16, {
+        /// Kind, version, length.
+        header: Header,
+        /// The cgroup id, or the slot.
+        subject: u64,
+    }
+}
+
+wire! {
+    /// A process that left its container's cgroup subtree: a ring record of
+    /// kind [`kind::ESCAPE`], and the value of the map of escapes.
+    Escape, 72, {
+        /// Kind, version, length.
+        header: Header,
+        /// The cgroup id of the container it left.
+        container: u64,
+        /// The cgroup id it went to.
+        to: u64,
+        /// Monotonic clock.
+        at_ns: u64,
+        /// `task->start_boottime`.
+        start_ns: u64,
+        /// Times the same process was seen leaving.
+        count: u64,
+        /// The process id in the initial pid namespace.
+        pid: u32,
+        /// Real user id.
+        uid: u32,
+        /// `comm` of the process.
+        comm: [u8; 16],
+    }
+}
+
+wire! {
+    /// What the kernel knows of a cgroup: the value of the map of cgroups.
+    Cgroup, 32, {
+        /// The cgroup id of the container it belongs to; its own while pending
+        /// or outside containers.
+        container: u64,
+        /// The slot its execs are counted and judged under.
+        slot: u32,
+        /// See [`cgroup_state`].
+        state: u32,
+        /// The device of the container's root file system, set by its first
+        /// exec; 0 until then.
+        root_dev: u32,
+        /// Zero.
+        pad: u32,
+        /// The container's mount namespace (an address, compared only); 0
+        /// until its first exec.
+        mntns: u64,
+    }
+}
+
+wire! {
+    /// A cgroup that came or went since the agent last looked.
+    Newborn, 536, {
+        /// Monotonic clock of its mkdir; 0 if only its end was seen.
+        made_ns: u64,
+        /// Monotonic clock of its rmdir; 0 while it lives.
+        removed_ns: u64,
+        /// The length of `path` in bytes.
+        path_len: u32,
+        /// Bytes cut from the path's front.
+        cut: u32,
+        /// Its path below the hierarchy's root, from the end if cut.
+        path: [u8; 512],
+    }
+}
+
+wire! {
+    /// How a slot is judged: written by the agent alone.
+    Slot, 24, {
+        /// See [`mode`].
+        mode: u32,
+        /// Counts changes of the slot's allowlist; a part of the fast key, so
+        /// that a change makes every remembered verdict miss.
+        generation: u32,
+        /// How many distinct execs the slot may have in the map of what was
+        /// seen.
+        quota: u64,
+        /// How many of them the agent has taken out again.
+        released: u64,
+    }
+}
+
+wire! {
+    /// What a slot has used of its quota: written by the kernel alone.
+    Usage, 16, {
+        /// Distinct execs put into the map of what was seen.
+        inserted: u64,
+        /// Execs that found the quota used up.
+        overflowed: u64,
+    }
+}
+
+wire! {
+    /// What a slot's allowlist covers: the key of the map of what is allowed.
+    AllowKey, 24, {
+        /// SipHash of the path.
+        path_hash: u64,
+        /// SipHash of the script's absolute name; 0 without one.
+        script_hash: u64,
+        /// The slot.
+        slot: u32,
+        /// See [`layer`].
+        layer: u32,
+    }
+}
+
+wire! {
+    /// A file that was found to be allowed: the key of the fast path. A write
+    /// to the file changes its ctime, and so the key.
+    FastKey, 64, {
+        /// The inode's number.
+        ino: u64,
+        /// The file's size in bytes.
+        size: u64,
+        /// As in [`Facts::ctime`].
+        ctime: u64,
+        /// The mount (an address, compared only): the same file through
+        /// another mount has another path.
+        mount: u64,
+        /// `dentry->d_name.hash_len`, salted by the kernel with the parent
+        /// directory: another hard link has another.
+        name: u64,
+        /// SipHash of the script's absolute name; 0 without one.
+        script_hash: u64,
+        /// The superblock's device.
+        dev: u32,
+        /// The inode's generation.
+        generation: u32,
+        /// The slot.
+        slot: u32,
+        /// The slot's generation.
+        slot_generation: u32,
+    }
+}
+
+wire! {
+    /// One CPU's counts for one slot. For each: `seen == known + learning +
+    /// deviating + ignored + errors`.
+    Counters, 48, {
+        /// Execs.
+        seen: u64,
+        /// Covered by the allowlist.
+        known: u64,
+        /// Not known, in learn mode.
+        learning: u64,
+        /// Not known, in enforce mode or while pending.
+        deviating: u64,
+        /// Nothing was asked of them.
+        ignored: u64,
+        /// Could not be identified; treated as deviating.
+        errors: u64,
+    }
+}
+
+wire! {
+    /// One CPU's counts of what could not be done.
+    Losses, 64, {
+        /// Doorbells that found the ring full; the map still has the truth.
+        ring_full: u64,
+        /// Execs that found the map of what was seen full.
+        seen_full: u64,
+        /// Cgroups that found the map of cgroups or of newborns full.
+        cgroups_full: u64,
+        /// Execs whose path was longer or deeper than is read.
+        path_too_long: u64,
+        /// Execs of which a field could not be read.
+        read_failed: u64,
+        /// Records that reached the ring.
+        ring_sent: u64,
+        /// Escapes that found their map full.
+        escapes_full: u64,
+        /// Zero.
+        pad: u64,
+    }
+}

@@ -1,0 +1,13 @@
+//! The execwarden agent. See docs/ARCHITECTURE.md for the map.
+pub mod alert;
+pub mod allowlist;
+pub mod cli;
+pub mod config;
+pub mod containers;
+pub mod control;
+pub mod judge;
+pub mod kernel;
+pub mod learn;
+pub mod model;
+pub mod node;
+pub mod store;

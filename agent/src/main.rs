@@ -1,0 +1,2 @@
+//! The `execwarden` command.
+fn main() {}

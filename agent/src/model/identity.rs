@@ -1,0 +1,103 @@
+//! What was run.
+
+use super::Untrusted;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Where an executable's file comes from.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// The container's root file system as the image brought it.
+    #[default]
+    Image,
+    /// The writable layer over it: written after the container started.
+    Upper,
+    /// Another mount.
+    Volume,
+    /// tmpfs, ramfs or hugetlbfs.
+    Tmpfs,
+    /// No name in any directory: memfd, deleted, `O_TMPFILE`.
+    Memory,
+    /// A mount of the host's mount namespace.
+    Host,
+    /// The kernel could not tell. Never allowed, never in a document.
+    #[serde(skip)]
+    Unknown,
+}
+
+impl Layer {
+    /// The word, as documents and alerts have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Upper => "upper",
+            Self::Volume => "volume",
+            Self::Tmpfs => "tmpfs",
+            Self::Memory => "memory",
+            Self::Host => "host",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no layer.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no layer {0:?}; the layers are image, upper, volume, tmpfs, memory and host")]
+pub struct UnknownLayer(String);
+
+impl FromStr for Layer {
+    type Err = UnknownLayer;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLayer> {
+        [
+            Self::Image,
+            Self::Upper,
+            Self::Volume,
+            Self::Tmpfs,
+            Self::Memory,
+            Self::Host,
+        ]
+        .into_iter()
+        .find(|layer| layer.as_str() == word)
+        .ok_or_else(|| UnknownLayer(word.to_owned()))
+    }
+}
+
+/// The executable identity: the path as the kernel resolved it, the layer, and
+/// for a script its absolute name. Nothing in it was chosen by the process.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Identity {
+    /// The file that the kernel runs: for a script, its interpreter. From the
+    /// root of the process's mount namespace.
+    pub file: Untrusted,
+    /// The script's absolute name, normalised (no `.`, `..`, `//`).
+    pub script: Option<Untrusted>,
+    /// The layer of `file`.
+    pub layer: Layer,
+}
+
+impl Identity {
+    /// A program of the image.
+    pub fn image(path: &str) -> Self {
+        Self {
+            file: path.into(),
+            script: None,
+            layer: Layer::Image,
+        }
+    }
+
+    /// What a person calls it: the script where there is one, else the file.
+    pub fn path(&self) -> &Untrusted {
+        self.script.as_ref().unwrap_or(&self.file)
+    }
+}

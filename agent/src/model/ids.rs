@@ -1,0 +1,50 @@
+//! Numbers and names that must not be mistaken for one another.
+
+use std::fmt;
+
+/// The kernel's 64-bit id of a cgroup v2 directory: its inode number there.
+/// Never used twice between two boots.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct CgroupId(pub u64);
+
+impl fmt::Display for CgroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The number under which the kernel counts and judges one workload.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Slot(pub u32);
+
+/// A container's id as its runtime gave it: 1 to 255 bytes of
+/// `[A-Za-z0-9_.+-]`, which is what every runtime allows.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ContainerId(String);
+
+impl ContainerId {
+    /// The id, or `None` where a runtime would not have given it.
+    pub fn new(id: &str) -> Option<Self> {
+        let fits = (1..=255).contains(&id.len());
+        let plain = id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.+-".contains(&b));
+        (fits && plain && id != "." && id != "..").then(|| Self(id.to_owned()))
+    }
+
+    /// The whole id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve characters, as the runtimes' own tools print it.
+    pub fn short(&self) -> &str {
+        &self.0[..self.0.len().min(12)]
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
