@@ -144,8 +144,9 @@ wire! {
         script_hash: u64,
         /// See [`layer`].
         layer: u32,
-        /// Zero.
-        pad: u32,
+        /// Those [`flag`]s that make the same file another matter: escaped,
+        /// or in the host's mount namespace and by whose hand.
+        circumstances: u32,
     }
 }
 
@@ -277,7 +278,7 @@ wire! {
         root_dev: u32,
         /// Zero.
         pad: u32,
-        /// The container's mount namespace (an address, compared only); 0
+        /// The container's mount namespace, by its id that is never used again; 0
         /// until its first exec.
         mntns: u64,
     }

@@ -1,1 +1,23 @@
-//! TODO(kernel)
+//! The kernel side, seen from the agent: load the programs, fill and read
+//! their maps, take records off the ring.
+//!
+//! It knows numbers (slots, cgroup ids, hashes), not workloads or allowlists.
+
+mod btf;
+mod decode;
+mod health;
+mod layouts;
+mod load;
+mod maps;
+#[expect(unsafe_code, reason = "tokio takes a descriptor only on our word that it lives")]
+mod ring;
+mod truth;
+
+pub use btf::{Btf, BtfError};
+pub use decode::{DecodeError, Event, decode, exec_of_seen};
+pub use health::{MapFill, ProgramHealth};
+pub use layouts::{LayoutError, find_layout};
+pub use load::{Kernel, KernelError, Sizes};
+pub use maps::PolicyError;
+pub use ring::{AsyncRing, Ring};
+pub use truth::{Accounting, Escaped, SeenEntry};

@@ -1,0 +1,61 @@
+//! The programs in the kernel: one on every exec, three on the life of cgroups.
+//!
+//! `exec` decides (see [`exec`]): which workload, is it known, and if not, put
+//! it into the map of what was seen and ring the bell. The cgroup programs
+//! keep the map of cgroups true, so that an exec finds its workload with one
+//! look-up. Every offset comes from [`kernel::layout`], filled in by the agent
+//! from this kernel's BTF; identity never comes from syscall arguments.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod cgroup;
+mod exec;
+mod identity;
+mod kernel;
+mod maps;
+mod path;
+mod report;
+mod task;
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+/// Once per successful exec, after the point of no return and before the first
+/// instruction of the new program. Arguments: task, old pid, `linux_binprm`.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn execwarden_exec(ctx: BtfTracePointContext) -> i32 {
+    exec::judge(ctx.arg(0), ctx.arg(2));
+    0
+}
+
+/// A cgroup was made. Arguments: cgroup, its path.
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn execwarden_mkdir(ctx: BtfTracePointContext) -> i32 {
+    cgroup::made(ctx.arg(0), ctx.arg(1));
+    0
+}
+
+/// A cgroup was removed. Arguments: cgroup, its path.
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn execwarden_rmdir(ctx: BtfTracePointContext) -> i32 {
+    cgroup::removed(ctx.arg(0), ctx.arg(1));
+    0
+}
+
+/// A task was moved. Arguments: destination, its path, task, whole group.
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub fn execwarden_attach(ctx: BtfTracePointContext) -> i32 {
+    cgroup::attached(ctx.arg(0), ctx.arg(2));
+    0
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,84 @@
+//! The maps, and the few things done with them everywhere.
+//!
+//! Sizes here are defaults; the agent may set others at load. The policy maps
+//! (`CGROUPS`, `SLOT`, `ALLOW`) and the truth (`SEEN`, `ESCAPES`, `NEWBORN`)
+//! are plain hashes and arrays: nothing in them is ever evicted. `FAST` alone
+//! is an LRU: it only remembers where `ALLOW` was asked before, and losing an
+//! entry costs one slow exec and changes no verdict.
+
+use agent_common::wire::{
+    AllowKey, Cgroup, Counters, Escape, FastKey, Losses, Newborn, SLOTS, Seen, SeenKey, Slot,
+    Usage,
+};
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+
+use crate::report::Scratch;
+
+/// Cgroup id to container and slot.
+#[map]
+pub static CGROUPS: HashMap<u64, Cgroup> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
+/// Mount namespace id to the container it belongs to.
+#[map]
+pub static MNTNS: HashMap<u64, u64> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+/// How each slot is judged; written by the agent alone.
+#[map]
+pub static SLOT: Array<Slot> = Array::with_max_entries(SLOTS, 0);
+/// What each slot used of its quota; written here alone.
+#[map]
+pub static USAGE: Array<Usage> = Array::with_max_entries(SLOTS, 0);
+/// What each slot's allowlist covers.
+#[map]
+pub static ALLOW: HashMap<AllowKey, u32> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+/// Files that were found in `ALLOW`.
+#[map]
+pub static FAST: LruHashMap<FastKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+/// Every distinct exec that was not covered, with its count: the truth.
+#[map]
+pub static SEEN: HashMap<SeenKey, Seen> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
+/// Processes that left their container: by container and destination.
+#[map]
+pub static ESCAPES: HashMap<[u64; 2], Escape> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+/// Cgroups that came or went since the agent last looked.
+#[map]
+pub static NEWBORN: HashMap<u64, Newborn> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+/// The doorbell.
+#[map]
+pub static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// Counts per slot.
+#[map]
+pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS, 0);
+/// What could not be done.
+#[map]
+pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
+/// Room to build a record in: the stack has 512 bytes.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// Room for one `NEWBORN` entry.
+#[map]
+pub static SCRATCH_NEWBORN: PerCpuArray<Newborn> = PerCpuArray::with_max_entries(1, 0);
+
+/// Adds one to a count that other CPUs write too.
+#[inline(always)]
+pub fn add_shared(place: *mut u64) {
+    // SAFETY: a field of a map's value, aligned to 8. In assembler, because
+    // the target has no compare-and-swap and so Rust gives it no atomics;
+    // BPF_XADD is in every kernel.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) place, in(reg) 1u64);
+    }
+}
+
+/// Counts a loss on this CPU.
+macro_rules! lost {
+    ($field:ident) => {
+        if let Some(losses) = $crate::maps::LOSSES.get_ptr_mut(0) {
+            // SAFETY: this CPU's own value, and the program is not preempted
+            // by itself.
+            unsafe { (*losses).$field += 1 };
+        }
+    };
+}
+pub(crate) use lost;

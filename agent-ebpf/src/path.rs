@@ -1,0 +1,198 @@
+//! The path of a file, from the root of its mount namespace.
+//!
+//! Dentry by dentry to the root of the mount, then over to where that mount
+//! stands in its parent, until there is no parent: `fs->root` is not asked, so
+//! a chroot does not shorten the path.
+
+use crate::kernel::{Typed, copy, layout, peek};
+use crate::maps::SCRATCH;
+use crate::report::Scratch;
+use agent_common::wire::PATH_MAX;
+
+/// Room for a path that is written from its end to its beginning; the second
+/// half is what the verifier needs to see a name of 255 bytes fit at any place.
+pub type Buffer = [u8; 2 * PATH_MAX];
+
+/// How many names and mounts are walked. Deeper paths are an error, never
+/// allowed; the kernel's `PATH_MAX` fits 2,048 names of one letter.
+const STEPS: usize = 192;
+
+/// Why there is no path.
+pub enum Failure {
+    /// Longer than `PATH_MAX` or deeper than `STEPS`.
+    TooLong,
+    /// A pointer on the way could not be followed.
+    Unreadable,
+}
+
+/// A path that was found, in `Scratch::build`.
+pub struct Found {
+    /// Its length in bytes; it ends at `PATH_MAX`.
+    pub len: u32,
+    /// The `mount` just below the namespace's own root: the container's root
+    /// file system for a container.
+    pub root_mount: u64,
+    /// The `mount` the file was opened through.
+    pub file_mount: u64,
+}
+
+const TOO_LONG: u64 = 1 << 32;
+const UNREADABLE: u64 = 2 << 32;
+
+/// Writes a path into `scratch.build`: of the `struct path` in `holder` whose
+/// two fields are at these offsets.
+#[inline(always)]
+pub fn walk(
+    holder: Typed,
+    dentry: usize,
+    vfsmount: usize,
+    scratch: &Scratch,
+) -> Result<Found, Failure> {
+    // Not `load`: a function of its own takes numbers, not typed pointers.
+    let (Some(dentry), Some(vfsmount)) =
+        (peek::<u64>(holder as u64, dentry), peek::<u64>(holder as u64, vfsmount))
+    else {
+        return Err(Failure::Unreadable);
+    };
+    match execwarden_walk(dentry, vfsmount) {
+        TOO_LONG => Err(Failure::TooLong),
+        len if len < PATH_MAX as u64 => Ok(Found {
+            len: len as u32,
+            root_mount: scratch.walk.root_mount,
+            file_mount: vfsmount.wrapping_sub(layout!(mount_mnt) as u64),
+        }),
+        _ => Err(Failure::Unreadable),
+    }
+}
+
+/// Copies the path that [`walk`] found to `to`, which has room for it.
+#[inline(always)]
+pub fn take(scratch: &Scratch, found: &Found, to: *mut u8, room: u32) {
+    let start = (PATH_MAX - found.len as usize) & (PATH_MAX - 1);
+    copy(to, found.len & (room - 1), &raw const scratch.build[start] as u64);
+}
+
+/// Where the walk stands. It lives in a map, not in registers: the verifier
+/// forgets what it knows of a number that goes through memory, so that one
+/// step looks to it like every other.
+#[repr(C)]
+pub struct Walk {
+    dentry: u64,
+    mount: u64,
+    /// See [`Found::root_mount`].
+    pub root_mount: u64,
+    /// Where the path begins in the buffer so far.
+    at: u64,
+}
+
+/// The loop of [`walk`]; the length, or why not. A function of its own to the
+/// verifier, which then walks it once and not once for every way that leads
+/// to it: only plain numbers may go in and out.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_walk(dentry: u64, vfsmount: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return UNREADABLE;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs, and the
+    // program is not preempted by itself.
+    let scratch = unsafe { &mut *scratch };
+    let mount = vfsmount.wrapping_sub(layout!(mount_mnt) as u64);
+    scratch.walk = Walk { dentry, mount, root_mount: mount, at: PATH_MAX as u64 };
+    for _ in 0..STEPS {
+        match step(&mut scratch.walk, &mut scratch.build) {
+            Step::On => {}
+            Step::Arrived => return PATH_MAX as u64 - in_memory(&mut scratch.walk.at),
+            Step::TooLong => return TOO_LONG,
+            Step::Unreadable => return UNREADABLE,
+        }
+    }
+    TOO_LONG
+}
+
+enum Step {
+    On,
+    Arrived,
+    TooLong,
+    Unreadable,
+}
+
+/// One name, or one mount.
+///
+/// The verifier walks every way through a loop, and forgets most of the states
+/// it could recognise one by: so there is one way on from each step, every
+/// `if` leads out, and what a name and a mount do differently is masked.
+#[inline(always)]
+fn step(walk: &mut Walk, buffer: &mut Buffer) -> Step {
+    let dentry = in_memory(&mut walk.dentry);
+    let mount = in_memory(&mut walk.mount);
+    let root = peek_or_zero(mount, layout!(mount_mnt) + layout!(vfsmount_root));
+    let above = peek_or_zero(mount, layout!(mount_parent));
+    let mountpoint = peek_or_zero(mount, layout!(mount_mountpoint));
+    let parent = peek_or_zero(dentry, layout!(dentry_parent));
+    let hash_len = peek_or_zero(dentry, layout!(dentry_hash_len));
+    let name = peek_or_zero(dentry, layout!(dentry_name));
+    if root == 0 || parent == 0 || above == 0 {
+        return Step::Unreadable;
+    }
+
+    // All ones at the root of a mount, else zero.
+    let at_root = all_ones_if_zero(dentry ^ root);
+    if (above ^ mount) | !at_root == 0 {
+        return Step::Arrived;
+    }
+    let len = (hash_len >> 32) & !at_root;
+    let at = in_memory(&mut walk.at);
+    if len >= 256 || len + 1 >= at {
+        return Step::TooLong;
+    }
+    let at = at - ((len + 1) & !at_root);
+    walk.at = at;
+    // At the root of a mount nothing is added: the name has no bytes, and the
+    // slash is there already.
+    let slash = at as usize & (PATH_MAX - 1);
+    buffer[slash] = b'/';
+    if !copy(&raw mut buffer[slash + 1], len as u32 & 255, name) {
+        return Step::Unreadable;
+    }
+    if (parent ^ dentry) | at_root == 0 {
+        // The root of something that is mounted nowhere: a memfd, a mount
+        // that was taken away.
+        return Step::Arrived;
+    }
+    walk.root_mount = either(at_root, mount, in_memory(&mut walk.root_mount));
+    walk.dentry = either(at_root, mountpoint, parent);
+    walk.mount = either(at_root, above, mount);
+    Step::On
+}
+
+/// `yes` where `mask` is all ones, `no` where it is zero.
+#[inline(always)]
+fn either(mask: u64, yes: u64, no: u64) -> u64 {
+    no ^ ((yes ^ no) & mask)
+}
+
+/// All ones for zero, zero for anything else, without a jump.
+#[inline(always)]
+fn all_ones_if_zero(x: u64) -> u64 {
+    let mut sign = x | x.wrapping_neg();
+    // SAFETY: a register moved to itself; it hides the number's origin from the
+    // compiler, which would make a jump of the comparison it sees in this.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) sign) };
+    (sign >> 63).wrapping_sub(1)
+}
+
+/// Reads through an address; zero where that is not possible.
+#[inline(always)]
+fn peek_or_zero(base: u64, offset: usize) -> u64 {
+    let mut value = 0u64;
+    copy((&raw mut value).cast(), 8, base.wrapping_add(offset as u64));
+    value
+}
+
+/// Reads from memory and not from what the compiler remembers of it.
+#[inline(always)]
+fn in_memory(place: &mut u64) -> u64 {
+    // SAFETY: a reference is valid to read.
+    unsafe { core::ptr::read_volatile(place) }
+}

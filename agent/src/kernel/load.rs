@@ -1,0 +1,232 @@
+//! Loads the programs with this kernel's layouts and attaches them.
+
+use super::{Btf, BtfError, LayoutError, Ring, find_layout};
+use agent_common::layout::{ABSENT, Layout};
+use agent_common::siphash::Key;
+use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
+use aya::maps::{Array, MapData, RingBuf};
+use aya::programs::BtfTracePoint;
+use aya::{Ebpf, EbpfLoader};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+/// The programs, as `agent-ebpf` compiled them.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EXECWARDEN_EBPF"));
+
+/// Every program with the tracepoint it hangs on.
+pub(super) const PROGRAMS: [(&str, &str); 4] = [
+    ("execwarden_mkdir", "cgroup_mkdir"),
+    ("execwarden_rmdir", "cgroup_rmdir"),
+    ("execwarden_attach", "cgroup_attach_task"),
+    ("execwarden_exec", "sched_process_exec"),
+];
+
+/// Room in the map of cgroups.
+pub(super) const CGROUPS_MAX: u32 = 32_768;
+
+const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
+
+/// How many entries the maps have room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Distinct execs that are not covered, all containers together.
+    pub seen: u32,
+    /// Allowlist entries, all workloads together.
+    pub allow: u32,
+    /// Distinct execs one slot may have in the map of what was seen.
+    pub quota: u64,
+    /// The same for all containers together that are not named yet.
+    pub pending_quota: u64,
+    /// The ring, in bytes: a power of two, a page at least.
+    pub ring: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            seen: 32_768,
+            allow: 65_536,
+            quota: 1024,
+            pending_quota: 16_384,
+            ring: 1 << 20,
+        }
+    }
+}
+
+/// Why the programs are not at work.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// No type information: the layouts cannot be looked up.
+    #[error(
+        "this kernel has no BTF type information ({VMLINUX_BTF}: {0}); execwarden needs a kernel with CONFIG_DEBUG_INFO_BTF"
+    )]
+    NoBtf(io::Error),
+    /// BTF that cannot be understood.
+    #[error("the type information in {path} cannot be read: {source}")]
+    Btf {
+        /// The file.
+        path: &'static str,
+        /// What is wrong in it.
+        source: BtfError,
+    },
+    /// A field that is not there.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The host's mount namespace cannot be told from a container's.
+    #[error("/proc/1/ns/mnt cannot be read ({0}); run execwarden as root and with the host's pid namespace")]
+    HostNamespace(io::Error),
+    /// The kernel's own BTF in the loader's form.
+    #[error("the kernel's BTF cannot be loaded: {0}")]
+    AyaBtf(#[from] aya::BtfError),
+    /// The object cannot be loaded.
+    #[error("the kernel does not take the maps: {0}; run execwarden as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE")]
+    Load(#[from] aya::EbpfError),
+    /// A program is refused.
+    #[error("the kernel refuses the program for {tracepoint}: {source}")]
+    Program {
+        /// Where it was to be attached.
+        tracepoint: &'static str,
+        /// The kernel's word.
+        source: aya::programs::ProgramError,
+    },
+    /// A map that is not what it should be.
+    #[error("the map {name} cannot be used: {source}")]
+    Map {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        source: aya::maps::MapError,
+    },
+}
+
+/// The loaded programs and their maps. Dropping it detaches them.
+pub struct Kernel {
+    pub(super) ebpf: Ebpf,
+    pub(super) key: Key,
+    pub(super) sizes: Sizes,
+    layers_known: bool,
+}
+
+impl Kernel {
+    /// Loads the programs; nothing is attached yet.
+    pub fn load(sizes: Sizes) -> Result<Self, KernelError> {
+        let layout = layout_of_this_kernel()?;
+        let key = random_key();
+        let host_mntns = host_mount_namespace()?;
+        let btf = aya::Btf::from_sys_fs()?;
+
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .override_global("LAYOUT", &layout, true)
+            .override_global("HASH_K0", &key.k0, true)
+            .override_global("HASH_K1", &key.k1, true)
+            .override_global("HOST_MNTNS", &host_mntns, true)
+            .map_max_entries("SEEN", sizes.seen)
+            .map_max_entries("ALLOW", sizes.allow)
+            .map_max_entries("CGROUPS", CGROUPS_MAX)
+            .map_max_entries("RING", sizes.ring)
+            .load(OBJECT)?;
+        for (name, tracepoint) in PROGRAMS {
+            program(&mut ebpf, name)
+                .load(tracepoint, &btf)
+                .map_err(|source| KernelError::Program { tracepoint, source })?;
+        }
+        let mut kernel = Self {
+            ebpf,
+            key,
+            sizes,
+            layers_known: layout.ovl_upper != ABSENT,
+        };
+        kernel.set_fixed_slots()?;
+        Ok(kernel)
+    }
+
+    /// Attaches the programs: cgroups first, so that no exec finds a cgroup
+    /// that was missed.
+    pub fn attach(&mut self) -> Result<(), KernelError> {
+        for (name, tracepoint) in PROGRAMS {
+            program(&mut self.ebpf, name)
+                .attach()
+                .map_err(|source| KernelError::Program { tracepoint, source })?;
+        }
+        Ok(())
+    }
+
+    /// Takes the ring; there is one consumer.
+    pub fn take_ring(&mut self) -> Result<Ring, KernelError> {
+        let map = self.ebpf.take_map("RING").expect("the object has a ring and it is taken once");
+        let ring: RingBuf<MapData> =
+            RingBuf::try_from(map).map_err(|source| KernelError::Map { name: "RING", source })?;
+        Ok(Ring::new(ring))
+    }
+
+    /// Whether the kernel told where overlayfs keeps its upper layer. If not,
+    /// no file of an overlay is ever allowed.
+    pub fn layers_known(&self) -> bool {
+        self.layers_known
+    }
+
+    fn set_fixed_slots(&mut self) -> Result<(), KernelError> {
+        let map = self.ebpf.map_mut("SLOT").expect("the object has this map");
+        let mut slots: Array<_, Slot> =
+            Array::try_from(map).map_err(|source| KernelError::Map { name: "SLOT", source })?;
+        for (slot, mode, quota) in [
+            (SLOT_HOST, mode::OFF, self.sizes.quota),
+            (SLOT_PENDING, mode::ENFORCE, self.sizes.pending_quota),
+        ] {
+            let state = Slot {
+                mode,
+                generation: 1,
+                quota,
+                released: 0,
+            };
+            slots
+                .set(slot, state, 0)
+                .map_err(|source| KernelError::Map { name: "SLOT", source })?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoint {
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .expect("the object has every program of PROGRAMS as a BTF tracepoint")
+}
+
+fn layout_of_this_kernel() -> Result<Layout, KernelError> {
+    let bytes = std::fs::read(VMLINUX_BTF).map_err(KernelError::NoBtf)?;
+    let vmlinux = Btf::parse(&bytes).map_err(|source| KernelError::Btf {
+        path: VMLINUX_BTF,
+        source,
+    })?;
+    let overlay = match std::fs::read(OVERLAY_BTF) {
+        Ok(bytes) => Some(Btf::parse_module(&bytes, &vmlinux).map_err(|source| KernelError::Btf {
+            path: OVERLAY_BTF,
+            source,
+        })?),
+        Err(_) => None,
+    };
+    Ok(find_layout(&vmlinux, overlay.as_ref())?)
+}
+
+/// The inode number of the host's mount namespace: that of pid 1, or, where
+/// pid 1 may not be looked at, of the kernel's own threads, which never leave
+/// it.
+fn host_mount_namespace() -> Result<u32, KernelError> {
+    let read = |pid| std::fs::metadata(format!("/proc/{pid}/ns/mnt"));
+    let namespace = read(1).or_else(|first| read(2).map_err(|_| first));
+    // Namespaces' inode numbers have 32 bits.
+    Ok(namespace.map_err(KernelError::HostNamespace)?.ino() as u32)
+}
+
+fn random_key() -> Key {
+    use std::hash::{BuildHasher as _, RandomState};
+    // Two draws of the standard library's hash keys, which come from the
+    // kernel's random numbers.
+    Key {
+        k0: RandomState::new().hash_one(0u8),
+        k1: RandomState::new().hash_one(1u8),
+    }
+}

@@ -1,0 +1,216 @@
+//! What the kernel found: the map of what was seen, newborn cgroups, escapes,
+//! and the counts that must add up.
+
+use super::{Kernel, PolicyError, exec_of_seen};
+use crate::model::{CgroupId, Exec, Slot, Untrusted};
+use agent_common::wire::{Counters, Escape, Losses, Newborn, Seen, SeenKey, Usage};
+use aya::Pod;
+use aya::maps::{Array, PerCpuArray};
+use std::ops::AddAssign;
+
+/// One distinct exec that was not covered when it ran.
+pub struct SeenEntry {
+    /// Its key.
+    pub key: SeenKey,
+    /// How often it ran.
+    pub count: u64,
+    /// Monotonic clock of the last time, nanoseconds.
+    pub last_ns: u64,
+    /// The first time; its path may be cut.
+    pub exec: Exec,
+}
+
+/// A process that left its container.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Escaped {
+    /// The container it left.
+    pub container: CgroupId,
+    /// The cgroup it went to.
+    pub to: CgroupId,
+    /// Its process id in the initial pid namespace.
+    pub pid: u32,
+    /// Nanoseconds since boot at which it began.
+    pub start_ns: u64,
+    /// Its real user id.
+    pub uid: u32,
+    /// Its name.
+    pub comm: Untrusted,
+    /// How often something of this container went there.
+    pub count: u64,
+    /// Monotonic clock of the first time, nanoseconds.
+    pub at_ns: u64,
+}
+
+/// Execs by verdict, summed over the CPUs.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Accounting {
+    /// All execs.
+    pub seen: u64,
+    /// Covered by an allowlist.
+    pub known: u64,
+    /// New, in learn mode.
+    pub learning: u64,
+    /// New, in enforce mode or before the container had a name.
+    pub deviating: u64,
+    /// Outside containers, or mode off.
+    pub ignored: u64,
+    /// Could not be identified; reported like a deviation.
+    pub errors: u64,
+}
+
+impl Accounting {
+    /// Whether every exec went into exactly one verdict.
+    pub fn holds(&self) -> bool {
+        self.seen == self.known + self.learning + self.deviating + self.ignored + self.errors
+    }
+}
+
+impl AddAssign<&Counters> for Accounting {
+    fn add_assign(&mut self, cpu: &Counters) {
+        self.seen += cpu.seen;
+        self.known += cpu.known;
+        self.learning += cpu.learning;
+        self.deviating += cpu.deviating;
+        self.ignored += cpu.ignored;
+        self.errors += cpu.errors;
+    }
+}
+
+impl AddAssign for Accounting {
+    fn add_assign(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.known += other.known;
+        self.learning += other.learning;
+        self.deviating += other.deviating;
+        self.ignored += other.ignored;
+        self.errors += other.errors;
+    }
+}
+
+impl Kernel {
+    /// Walks the map of what was seen.
+    pub fn seen(&self) -> Vec<SeenEntry> {
+        self.hash_ref::<SeenKey, Seen>("SEEN")
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(key, seen)| SeenEntry {
+                key,
+                count: seen.count,
+                last_ns: seen.last_ns,
+                exec: exec_of_seen(&key, &seen),
+            })
+            .collect()
+    }
+
+    /// How often one of them ran; `None` if it is not in the map.
+    pub fn seen_count(&self, key: &SeenKey) -> Option<u64> {
+        let seen = self.hash_ref::<SeenKey, Seen>("SEEN").get(key, 0).ok()?;
+        Some(seen.count)
+    }
+
+    /// Takes one out. The caller also raises `released` of the slot it was
+    /// counted under ([`Kernel::set_slot`]).
+    pub fn forget_seen(&mut self, key: &SeenKey) -> Result<(), PolicyError> {
+        self.remove::<SeenKey, Seen>("SEEN", key)
+    }
+
+    /// Takes the cgroups that came or went since the last call, in no order.
+    pub fn take_newborns(&mut self) -> Result<Vec<(CgroupId, Newborn)>, PolicyError> {
+        let found: Vec<(u64, Newborn)> = self
+            .hash_ref::<u64, Newborn>("NEWBORN")
+            .iter()
+            .filter_map(Result::ok)
+            .collect();
+        let mut out = Vec::with_capacity(found.len());
+        for (id, newborn) in found {
+            self.remove::<u64, Newborn>("NEWBORN", &id)?;
+            out.push((CgroupId(id), newborn));
+        }
+        Ok(out)
+    }
+
+    /// Every way out that was taken so far, with its count.
+    pub fn escapes(&self) -> Vec<Escaped> {
+        self.hash_ref::<[u64; 2], Escape>("ESCAPES")
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(_, escape)| Escaped {
+                container: CgroupId(escape.container),
+                to: CgroupId(escape.to),
+                pid: escape.pid,
+                start_ns: escape.start_ns,
+                uid: escape.uid,
+                comm: {
+                    let end = escape.comm.iter().position(|&b| b == 0).unwrap_or(16);
+                    Untrusted::new(&escape.comm[..end])
+                },
+                count: escape.count,
+                at_ns: escape.at_ns,
+            })
+            .collect()
+    }
+
+    /// Forgets the ways out of a container that is gone.
+    pub fn forget_escapes(&mut self, container: CgroupId) -> Result<(), PolicyError> {
+        for escape in self.escapes() {
+            if escape.container == container {
+                self.remove::<[u64; 2], Escape>("ESCAPES", &[container.0, escape.to.0])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The counts of one slot.
+    pub fn accounting(&self, slot: Slot) -> Accounting {
+        let mut sum = Accounting::default();
+        if let Ok(counters) = self.per_cpu::<Counters>("COUNTERS").get(&slot.0, 0) {
+            for cpu in counters.iter() {
+                sum += cpu;
+            }
+        }
+        sum
+    }
+
+    /// What a slot used of its quota.
+    pub fn usage(&self, slot: Slot) -> Usage {
+        let map = self.ebpf.map("USAGE").expect("the object has this map");
+        let usage: Array<_, Usage> = Array::try_from(map).expect("its values have this size");
+        usage.get(&slot.0, 0).unwrap_or(Usage {
+            inserted: 0,
+            overflowed: 0,
+        })
+    }
+
+    /// What could not be done, summed over the CPUs.
+    pub fn losses(&self) -> Losses {
+        let mut sum = Losses {
+            ring_full: 0,
+            seen_full: 0,
+            cgroups_full: 0,
+            path_too_long: 0,
+            read_failed: 0,
+            ring_sent: 0,
+            escapes_full: 0,
+            pad: 0,
+        };
+        if let Ok(losses) = self.per_cpu::<Losses>("LOSSES").get(&0, 0) {
+            for cpu in losses.iter() {
+                sum.ring_full += cpu.ring_full;
+                sum.seen_full += cpu.seen_full;
+                sum.cgroups_full += cpu.cgroups_full;
+                sum.path_too_long += cpu.path_too_long;
+                sum.read_failed += cpu.read_failed;
+                sum.ring_sent += cpu.ring_sent;
+                sum.escapes_full += cpu.escapes_full;
+            }
+        }
+        sum
+    }
+
+    fn per_cpu<V: Pod>(&self, name: &str) -> PerCpuArray<&aya::maps::MapData, V> {
+        self.ebpf
+            .map(name)
+            .and_then(|map| PerCpuArray::try_from(map).ok())
+            .expect("the object has this map with values of this size")
+    }
+}
