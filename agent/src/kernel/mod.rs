@@ -1,1 +1,2 @@
 //! TODO(kernel)
+pub mod btf;
