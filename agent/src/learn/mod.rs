@@ -13,7 +13,8 @@
 //! by the wall clock. The time during which the agent was down is part of the
 //! window: it ends when it was announced to end. What may have been missed is
 //! recorded as [`Gap::AgentDown`], which makes the baseline incomplete; whether
-//! it is good enough, a person decides.
+//! it is good enough, a person decides. So after a restart the gap is noted
+//! first, and only then is asked what is due.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

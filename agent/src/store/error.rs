@@ -105,7 +105,14 @@ impl StoreError {
             }
             redb::Error::Io(source) => Self::io(doing, path, source),
             redb::Error::Corrupted(why) => Self::corrupt(path, why),
-            other => Self::corrupt(path, other.to_string()),
+            foreign @ (redb::Error::UpgradeRequired(_)
+            | redb::Error::RepairAborted
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::TableDoesNotExist(_)) => Self::corrupt(path, foreign.to_string()),
+            // Nothing is known to be wrong with the file.
+            other => Self::io(doing, path, io::Error::other(other)),
         }
     }
 }

@@ -31,7 +31,8 @@ const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// text: an image's name with slashes in it can look like a Kubernetes name.
 const BASELINES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("baselines");
 
-/// redb's own default is 1 GiB. The whole file is some hundred KiB.
+/// redb's own default is 1 GiB. A hundred workloads are some MiB,
+/// read once.
 const CACHE_BYTES: usize = 1 << 20;
 
 /// A row that could not be read. It stays where it is until the workload is
@@ -57,10 +58,11 @@ pub struct Loaded {
 /// The open store; another agent cannot open the same until it is dropped.
 #[derive(Debug)]
 pub struct Store {
+    /// `None` after an error: redb refuses all further work on that handle.
+    /// Stands before the folder, to be closed before that is unlocked.
+    database: Option<Database>,
     folder: Folder,
     path: PathBuf,
-    /// `None` after an error: redb refuses all further work on that handle.
-    database: Option<Database>,
     node: String,
 }
 
@@ -76,9 +78,9 @@ impl Store {
             None => create_database(&folder, &path)?,
         };
         let mut store = Self {
+            database: Some(database),
             folder,
             path,
-            database: Some(database),
             node: String::new(),
         };
         store.check_format()?;

@@ -3,6 +3,7 @@ use crate::learn::Baseline;
 use crate::store::{Store, StoreError};
 use proptest::prelude::*;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 fn filled(dir: &Path) -> Vec<Baseline> {
@@ -47,6 +48,16 @@ fn another_file_is_refused() {
         "#!/bin/sh\n".repeat(900),
     )
     .unwrap();
+
+    refused(dir.path());
+}
+
+#[test]
+fn a_database_of_something_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("execwarden.redb");
+    drop(redb::Database::create(&file).unwrap());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
 
     refused(dir.path());
 }
