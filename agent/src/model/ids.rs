@@ -1,6 +1,7 @@
 //! Numbers and names that must not be mistaken for one another.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The kernel's 64-bit id of a cgroup v2 directory: its inode number there.
 /// Never used twice between two boots.
@@ -18,9 +19,10 @@ impl fmt::Display for CgroupId {
 pub struct Slot(pub u32);
 
 /// A container's id as its runtime gave it: 1 to 255 bytes of
-/// `[A-Za-z0-9_.+-]`, which is what every runtime allows.
+/// `[A-Za-z0-9_.+-]`, which is what every runtime allows. Clones share the
+/// text: the evidence of every learned entry names its containers.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ContainerId(String);
+pub struct ContainerId(Arc<str>);
 
 impl ContainerId {
     /// The id, or `None` where a runtime would not have given it.
@@ -29,7 +31,7 @@ impl ContainerId {
         let plain = id
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.+-".contains(&b));
-        (fits && plain && id != "." && id != "..").then(|| Self(id.to_owned()))
+        (fits && plain && id != "." && id != "..").then(|| Self(id.into()))
     }
 
     /// The whole id.

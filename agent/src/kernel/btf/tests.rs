@@ -1,0 +1,2 @@
+mod handmade;
+mod real;

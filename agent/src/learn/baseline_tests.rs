@@ -1,0 +1,300 @@
+use super::*;
+use crate::model::Runtime;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn baseline() -> Baseline {
+    let workload = WorkloadId::Runtime {
+        runtime: Runtime::Runc,
+        name: "web".to_owned(),
+    };
+    let window = Window {
+        started: at(100),
+        length: Duration::from_secs(60),
+    };
+    Baseline::new(workload, window)
+}
+
+fn container(id: &str) -> ContainerId {
+    ContainerId::new(id).unwrap()
+}
+
+fn see(baseline: &mut Baseline, path: &str, second: i64, id: &str) -> Outcome {
+    let sighting = Sighting {
+        at: at(second),
+        execs: 1,
+        container: &container(id),
+        image: Some("nginx@sha256:1"),
+    };
+    baseline.observe(&Identity::image(path), &sighting)
+}
+
+fn gaps(baseline: &Baseline) -> Vec<Gap> {
+    baseline.gaps().collect()
+}
+
+#[test]
+fn an_identity_is_new_once_and_gathers_evidence() {
+    let mut learned = baseline();
+
+    assert_eq!(see(&mut learned, "/bin/sh", 110, "a"), Outcome::New);
+    assert_eq!(see(&mut learned, "/bin/sh", 105, "b"), Outcome::Known);
+    assert!(learned.count(&Identity::image("/bin/sh"), 7, at(120)));
+
+    let evidence = &learned.entries()[&Identity::image("/bin/sh")];
+    assert_eq!(evidence.first_seen(), at(105));
+    assert_eq!(evidence.last_seen(), at(120));
+    assert_eq!(evidence.execs(), 9);
+    assert_eq!(evidence.containers().len(), 2);
+    assert_eq!(evidence.images().len(), 1);
+    assert_eq!(learned.containers().len(), 2);
+    assert_eq!(learned.images().len(), 1);
+}
+
+#[test]
+fn what_is_no_entry_is_not_counted() {
+    let mut learned = baseline();
+
+    assert!(!learned.count(&Identity::image("/bin/sh"), 7, at(120)));
+
+    assert!(learned.entries().is_empty());
+}
+
+#[test]
+fn another_layer_is_another_identity() {
+    let mut learned = baseline();
+    let _ = see(&mut learned, "/bin/sh", 110, "a");
+    let volume = Identity {
+        layer: Layer::Volume,
+        ..Identity::image("/bin/sh")
+    };
+
+    let outcome = learned.observe(
+        &volume,
+        &Sighting {
+            at: at(111),
+            execs: 1,
+            container: &container("a"),
+            image: None,
+        },
+    );
+
+    assert_eq!(outcome, Outcome::New);
+    assert_eq!(learned.entries().len(), 2);
+}
+
+#[test]
+fn an_unknown_layer_is_never_learned() {
+    let mut learned = baseline();
+    let unknown = Identity {
+        layer: Layer::Unknown,
+        ..Identity::image("/bin/sh")
+    };
+
+    let outcome = learned.observe(
+        &unknown,
+        &Sighting {
+            at: at(111),
+            execs: 1,
+            container: &container("a"),
+            image: None,
+        },
+    );
+
+    assert_eq!(outcome, Outcome::Refused);
+    assert!(learned.entries().is_empty());
+}
+
+#[test]
+fn a_container_that_runs_nothing_counts_as_seen() {
+    let mut learned = baseline();
+
+    learned.appeared(&container("a"), Some("nginx@sha256:1"));
+
+    assert_eq!(learned.containers().len(), 1);
+    assert_eq!(learned.images().len(), 1);
+}
+
+#[test]
+fn the_window_runs_from_its_start() {
+    let learned = baseline();
+
+    for (now, left) in [(100, 60), (130, 30), (159, 1), (160, 0), (1_000_000, 0)] {
+        assert_eq!(
+            learned.remaining(at(now)),
+            Some(Duration::from_secs(left)),
+            "{now}"
+        );
+        assert_eq!(learned.due(at(now)), left == 0, "{now}");
+    }
+}
+
+#[test]
+fn a_clock_set_back_leaves_the_whole_window_and_no_more() {
+    assert_eq!(
+        baseline().remaining(Timestamp::MIN),
+        Some(Duration::from_secs(60))
+    );
+}
+
+#[test]
+fn a_finished_baseline_does_not_change() {
+    let mut learned = baseline();
+    let _ = see(&mut learned, "/bin/sh", 110, "a");
+    learned.finish(at(160));
+    let finished = learned.clone();
+
+    assert_eq!(see(&mut learned, "/bin/ls", 161, "b"), Outcome::Refused);
+    assert!(!learned.count(&Identity::image("/bin/sh"), 1, at(161)));
+    learned.appeared(&container("c"), None);
+    learned.note(Gap::EventsLost { count: 1 });
+    learned.finish(at(170));
+
+    assert_eq!(learned, finished);
+    assert_eq!(
+        learned.state(),
+        State::Finished {
+            ended: at(160),
+            because: EndedBecause::WindowEnded
+        }
+    );
+    assert_eq!(learned.remaining(at(170)), None);
+    assert!(!learned.due(at(170)));
+}
+
+#[test]
+fn a_time_without_the_agent_is_a_gap_and_does_not_extend_the_window() {
+    let mut learned = baseline();
+
+    learned.note(Gap::AgentDown {
+        from: at(120),
+        to: at(150),
+    });
+
+    assert!(learned.is_incomplete());
+    assert_eq!(
+        gaps(&learned),
+        [Gap::AgentDown {
+            from: at(120),
+            to: at(150)
+        }]
+    );
+    assert_eq!(learned.remaining(at(150)), Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn only_the_part_of_it_inside_the_window_is_one() {
+    let mut learned = baseline();
+
+    for (from, to) in [(10, 90), (10, 100), (50, 105)] {
+        learned.note(Gap::AgentDown {
+            from: at(from),
+            to: at(to),
+        });
+    }
+
+    assert_eq!(
+        gaps(&learned),
+        [Gap::AgentDown {
+            from: at(100),
+            to: at(105)
+        }]
+    );
+}
+
+#[test]
+fn gaps_of_one_kind_are_summed_or_listed_once() {
+    let mut learned = baseline();
+
+    for _ in 0..2 {
+        learned.note(Gap::EventsLost { count: 3 });
+        learned.note(Gap::PreExisting {
+            container: container("a"),
+        });
+        learned.note(Gap::RecordLost);
+    }
+
+    assert_eq!(
+        gaps(&learned),
+        [
+            Gap::PreExisting {
+                container: container("a")
+            },
+            Gap::EventsLost { count: 6 },
+            Gap::RecordLost,
+        ]
+    );
+}
+
+#[test]
+fn more_gaps_than_are_listed_are_said_to_be_more() {
+    let mut learned = baseline();
+
+    for second in 0..100 {
+        learned.note(Gap::AgentDown {
+            from: at(100 + second),
+            to: at(300),
+        });
+    }
+
+    assert_eq!(gaps(&learned).len(), super::super::MAX_LISTED + 1);
+    assert_eq!(gaps(&learned).last(), Some(&Gap::MoreThanListed));
+}
+
+#[test]
+fn what_goes_over_the_bound_is_a_gap() {
+    let mut learned = baseline();
+    for n in 0..MAX_ENTRIES {
+        assert_eq!(see(&mut learned, &format!("/{n}"), 110, "a"), Outcome::New);
+    }
+    assert!(!learned.is_incomplete());
+
+    assert_eq!(see(&mut learned, "/one/more", 110, "a"), Outcome::Full);
+    assert_eq!(see(&mut learned, "/0", 110, "a"), Outcome::Known);
+
+    assert_eq!(learned.entries().len(), MAX_ENTRIES);
+    assert_eq!(gaps(&learned), [Gap::BeyondLimit { execs: 1 }]);
+}
+
+#[test]
+fn the_newest_entry_tells_when_something_was_last_new() {
+    let mut learned = baseline();
+    assert_eq!(learned.last_new(), None);
+
+    let _ = see(&mut learned, "/bin/sh", 110, "a");
+    let _ = see(&mut learned, "/bin/ls", 115, "a");
+    let _ = see(&mut learned, "/bin/sh", 119, "a");
+
+    assert_eq!(learned.last_new(), Some(at(115)));
+}
+
+#[test]
+fn gaps_are_one_sentence_each() {
+    for (gap, sentence) in [
+        (
+            Gap::AgentDown {
+                from: at(0),
+                to: at(60),
+            },
+            "the agent was down from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z",
+        ),
+        (
+            Gap::PreExisting {
+                container: container("0123456789abcdef"),
+            },
+            "container 0123456789ab was already running when learning began",
+        ),
+        (
+            Gap::EventsLost { count: 5 },
+            "5 execs could not be reported",
+        ),
+        (
+            Gap::BeyondLimit { execs: 2 },
+            "2 execs were of programs beyond the 4096 that a baseline holds",
+        ),
+    ] {
+        assert_eq!(gap.to_string(), sentence);
+    }
+}

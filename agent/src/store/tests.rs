@@ -1,0 +1,4 @@
+mod crash;
+mod damage;
+mod place;
+mod roundtrip;
