@@ -1,1 +1,23 @@
-//! TODO(alert)
+//! A deviation on its way out: record, then encoder.
+//!
+//! - [`Record`] is one alert as plain data.
+//! - [`FIELDS`] names every fact of a record once; both encoders, [`rfc5424`]
+//!   and [`json`], read that table and nothing else, so they cannot disagree.
+//!
+//! Everything here is pure. Nothing here decides what deviates.
+//! docs/ALERTS.md is the description for the reader of alerts.
+
+mod fields;
+pub mod json;
+mod message;
+mod record;
+pub mod rfc5424;
+mod sentence;
+mod severity;
+
+pub use fields::{FIELDS, Field};
+pub use message::{Lost, Message};
+pub use record::{
+    Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
+};
+pub use severity::{Facility, Severity};
