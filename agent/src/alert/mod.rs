@@ -1,6 +1,6 @@
 //! A deviation on its way out: record, then encoder.
 //!
-//! - [`Record`] is one alert as plain data.
+//! - [`Record`] is one alert as plain data; [`Repeats`] sums what comes again.
 //! - [`FIELDS`] names every fact of a record once; both encoders, [`rfc5424`]
 //!   and [`json`], read that table and nothing else, so they cannot disagree.
 //!
@@ -11,6 +11,7 @@ mod fields;
 pub mod json;
 mod message;
 mod record;
+mod repeats;
 pub mod rfc5424;
 mod sentence;
 mod severity;
@@ -20,4 +21,5 @@ pub use message::{Lost, Message};
 pub use record::{
     Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
 };
+pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
