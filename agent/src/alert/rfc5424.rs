@@ -52,14 +52,25 @@ impl Settings {
     /// `…`; no field is left out.
     pub fn encode(&self, message: Message<'_>, limit: usize) -> Vec<u8> {
         let limit = limit.max(LEAST_LIMIT);
-        let mut cap = FIELDS.iter().map(|field| field.bound).max().unwrap_or(0);
-        loop {
-            let line = self.line(message, cap);
-            if line.len() <= limit || cap <= SHORTEST {
-                return line.into_bytes();
-            }
-            cap /= 2;
+        let mut too_long = FIELDS.iter().map(|field| field.bound).max().unwrap_or(0);
+        let whole = self.line(message, too_long);
+        if whole.len() <= limit {
+            return whole.into_bytes();
         }
+        // The highest cap that fits: a long script name must not cost more of
+        // the path than it has to.
+        let mut fits = SHORTEST;
+        let mut best = self.line(message, fits);
+        while too_long - fits > 1 {
+            let cap = fits.midpoint(too_long);
+            let line = self.line(message, cap);
+            if line.len() <= limit {
+                (fits, best) = (cap, line);
+            } else {
+                too_long = cap;
+            }
+        }
+        best.into_bytes()
     }
 
     /// The message with no text over `cap` bytes.

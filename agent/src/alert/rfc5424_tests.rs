@@ -318,6 +318,23 @@ fn a_long_path_alone_is_whole_up_to_its_bound() {
     );
 }
 
+#[test]
+fn a_long_script_name_leaves_the_path_what_room_there_is() {
+    let mut record = record();
+    let path = format!("/{}", "x".repeat(299));
+    if let Subject::Exec { identity, .. } = &mut record.subject {
+        identity.file = path.as_str().into();
+        identity.script = Some(Untrusted::new(b"]".repeat(4096)));
+    }
+
+    let line = encode(&record, LEAST_LIMIT);
+
+    assert!(line.len() > LEAST_LIMIT - 8, "{} bytes", line.len());
+    let parsed = parse(&line);
+    assert_eq!(parsed.param("path"), Some(&path[..]));
+    assert!(parsed.param("script").expect("is there").ends_with('…'));
+}
+
 proptest! {
     #[test]
     fn b31_any_bytes_parse_back(hostile: Vec<u8>, limit in 0usize..9000) {
