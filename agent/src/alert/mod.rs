@@ -1,1 +1,29 @@
-//! TODO(alert)
+//! A deviation on its way out: record, encoder, sink.
+//!
+//! - [`Record`] is one alert as plain data; [`Repeats`] sums what comes again.
+//! - [`FIELDS`] names every fact of a record once; both encoders, [`rfc5424`]
+//!   and [`json`], read that table and nothing else, so they cannot disagree.
+//! - [`Sinks`] carries encoded records out: a socket or stdout, each with its
+//!   own bounded queue and its own state.
+//!
+//! Everything here but the sinks is pure. Nothing here decides what deviates.
+//! docs/ALERTS.md is the description for the reader of alerts.
+
+mod fields;
+pub mod json;
+mod message;
+mod record;
+mod repeats;
+pub mod rfc5424;
+mod sentence;
+mod severity;
+mod sinks;
+
+pub use fields::{FIELDS, Field};
+pub use message::{Lost, Message};
+pub use record::{
+    Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
+};
+pub use repeats::{Due, Repeats};
+pub use severity::{Facility, Severity};
+pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError};

@@ -1,0 +1,278 @@
+//! Every fact of an alert, named once.
+
+use super::{Kind, Message, Record, Subject};
+use crate::model::{Identity, Origin, Untrusted, WorkloadId};
+
+/// One fact of an alert: its names on the wire, its bound, and where it is
+/// found in a message.
+#[derive(Debug)]
+pub struct Field {
+    /// The parameter's name in the structured data.
+    pub name: &'static str,
+    /// Its place in the JSON form, from the top.
+    pub json: &'static str,
+    /// The most bytes that its escaped text takes; 0 for numbers, flags and
+    /// words of ours, which are short by themselves.
+    pub bound: usize,
+    /// The value in a message that has one.
+    pub(super) value: fn(Message<'_>) -> Option<Value>,
+}
+
+/// A fact's value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Value {
+    /// A count, an id, a time in nanoseconds.
+    Number(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A word of a closed set of ours.
+    Word(String),
+    /// Several such words.
+    Words(Vec<&'static str>),
+    /// What somebody else wrote: escaped and bounded on its way out.
+    Text(Untrusted),
+}
+
+macro_rules! fields {
+    ($($name:literal $json:literal $bound:literal $value:expr;)*) => {
+        /// Every field, in the order in which it is written. docs/ALERTS.md
+        /// describes them.
+        pub const FIELDS: &[Field] = &[
+            $(Field { name: $name, json: $json, bound: $bound, value: $value },)*
+        ];
+    };
+}
+
+fields! {
+    "id" "execwarden.id" 0 |m| Some(Value::Word(record(m)?.id.to_string()));
+    "number" "execwarden.number" 0 |m| Some(Value::Number(m.number()));
+    "kind" "execwarden.kind" 0 |m| Some(word(kind(m)));
+    "reason" "execwarden.reason" 0 |m| Some(word(record(m)?.reason.as_str()));
+    "also" "execwarden.also" 0 also;
+    "action" "execwarden.action" 0 |m| Some(word(record(m)?.action.as_str()));
+    "mode" "execwarden.mode" 0 |m| Some(word(record(m)?.mode.as_str()));
+    "count" "execwarden.count" 0 |m| Some(Value::Number(count(m)));
+    "first" "execwarden.first" 0 |m| Some(word(&repeats(m)?.0.to_string()));
+    "last" "execwarden.last" 0 |m| Some(word(&repeats(m)?.1.to_string()));
+    "from" "execwarden.from" 0 |m| Some(Value::Number(lost(m)?.0));
+    "to" "execwarden.to" 0 |m| Some(Value::Number(lost(m)?.1));
+    "workload" "execwarden.workload" 512 |m| text(&record(m)?.workload.to_string());
+    "attributed" "execwarden.attributed" 0 |m| Some(Value::Flag(record(m)?.attributed));
+    "runtime" "execwarden.runtime" 0 |m| Some(word(container(m)?.runtime?.as_str()));
+    "namespace" "pod.namespace" 256 |m| text(namespace(m)?);
+    "pod" "pod.name" 256 |m| container(m)?.pod.clone().map(Value::Text);
+    "container" "pod.container.id" 256 |m| text(container(m)?.id.as_str());
+    "image" "pod.container.image.name" 512 |m| container(m)?.image.clone().map(Value::Text);
+    "path" "process.binary" 1024 |m| Some(Value::Text(identity(m)?.file.clone()));
+    "script" "execwarden.script" 512 |m| identity(m)?.script.clone().map(Value::Text);
+    "layer" "execwarden.layer" 0 |m| Some(word(identity(m)?.layer.as_str()));
+    "partial" "execwarden.partial" 0 |m| Some(Value::Flag(evidence(m)?.partial));
+    "pid" "process.pid" 0 |m| Some(number(process(m)?.pid));
+    "uid" "process.uid" 0 |m| Some(number(process(m)?.uid));
+    "euid" "process.euid" 0 |m| Some(number(evidence(m)?.euid));
+    "comm" "process.comm" 64 |m| Some(Value::Text(process(m)?.comm.clone()));
+    "start_ns" "process.start_ns" 0 |m| Some(Value::Number(process(m)?.start_ns));
+    "tty" "process.tty" 0 |m| Some(Value::Flag(evidence(m)?.tty));
+    "origin" "execwarden.origin" 0 |m| Some(word(origin(evidence(m)?.origin)));
+    "host_mntns" "execwarden.host_mntns" 0 |m| Some(Value::Flag(evidence(m)?.host_mntns));
+    "ppid" "parent.pid" 0 |m| Some(number(evidence(m)?.ppid));
+    "parent_comm" "parent.comm" 64 |m| Some(Value::Text(evidence(m)?.parent_comm.clone()));
+    "to_cgroup" "execwarden.to_cgroup" 0 |m| Some(Value::Number(leaver(m)?.to.0));
+    "nearest" "execwarden.nearest" 512 |m| Some(Value::Text(nearest(m)?.entry.clone()));
+    "differs" "execwarden.differs" 0 |m| Some(word(nearest(m)?.differs));
+}
+
+fn word(word: &str) -> Value {
+    Value::Word(word.to_owned())
+}
+
+fn number(number: u32) -> Value {
+    Value::Number(number.into())
+}
+
+/// Names that come through a runtime are as hostile as paths.
+fn text(text: &str) -> Option<Value> {
+    Some(Value::Text(text.into()))
+}
+
+fn record(message: Message<'_>) -> Option<&Record> {
+    match message {
+        Message::Record(record) => Some(record),
+        Message::Lost(_) => None,
+    }
+}
+
+fn lost(message: Message<'_>) -> Option<(u64, u64)> {
+    match message {
+        Message::Record(_) => None,
+        Message::Lost(lost) => Some((lost.first, lost.last)),
+    }
+}
+
+fn kind(message: Message<'_>) -> &'static str {
+    match message {
+        Message::Record(Record {
+            kind: Kind::Deviation,
+            ..
+        }) => "deviation",
+        Message::Record(Record {
+            kind: Kind::Repeats { .. },
+            ..
+        }) => "repeats",
+        Message::Lost(_) => "lost",
+    }
+}
+
+/// How many deviations (or lost records) this one message stands for.
+fn count(message: Message<'_>) -> u64 {
+    match message {
+        Message::Record(record) => match (record.kind, &record.subject) {
+            (Kind::Repeats { count, .. }, _) | (_, &Subject::Overflow { count }) => count,
+            _ => 1,
+        },
+        Message::Lost(lost) => lost.count,
+    }
+}
+
+fn repeats(message: Message<'_>) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
+    match record(message)?.kind {
+        Kind::Deviation => None,
+        Kind::Repeats { first, last, .. } => Some((first, last)),
+    }
+}
+
+fn also(message: Message<'_>) -> Option<Value> {
+    let also = &record(message)?.also;
+    (!also.is_empty()).then(|| Value::Words(also.iter().map(|reason| reason.as_str()).collect()))
+}
+
+fn container(message: Message<'_>) -> Option<&super::ContainerInfo> {
+    record(message)?.container.as_ref()
+}
+
+fn namespace(message: Message<'_>) -> Option<&str> {
+    match &record(message)?.workload {
+        WorkloadId::Kubernetes { namespace, .. } => Some(namespace),
+        WorkloadId::Runtime { .. } | WorkloadId::Unit { .. } => None,
+    }
+}
+
+fn identity(message: Message<'_>) -> Option<&Identity> {
+    match &record(message)?.subject {
+        Subject::Exec { identity, .. } => Some(identity),
+        _ => None,
+    }
+}
+
+fn evidence(message: Message<'_>) -> Option<&super::ExecEvidence> {
+    match &record(message)?.subject {
+        Subject::Exec { evidence, .. } => evidence.as_ref(),
+        _ => None,
+    }
+}
+
+fn nearest(message: Message<'_>) -> Option<&super::Nearest> {
+    match &record(message)?.subject {
+        Subject::Exec { nearest, .. } => nearest.as_ref(),
+        _ => None,
+    }
+}
+
+fn leaver(message: Message<'_>) -> Option<&super::Leaver> {
+    match &record(message)?.subject {
+        Subject::Escape(leaver) => Some(leaver),
+        _ => None,
+    }
+}
+
+/// What an exec and an escape both know of their process.
+struct Process<'a> {
+    pid: u32,
+    uid: u32,
+    comm: &'a Untrusted,
+    start_ns: u64,
+}
+
+fn process(message: Message<'_>) -> Option<Process<'_>> {
+    let of_exec = evidence(message).map(|exec| Process {
+        pid: exec.pid,
+        uid: exec.uid,
+        comm: &exec.comm,
+        start_ns: exec.start_ns,
+    });
+    of_exec.or_else(|| {
+        leaver(message).map(|leaver| Process {
+            pid: leaver.pid,
+            uid: leaver.uid,
+            comm: &leaver.comm,
+            start_ns: leaver.start_ns,
+        })
+    })
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Container => "container",
+        Origin::Outside => "outside",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_fit_for_structured_data_and_unique() {
+        let mut names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
+
+        // RFC 5424 section 6.3: SD-NAME is 1 to 32 of PRINTUSASCII but = ] " and space.
+        for name in &names {
+            assert!((1..=32).contains(&name.len()), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FIELDS.len());
+    }
+
+    #[test]
+    fn the_documented_fields_are_these() {
+        let text = include_str!("../../../docs/ALERTS.md");
+        let documented: Vec<_> = text
+            .lines()
+            .skip_while(|line| !line.starts_with("| structured data |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .map(|line| {
+                let cells: Vec<_> = line.split('|').map(str::trim).collect();
+                (
+                    cells[1].to_owned(),
+                    cells[2].to_owned(),
+                    cells[4].to_owned(),
+                )
+            })
+            .collect();
+
+        let ours: Vec<_> = FIELDS
+            .iter()
+            .map(|field| {
+                let bound = match field.bound {
+                    0 => "–".to_owned(),
+                    bytes => bytes.to_string(),
+                };
+                (
+                    format!("`{}`", field.name),
+                    format!("`{}`", field.json),
+                    bound,
+                )
+            })
+            .collect();
+        assert_eq!(
+            documented, ours,
+            "docs/ALERTS.md lists other fields than FIELDS"
+        );
+    }
+}

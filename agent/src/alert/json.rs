@@ -1,0 +1,143 @@
+//! The same facts as one line of JSON.
+//!
+//! Names follow Tetragon's `process_exec` where it has the same fact. Texts
+//! are escaped as they are in the structured data, so that both forms of one
+//! alert compare equal.
+
+use super::fields::Value;
+use super::sentence::sentence;
+use super::{FIELDS, Message};
+use serde_json::{Map, Value as Json, json};
+
+/// The form's version: a field may be added under it, none changes or goes.
+pub const VERSION: &str = "execwarden.alert/v1";
+
+/// How much of each text the sentence repeats, in bytes.
+const SENTENCE_TEXT: usize = 256;
+
+/// The message as one line, with its line feed.
+pub fn encode(message: Message<'_>) -> Vec<u8> {
+    let mut top = Map::from_iter([
+        ("version".to_owned(), json!(VERSION)),
+        ("time".to_owned(), json!(format!("{:.6}", message.time()))),
+        (
+            "node_name".to_owned(),
+            json!(crate::model::Untrusted::from(message.node()).escaped(255)),
+        ),
+        ("severity".to_owned(), json!(message.severity().as_str())),
+        (
+            "message".to_owned(),
+            json!(sentence(message, SENTENCE_TEXT)),
+        ),
+    ]);
+    for field in FIELDS {
+        if let Some(value) = (field.value)(message) {
+            put(&mut top, field.json, plain(value, field.bound));
+        }
+    }
+    let mut line = Json::Object(top).to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
+
+fn plain(value: Value, bound: usize) -> Json {
+    match value {
+        Value::Number(number) => json!(number),
+        Value::Flag(flag) => json!(flag),
+        Value::Word(word) => json!(word),
+        Value::Words(words) => json!(words),
+        Value::Text(text) => json!(text.escaped(bound)),
+    }
+}
+
+/// Puts `value` under a dotted `path`, making the objects on the way.
+fn put(object: &mut Map<String, Json>, path: &str, value: Json) {
+    match path.split_once('.') {
+        None => {
+            object.insert(path.to_owned(), value);
+        }
+        Some((name, rest)) => {
+            let inner = object.entry(name).or_insert_with(|| json!({}));
+            if let Json::Object(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::record;
+    use super::super::{Lost, Message, Subject};
+    use super::*;
+    use crate::model::Untrusted;
+
+    fn decoded(message: Message<'_>) -> Json {
+        let line = encode(message);
+        assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
+        assert_eq!(line.last(), Some(&b'\n'));
+        serde_json::from_slice(&line).expect("is JSON")
+    }
+
+    #[test]
+    fn the_documented_example_is_what_comes_out() {
+        let line = encode(Message::Record(&record()));
+        let line = std::str::from_utf8(&line).expect("is UTF-8");
+
+        let documented = include_str!("../../../docs/ALERTS.md");
+        assert!(
+            documented.contains(line),
+            "docs/ALERTS.md has no line {line}"
+        );
+    }
+
+    #[test]
+    fn every_field_finds_its_place() {
+        for field in FIELDS {
+            let mut top = Map::new();
+            for other in FIELDS {
+                put(&mut top, other.json, json!(other.name));
+            }
+
+            let pointer = format!("/{}", field.json.replace('.', "/"));
+            assert_eq!(
+                Json::Object(top).pointer(&pointer),
+                Some(&json!(field.name))
+            );
+        }
+    }
+
+    #[test]
+    fn b31_hostile_bytes_stay_one_line() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut record = record();
+        if let Subject::Exec { identity, .. } = &mut record.subject {
+            identity.file = Untrusted::new(all.clone());
+        }
+
+        let json = decoded(Message::Record(&record));
+
+        assert_eq!(
+            json.pointer("/process/binary"),
+            Some(&json!(Untrusted::new(all).escaped(1024)))
+        );
+    }
+
+    #[test]
+    fn lost_records_are_told() {
+        let lost = Lost {
+            time: record().time,
+            node: "node-1".to_owned(),
+            count: 3,
+            first: 5,
+            last: 7,
+        };
+
+        let json = decoded(Message::Lost(&lost));
+
+        assert_eq!(
+            json["execwarden"],
+            json!({"count": 3, "from": 5, "kind": "lost", "number": 7, "to": 7})
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! What the encoders take: a record, or the notice that records were lost.
+
+use super::{Record, Severity};
+use jiff::Timestamp;
+
+/// The notice a sink puts in place of records that it had to throw away.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lost {
+    /// When the last of them was thrown away.
+    pub time: Timestamp,
+    /// The node's name.
+    pub node: String,
+    /// How many.
+    pub count: u64,
+    /// The number of the first of them.
+    pub first: u64,
+    /// The number of the last of them; the notice stands under this number.
+    pub last: u64,
+}
+
+/// One thing to be encoded.
+#[derive(Clone, Copy, Debug)]
+pub enum Message<'a> {
+    /// An alert.
+    Record(&'a Record),
+    /// Records that never went out.
+    Lost(&'a Lost),
+}
+
+impl Message<'_> {
+    /// When it happened.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Record(record) => record.time,
+            Self::Lost(lost) => lost.time,
+        }
+    }
+
+    /// The node it happened on, as configured: not yet fit for a header.
+    pub fn node(&self) -> &str {
+        match self {
+            Self::Record(record) => &record.node,
+            Self::Lost(lost) => &lost.node,
+        }
+    }
+
+    /// Its place in the node's sequence.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Record(record) => record.number,
+            Self::Lost(lost) => lost.last,
+        }
+    }
+
+    /// How urgent it is.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Record(record) => Severity::of(record.reason),
+            Self::Lost(_) => Severity::Error,
+        }
+    }
+
+    /// The word to filter by: the reason's code, or `lost`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Record(record) => record.reason.as_str(),
+            Self::Lost(_) => "lost",
+        }
+    }
+}

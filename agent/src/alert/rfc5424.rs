@@ -1,0 +1,149 @@
+//! RFC 5424: one message as bytes.
+//!
+//! Whatever a record holds, the outcome is one line of valid UTF-8 without
+//! control characters, no longer than asked, that parses back into the same
+//! fields.
+
+use super::fields::Value;
+use super::sentence::sentence;
+use super::{FIELDS, Facility, Field, Message};
+use jiff::Timestamp;
+use std::fmt::Write as _;
+
+/// The least limit that every message fits: RFC 5424 section 6.1 has
+/// receivers take 2048 bytes, and so has UDP.
+pub const LEAST_LIMIT: usize = 2048;
+/// The limit on sockets with a stream or on the same node. A stock rsyslogd
+/// cuts at 8096 bytes, not at the 8 KiB that its manual states.
+pub const LOCAL_LIMIT: usize = 8000;
+
+/// The enterprise number that RFC 5612 sets aside for documentation.
+const DOCUMENTATION_PEN: u32 = 32473;
+/// RFC 5424 section 7.3.1: sequenceId runs from 1 to 2147483647, then again.
+const SEQUENCE_IDS: u64 = 2_147_483_647;
+/// How much of each text the sentence repeats, in bytes.
+const SENTENCE_TEXT: usize = 256;
+/// No text is shortened to less than this many bytes.
+const SHORTEST: usize = 16;
+
+/// What stands in every message of this agent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Which facility the messages belong to.
+    pub facility: Facility,
+    /// The private enterprise number behind the `@` of the SD-ID.
+    pub pen: u32,
+    /// PROCID: the agent's process id.
+    pub procid: u32,
+}
+
+impl Settings {
+    /// The defaults, for the agent with this process id.
+    pub fn new(procid: u32) -> Self {
+        Self {
+            facility: Facility::default(),
+            pen: DOCUMENTATION_PEN,
+            procid,
+        }
+    }
+
+    /// The message in at most `limit` bytes (taken as [`LEAST_LIMIT`] if less).
+    /// Where it would be longer, its longest texts are cut, each marked by
+    /// `…`; no field is left out.
+    pub fn encode(&self, message: Message<'_>, limit: usize) -> Vec<u8> {
+        let limit = limit.max(LEAST_LIMIT);
+        let mut too_long = FIELDS.iter().map(|field| field.bound).max().unwrap_or(0);
+        let whole = self.line(message, too_long);
+        if whole.len() <= limit {
+            return whole.into_bytes();
+        }
+        // The highest cap that fits: a long script name must not cost more of
+        // the path than it has to.
+        let mut fits = SHORTEST;
+        let mut best = self.line(message, fits);
+        while too_long - fits > 1 {
+            let cap = fits.midpoint(too_long);
+            let line = self.line(message, cap);
+            if line.len() <= limit {
+                (fits, best) = (cap, line);
+            } else {
+                too_long = cap;
+            }
+        }
+        best.into_bytes()
+    }
+
+    /// The message with no text over `cap` bytes.
+    fn line(&self, message: Message<'_>, cap: usize) -> String {
+        let mut out = format!(
+            "<{}>1 {:.6} {} execwarden {} {} [execwarden@{}",
+            self.facility.prival(message.severity()),
+            // RFC 3339 has no years before 0.
+            message.time().max(Timestamp::UNIX_EPOCH),
+            hostname(message.node()),
+            self.procid,
+            message.code(),
+            self.pen,
+        );
+        for field in FIELDS {
+            if let Some(value) = (field.value)(message) {
+                parameter(&mut out, field, &value, cap);
+            }
+        }
+        let _ = write!(
+            out,
+            "][meta sequenceId=\"{}\"] {}",
+            sequence_id(message.number()),
+            sentence(message, cap.min(SENTENCE_TEXT)),
+        );
+        out
+    }
+}
+
+fn parameter(out: &mut String, field: &Field, value: &Value, cap: usize) {
+    let _ = write!(out, " {}=\"", field.name);
+    match value {
+        Value::Number(number) => {
+            let _ = write!(out, "{number}");
+        }
+        Value::Flag(flag) => {
+            let _ = write!(out, "{flag}");
+        }
+        Value::Word(word) => param_value(out, word),
+        Value::Words(words) => param_value(out, &words.join(",")),
+        Value::Text(text) => param_value(out, &text.escaped(field.bound.min(cap))),
+    }
+    out.push('"');
+}
+
+/// RFC 5424 section 6.3.3: `"`, `\` and `]` are escaped, nothing else is.
+fn param_value(out: &mut String, text: &str) {
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | ']') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+}
+
+/// HOSTNAME: 1 to 255 of PRINTUSASCII; what is not becomes `-`.
+fn hostname(node: &str) -> String {
+    let name: String = node
+        .chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '-' })
+        .take(255)
+        .collect();
+    if name.is_empty() {
+        "-".to_owned()
+    } else {
+        name
+    }
+}
+
+fn sequence_id(number: u64) -> u64 {
+    number.saturating_sub(1) % SEQUENCE_IDS + 1
+}
+
+#[cfg(test)]
+#[path = "rfc5424_tests.rs"]
+mod tests;

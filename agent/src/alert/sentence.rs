@@ -1,0 +1,264 @@
+//! The one sentence that a person reads first.
+
+use super::{ExecEvidence, Kind, Lost, Message, Nearest, Record, Subject};
+use crate::model::{Identity, Reason, Untrusted, format_duration};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Says what happened, in ASCII: RFC 5424 section 6.4 wants a byte order mark
+/// in front of anything else, and receivers pass that mark on into their
+/// files. Each text in it takes at most `bound` bytes before its characters
+/// beyond ASCII are escaped too.
+pub(super) fn sentence(message: Message<'_>, bound: usize) -> String {
+    match message {
+        Message::Record(record) => Teller { record, bound }.tell(),
+        Message::Lost(lost) => lost_records(lost),
+    }
+}
+
+fn lost_records(lost: &Lost) -> String {
+    format!(
+        "{} alerts were lost (numbers {} to {}): the receiver could not be reached and the queue was full",
+        lost.count, lost.first, lost.last
+    )
+}
+
+struct Teller<'a> {
+    record: &'a Record,
+    bound: usize,
+}
+
+impl Teller<'_> {
+    fn tell(&self) -> String {
+        let record = self.record;
+        let mut out = self.who();
+        match &record.subject {
+            Subject::Exec {
+                identity,
+                evidence,
+                nearest,
+            } => {
+                self.ran(&mut out, identity);
+                let _ = write!(out, ", {} [{}]", why(record.reason), record.reason);
+                if let Some(evidence) = evidence {
+                    self.by(&mut out, evidence);
+                }
+                if let Some(nearest) = nearest {
+                    self.nearest(&mut out, nearest);
+                }
+            }
+            Subject::Escape(leaver) => {
+                let comm = self.text(&leaver.comm);
+                let _ = write!(
+                    out,
+                    ": a process left the container's cgroup for cgroup {}{} [{}]; {comm}, pid {}, uid {}",
+                    leaver.to,
+                    self.times(),
+                    record.reason,
+                    leaver.pid,
+                    leaver.uid
+                );
+            }
+            Subject::Overflow { count } => {
+                let count = match record.kind {
+                    Kind::Deviation => *count,
+                    Kind::Repeats { count, .. } => count,
+                };
+                let _ = write!(
+                    out,
+                    ": {count} execs beyond the number that is kept apart [{}]",
+                    record.reason
+                );
+            }
+            Subject::Container => {
+                let _ = write!(
+                    out,
+                    " runs without an allowlist{} [{}]",
+                    self.times(),
+                    record.reason
+                );
+            }
+        }
+        out
+    }
+
+    fn who(&self) -> String {
+        let workload = self.text(&self.record.workload.to_string().as_str().into());
+        match &self.record.container {
+            Some(container) => format!("{} ({workload})", container.id.short()),
+            None => workload,
+        }
+    }
+
+    fn ran(&self, out: &mut String, identity: &Identity) {
+        let file = self.text(&identity.file);
+        let _ = match &identity.script {
+            Some(script) => write!(out, " ran {} with {file}", self.text(script)),
+            None => write!(out, " ran {file}"),
+        };
+        out.push_str(&self.times());
+    }
+
+    fn by(&self, out: &mut String, evidence: &ExecEvidence) {
+        let _ = write!(out, "; pid {}, uid {}", evidence.pid, evidence.uid);
+        if evidence.euid != evidence.uid {
+            let _ = write!(out, ", euid {}", evidence.euid);
+        }
+        let _ = write!(out, ", by {}", self.text(&evidence.parent_comm));
+    }
+
+    fn nearest(&self, out: &mut String, nearest: &Nearest) {
+        let entry = self.text(&nearest.entry);
+        let _ = write!(
+            out,
+            "; nearest entry {entry} differs in {}",
+            nearest.differs
+        );
+    }
+
+    /// ` 57 more times in 1m`, for repeats.
+    fn times(&self) -> String {
+        let Kind::Repeats { count, first, last } = self.record.kind else {
+            return String::new();
+        };
+        let span = Duration::try_from(last.duration_since(first)).unwrap_or_default();
+        let times = if count == 1 { "time" } else { "times" };
+        if span.as_secs() == 0 {
+            format!(" {count} more {times}")
+        } else {
+            format!(" {count} more {times} in {}", format_duration(span))
+        }
+    }
+
+    fn text(&self, text: &Untrusted) -> String {
+        let mut out = String::new();
+        for c in text.escaped(self.bound).chars() {
+            match c {
+                '…' => out.push_str("..."),
+                c if c.is_ascii() => out.push(c),
+                c => {
+                    let _ = write!(out, "{}", c.escape_unicode());
+                }
+            }
+        }
+        out
+    }
+}
+
+fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Escaped => "after it left the container's cgroup",
+        Reason::Fileless => "which has no name in any directory",
+        Reason::Drift => "which was written after the container started",
+        Reason::Unlisted => "which is not on the allowlist",
+        Reason::Script => "whose interpreter may run, but not this script",
+        Reason::NoAllowlist => "but the workload has no allowlist",
+        Reason::Overflow => "beyond the number that is kept apart",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::record;
+    use super::super::{Leaver, Record};
+    use super::*;
+    use crate::model::{CgroupId, Layer};
+
+    fn check(change: impl FnOnce(&mut Record), expected: &str) {
+        let mut record = record();
+        change(&mut record);
+
+        assert_eq!(sentence(Message::Record(&record), 256), expected);
+    }
+
+    #[test]
+    fn a_deviation_reads_well() {
+        check(
+            |_| {},
+            "web (runc/web) ran /tmp/evil, which was written after the container started [drift]; pid 4711, uid 0, by sh",
+        );
+    }
+
+    #[test]
+    fn repeats_say_how_many_and_how_long() {
+        let repeats = |count, last: &str| Kind::Repeats {
+            count,
+            first: "2026-01-02T03:04:05Z".parse().unwrap(),
+            last: last.parse().unwrap(),
+        };
+        check(
+            |r| {
+                r.kind = repeats(57, "2026-01-02T03:05:04Z");
+                forget_evidence(r);
+            },
+            "web (runc/web) ran /tmp/evil 57 more times in 59s, which was written after the container started [drift]",
+        );
+        check(
+            |r| {
+                r.kind = repeats(1, "2026-01-02T03:04:05Z");
+                forget_evidence(r);
+            },
+            "web (runc/web) ran /tmp/evil 1 more time, which was written after the container started [drift]",
+        );
+    }
+
+    fn forget_evidence(record: &mut Record) {
+        if let Subject::Exec { evidence, .. } = &mut record.subject {
+            *evidence = None;
+        }
+    }
+
+    #[test]
+    fn a_script_names_its_interpreter_and_the_nearest_entry() {
+        check(
+            |r| {
+                r.reason = Reason::Script;
+                r.subject = Subject::Exec {
+                    identity: Identity {
+                        file: "/bin/dash".into(),
+                        script: Some("/app/ä.sh".into()),
+                        layer: Layer::Image,
+                    },
+                    evidence: None,
+                    nearest: Some(Nearest {
+                        entry: "/app/a.sh".into(),
+                        differs: "path",
+                    }),
+                };
+            },
+            "web (runc/web) ran /app/\\u{e4}.sh with /bin/dash, whose interpreter may run, but not this script [script]; nearest entry /app/a.sh differs in path",
+        );
+    }
+
+    #[test]
+    fn an_escape_an_overflow_and_a_container_read_well() {
+        check(
+            |r| {
+                r.reason = Reason::Escaped;
+                r.subject = Subject::Escape(Leaver {
+                    pid: 9,
+                    uid: 0,
+                    comm: "sh".into(),
+                    start_ns: 1,
+                    to: CgroupId(5),
+                });
+            },
+            "web (runc/web): a process left the container's cgroup for cgroup 5 [escaped]; sh, pid 9, uid 0",
+        );
+        check(
+            |r| {
+                r.reason = Reason::Overflow;
+                r.subject = Subject::Overflow { count: 12 };
+            },
+            "web (runc/web): 12 execs beyond the number that is kept apart [overflow]",
+        );
+        check(
+            |r| {
+                r.reason = Reason::NoAllowlist;
+                r.subject = Subject::Container;
+                r.container = None;
+            },
+            "runc/web runs without an allowlist [no-allowlist]",
+        );
+    }
+}

@@ -1,0 +1,220 @@
+//! Sinks against sockets that vanish, fill up and come back.
+
+use super::*;
+use crate::alert::record::tests::record;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener};
+
+/// What every wait of these tests ends after.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn start(url: &str, capacity: usize) -> Sinks {
+    let target = url.parse().expect("is a target");
+    Sinks::with_capacity(vec![target], Settings::new(77), capacity)
+}
+
+fn unix_url(path: &Path) -> String {
+    format!("unix:{}", path.display())
+}
+
+fn send(sinks: &Sinks, numbers: impl IntoIterator<Item = u64>) {
+    for number in numbers {
+        sinks.send(Record { number, ..record() });
+    }
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {DEADLINE:?}"))
+}
+
+async fn until(sinks: &Sinks, what: &str, holds: impl Fn(&SinkStatus) -> bool) {
+    soon(what, async {
+        while !holds(&sinks.status()[0]) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// The record's number; `5..7` for a notice of loss.
+fn number(record: &[u8]) -> String {
+    let text = std::str::from_utf8(record).expect("is UTF-8");
+    let param = |name: &str| {
+        let (_, after) = text.split_once(&format!(" {name}=\""))?;
+        after.split('"').next()
+    };
+    match (param("from"), param("to")) {
+        (Some(from), Some(to)) => format!("{from}..{to}"),
+        _ => param("number").expect("is there").to_owned(),
+    }
+}
+
+async fn receive(socket: &UnixDatagram, count: usize) -> Vec<String> {
+    let mut numbers = Vec::new();
+    let mut buffer = [0; 9000];
+    while numbers.len() < count {
+        let len = soon("a datagram", socket.recv(&mut buffer)).await.unwrap();
+        numbers.push(number(&buffer[..len]));
+    }
+    numbers
+}
+
+/// One frame of RFC 6587 section 3.4.1.
+async fn frame(stream: &mut TcpStream) -> String {
+    let mut len = 0;
+    loop {
+        match soon("a length", stream.read_u8()).await.unwrap() {
+            b' ' => break,
+            digit => len = len * 10 + usize::from(digit - b'0'),
+        }
+    }
+    let mut record = vec![0; len];
+    soon("a frame", stream.read_exact(&mut record))
+        .await
+        .unwrap();
+    number(&record)
+}
+
+async fn drained(sinks: Sinks) -> SinkStatus {
+    let deadline = Instant::now() + DEADLINE;
+    sinks.drain(deadline).await.remove(0)
+}
+
+#[tokio::test]
+async fn a_socket_that_vanishes_and_returns_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let sinks = start(&unix_url(&path), 100);
+    send(&sinks, 1..=3);
+    assert_eq!(receive(&receiver, 3).await, ["1", "2", "3"]);
+
+    drop(receiver);
+    std::fs::remove_file(&path).unwrap();
+    send(&sinks, 4..=6);
+    until(&sinks, "the failure", |s| {
+        matches!(s.state, SinkState::Failing { .. })
+    })
+    .await;
+    let receiver = UnixDatagram::bind(&path).unwrap();
+
+    assert_eq!(receive(&receiver, 3).await, ["4", "5", "6"]);
+    let status = drained(sinks).await;
+    assert_eq!((status.sent, status.waiting, status.lost), (6, 0, 0));
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_costs_the_oldest_and_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let sinks = start(&unix_url(&path), 3);
+
+    send(&sinks, 1..=10);
+    assert_eq!(sinks.status()[0].lost, 7);
+    let receiver = UnixDatagram::bind(&path).unwrap();
+
+    assert_eq!(receive(&receiver, 4).await, ["1..7", "8", "9", "10"]);
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_read_holds_up_nobody_and_gets_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let sinks = start(&unix_url(&path), 4096);
+
+    // More than a datagram socket's backlog (net.unix.max_dgram_qlen).
+    send(&sinks, 1..=2000);
+    until(&sinks, "a full socket", |s| s.sent > 0).await;
+
+    let expected: Vec<String> = (1..=2000).map(|n| n.to_string()).collect();
+    assert_eq!(receive(&receiver, 2000).await, expected);
+}
+
+#[tokio::test]
+async fn a_stream_socket_gets_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let listener = UnixListener::bind(&path).unwrap();
+    let sinks = start(&unix_url(&path), 100);
+    send(&sinks, 1..=2);
+
+    let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+
+    for expected in ["1", "2"] {
+        let line = soon("a line", lines.next_line()).await.unwrap().unwrap();
+        assert_eq!(number(line.as_bytes()), expected);
+    }
+}
+
+#[tokio::test]
+async fn udp_takes_one_datagram_per_record() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let sinks = start(&format!("udp://localhost:{port}"), 100);
+    send(&sinks, 1..=2);
+
+    let mut buffer = [0; 9000];
+    for expected in ["1", "2"] {
+        let len = soon("a datagram", receiver.recv(&mut buffer))
+            .await
+            .unwrap();
+        assert_eq!(number(&buffer[..len]), expected);
+    }
+}
+
+#[tokio::test]
+async fn tcp_frames_by_length_and_notices_a_hang_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sinks = start(&format!("tcp://127.0.0.1:{port}"), 100);
+    let (mut stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    send(&sinks, 1..=2);
+    assert_eq!(frame(&mut stream).await, "1");
+    assert_eq!(frame(&mut stream).await, "2");
+
+    drop(stream);
+    let (mut stream, _) = soon("a connection again", listener.accept()).await.unwrap();
+    send(&sinks, 3..=4);
+
+    assert_eq!(frame(&mut stream).await, "3");
+    assert_eq!(frame(&mut stream).await, "4");
+    let status = drained(sinks).await;
+    assert_eq!((status.sent, status.waiting, status.lost), (4, 0, 0));
+}
+
+#[tokio::test]
+async fn drain_writes_what_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let sinks = start(&unix_url(&path), 100);
+
+    send(&sinks, 1..=3);
+    let status = drained(sinks).await;
+
+    assert_eq!((status.sent, status.waiting), (3, 0));
+    assert_eq!(receive(&receiver, 3).await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn drain_ends_at_its_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let sinks = start(&unix_url(&dir.path().join("absent")), 100);
+    send(&sinks, 1..=3);
+
+    let began = Instant::now();
+    let left = sinks.drain(began + Duration::from_millis(300)).await;
+
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!((left[0].sent, left[0].waiting), (0, 3));
+}
