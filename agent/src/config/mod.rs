@@ -3,11 +3,14 @@
 //!
 //! [`Settings`] is what both flags and file say, with everything optional;
 //! [`file`] reads the file; the rest of the program sees [`Config`] alone.
+//! The manual is docs/CONFIGURATION.md; a test compares the two.
 
 pub mod file;
 mod settings;
 mod values;
 
+#[cfg(test)]
+mod manual;
 #[cfg(test)]
 mod tests;
 
