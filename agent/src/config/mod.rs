@@ -2,7 +2,7 @@
 //! over defaults, checked once and then one [`Config`] without open questions.
 //!
 //! [`Settings`] is what both flags and file say, with everything optional;
-//! [`file`] reads the file; the rest of the program sees [`Config`] alone.
+//! [`mod@file`] reads the file; the rest of the program sees [`Config`] alone.
 //! The manual is docs/CONFIGURATION.md; a test compares the two.
 
 pub mod file;
