@@ -1,2 +1,7 @@
 //! The `execwarden` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    execwarden::cli::main()
+}

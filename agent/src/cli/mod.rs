@@ -1,1 +1,152 @@
-//! TODO(cli)
+//! The `execwarden` command: arguments in, data on stdout, everything else on
+//! stderr, and an exit status that means something.
+//!
+//! - [`args`]: the command line as typed;
+//! - [`logging`]: the agent's own log;
+//! - `status`, `allowlist`: what those commands print;
+//! - `table`, `paint`, `output`: how it is printed.
+//!
+//! A command other than `run` changes nothing on the node.
+
+mod allowlist;
+pub mod args;
+pub mod logging;
+mod output;
+mod paint;
+mod status;
+mod table;
+
+use crate::config::{Config, ConfigError};
+use crate::control::client::{self, ClientError};
+use crate::control::protocol::{Answer, RefusalKind, Request};
+use args::{Arguments, Command, RunArguments, StatusArguments};
+use clap::Parser;
+use paint::Paint;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// Exit status 0: done.
+    Done,
+    /// Exit status 1: the answer is no. A document has an error, or there is
+    /// no such workload.
+    No,
+}
+
+/// A command that could not do what it should: exit status 2, which is also
+/// what a mistyped command line ends with.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot write to stdout: {0}")]
+    Output(#[from] io::Error),
+    #[error("{0:#}")]
+    Agent(anyhow::Error),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // `--help` and `--version` come this way too, with status 0.
+        Err(answer) => {
+            let _ = answer.print();
+            return ExitCode::from(if answer.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = execute(arguments.command);
+    if let Err(error) = &result {
+        output::complain(error);
+    }
+    ExitCode::from(exit_status(&result))
+}
+
+fn exit_status(result: &Result<Outcome, CommandError>) -> u8 {
+    match result {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::No) => 1,
+        Err(CommandError::Client(ClientError::Refused(refusal)))
+            if refusal.kind == RefusalKind::NotFound =>
+        {
+            1
+        }
+        Err(_) => 2,
+    }
+}
+
+fn execute(command: Command) -> Result<Outcome, CommandError> {
+    match command {
+        Command::Run(arguments) => run(arguments),
+        Command::Status(arguments) => status(arguments),
+        Command::Allowlist(command) => allowlist::execute(command),
+    }
+}
+
+fn run(arguments: RunArguments) -> Result<Outcome, CommandError> {
+    let config = Config::load(arguments.settings, arguments.config.as_deref())?;
+    logging::start(config.log_level, config.log_format);
+    agent(config).map_err(CommandError::Agent)?;
+    Ok(Outcome::Done)
+}
+
+/// The agent, until it is asked to end.
+fn agent(config: Config) -> anyhow::Result<()> {
+    // `crate::node::run(config)` goes here.
+    anyhow::bail!("this build has no agent to run on {}", config.node_name)
+}
+
+fn status(arguments: StatusArguments) -> Result<Outcome, CommandError> {
+    let path = PathBuf::from(arguments.agent.control);
+    let Answer::Status(status) = client::ask(&path, &Request::Status)? else {
+        return Err(client::unexpected(&path).into());
+    };
+    if arguments.json {
+        output::print_json(&status)?;
+    } else {
+        let paint = Paint::for_terminal(io::stdout().is_terminal());
+        output::print(&status::render(&status, paint))?;
+    }
+    Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::protocol::Refusal;
+
+    #[test]
+    fn an_exit_status_means_what_the_manual_says() {
+        let refused = |kind| {
+            let refusal = Refusal::new(kind, "no");
+            Err(CommandError::Client(ClientError::Refused(refusal)))
+        };
+        for (result, expected) in [
+            (Ok(Outcome::Done), 0),
+            (Ok(Outcome::No), 1),
+            (refused(RefusalKind::NotFound), 1),
+            (refused(RefusalKind::Busy), 2),
+            (Err(CommandError::Agent(anyhow::anyhow!("not root"))), 2),
+        ] {
+            assert_eq!(exit_status(&result), expected, "{result:?}");
+        }
+    }
+
+    #[test]
+    fn no_agent_is_a_status_of_two() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let line = ["execwarden", "status", "--control"].map(Into::into);
+        let line = line.into_iter().chain([socket.into_os_string()]);
+        let arguments = Arguments::try_parse_from(line).expect("valid");
+
+        let result = execute(arguments.command);
+
+        assert_eq!(exit_status(&result), 2, "{result:?}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line, as typed. [`crate::config::Config`] is what it means.
+
+use crate::config::{DEFAULT_CONTROL, Settings, SocketPath};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::path::PathBuf;
+
+/// Learns which processes every container on this node runs, and reports
+/// everything else to syslog.
+#[derive(Parser, Debug)]
+#[command(
+    name = "execwarden",
+    version,
+    propagate_version = false,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done; 1 the answer is no; 2 it could not be done."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the agent on this node (needs root)
+    Run(RunArguments),
+    /// Show what the running agent does: every workload, and the accounting
+    Status(StatusArguments),
+    /// Look at allowlists
+    #[command(subcommand)]
+    Allowlist(AllowlistCommand),
+}
+
+/// `execwarden run`.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    /// What the file can say too.
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// Configuration file; flags win over it
+    /// [default: /etc/execwarden/config.toml, which may be missing]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// `execwarden status`.
+#[derive(Args, Debug)]
+pub struct StatusArguments {
+    /// Print JSON, with every name whole
+    #[arg(long)]
+    pub json: bool,
+
+    /// The agent to ask.
+    #[command(flatten)]
+    pub agent: AgentArguments,
+}
+
+/// Which agent is asked.
+#[derive(Args, Debug)]
+pub struct AgentArguments {
+    /// Socket of the agent to ask
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_CONTROL, value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
+    pub control: SocketPath,
+}
+
+/// `execwarden allowlist`.
+#[derive(Subcommand, Debug)]
+pub enum AllowlistCommand {
+    /// List the allowlists that the running agent has
+    List {
+        /// Print JSON, with every name whole
+        #[arg(long)]
+        json: bool,
+
+        /// The agent to ask.
+        #[command(flatten)]
+        agent: AgentArguments,
+    },
+    /// Print a workload's allowlist as YAML: the one in force, or what it has
+    /// learned so far
+    Show {
+        /// The workload, as `status` names it: shop/Deployment/checkout/api
+        workload: String,
+
+        /// Print JSON: the workload, where it comes from, and the YAML as text
+        #[arg(long)]
+        json: bool,
+
+        /// The agent to ask.
+        #[command(flatten)]
+        agent: AgentArguments,
+    },
+    /// Check documents without an agent; exit status 1 if one has an error
+    Validate {
+        /// ProcessAllowlist documents
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn check_refused(line: &str, expected: &str) {
+        let error = Arguments::try_parse_from(line.split(' ')).expect_err(line);
+
+        assert_eq!(error.exit_code(), 2, "{line}");
+        assert!(error.to_string().contains(expected), "{line} gave: {error}");
+    }
+
+    #[test]
+    fn the_description_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, expected) in [
+            ("execwarden run --learn --enforce", "'--enforce'"),
+            ("execwarden run --learn --automatic", "'--automatic"),
+            ("execwarden run --enforce --automatic", "'--automatic"),
+            ("execwarden run --learn 1w", "\"1w\" is not a duration"),
+            ("execwarden run --log-level loud", "'loud'"),
+            ("execwarden run --sylog x", "'--syslog'"),
+            ("execwarden run --state=", "'--state"),
+            ("execwarden run --node-name ä", "\"ä\" is no node name"),
+            ("execwarden allowlist validate", "<FILE>"),
+            ("execwarden allowlist show", "<WORKLOAD>"),
+        ] {
+            check_refused(line, expected);
+        }
+    }
+
+    #[test]
+    fn help_describes_the_command_and_not_its_structs() {
+        let mut command = Arguments::command();
+        let run = command.find_subcommand_mut("run").expect("run");
+
+        let help = run.render_long_help().to_string();
+
+        assert!(help.starts_with("Run the agent on this node"), "{help}");
+        assert!(help.contains("--learn [<WINDOW>]"), "{help}");
+    }
+}

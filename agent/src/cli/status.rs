@@ -1,0 +1,196 @@
+//! `execwarden status`, for a person.
+
+mod attention;
+
+use super::output::plain;
+use super::paint::Paint;
+use super::table::{Column, Table, compact, grouped, shorten, wrapped};
+use crate::control::status::{
+    Accounting, AgentMode, AgentStatus, LearningStatus, Status, WorkloadStatus,
+};
+use crate::model::format_duration;
+use std::time::Duration;
+
+/// The page. Fits 80 columns, but for the accounting line, which stays whole
+/// so that it can be found.
+pub(super) fn render(status: &Status, paint: Paint) -> String {
+    let mut page = agent(&status.agent, paint);
+    page += &accounting(&status.accounting, paint);
+    section(&mut page, "Workloads", paint, workloads(&status.workloads));
+    section(&mut page, "Learning", paint, learning(&status.workloads));
+    section(&mut page, "Alerts", paint, sinks(status));
+    section(&mut page, "Kernel maps", paint, maps(status));
+    section(&mut page, "Attention", paint, attention::sentences(status));
+    page
+}
+
+/// A section without content is left out.
+fn section(page: &mut String, heading: &str, paint: Paint, content: String) {
+    if !content.is_empty() {
+        *page += &format!("\n{}\n{content}", paint.heading(heading));
+    }
+}
+
+fn agent(agent: &AgentStatus, paint: Paint) -> String {
+    format!(
+        "{} {} on {}, pid {}, up {}\nmode {}, kernel {}\n{}",
+        paint.heading("execwarden"),
+        shorten(&plain(&agent.version), 12),
+        shorten(&plain(&agent.node), 26),
+        agent.pid,
+        seconds(agent.uptime_s),
+        mode(agent.mode),
+        shorten(&plain(&agent.kernel), 24),
+        wrapped("hooks", &plain(&agent.hooks.join(", "))),
+    )
+}
+
+fn mode(mode: AgentMode) -> String {
+    match mode {
+        AgentMode::Learn { window_s } => format!("learn (for {})", seconds(window_s)),
+        AgentMode::Enforce => "enforce".to_owned(),
+        AgentMode::Automatic { window_s } => {
+            format!("automatic (learns for {})", seconds(window_s))
+        }
+    }
+}
+
+fn accounting(accounting: &Accounting, paint: Paint) -> String {
+    let counts = accounting.counts();
+    let end = if accounting.holds() {
+        paint.good("✓ holds")
+    } else {
+        paint.bad(&format!(
+            "✗ BROKEN: the parts are {}",
+            grouped(counts.sum())
+        ))
+    };
+    format!(
+        "execs {} = known {} + learning {} + deviating {} + ignored {} + errors {}  {end}\n",
+        grouped(counts.seen),
+        grouped(counts.known),
+        grouped(counts.learning),
+        grouped(counts.deviating),
+        grouped(counts.ignored),
+        grouped(counts.errors),
+    )
+}
+
+fn workloads(workloads: &[WorkloadStatus]) -> String {
+    if workloads.is_empty() {
+        return "There is no container on this node.\n".to_owned();
+    }
+    let mut table = Table::new([
+        Column::Shortened("WORKLOAD"),
+        Column::Text("MODE"),
+        Column::Number("PROCESSES"),
+        Column::Number("CONTAINERS"),
+        Column::Number("EXECS"),
+        Column::Number("DEVIATIONS"),
+    ]);
+    for workload in workloads {
+        table.row([
+            workload.workload.clone(),
+            workload.mode.as_str().to_owned(),
+            compact(workload.processes),
+            compact(workload.containers),
+            compact(workload.execs),
+            compact(workload.deviations),
+        ]);
+    }
+    table.render()
+}
+
+fn learning(workloads: &[WorkloadStatus]) -> String {
+    let mut table = Table::new([
+        Column::Shortened("WORKLOAD"),
+        Column::Number("LEARNED"),
+        Column::Number("OF"),
+        Column::Number("REMAINING"),
+        Column::Text("SO FAR"),
+    ]);
+    let mut some = false;
+    for (workload, progress) in learners(workloads) {
+        some = true;
+        let gaps = if progress.incomplete.is_empty() {
+            "complete"
+        } else {
+            "incomplete"
+        };
+        table.row([
+            workload.workload.clone(),
+            seconds(progress.elapsed_s),
+            seconds(progress.window_s),
+            seconds(progress.remaining_s),
+            gaps.to_owned(),
+        ]);
+    }
+    if some { table.render() } else { String::new() }
+}
+
+fn learners(
+    workloads: &[WorkloadStatus],
+) -> impl Iterator<Item = (&WorkloadStatus, &LearningStatus)> {
+    workloads
+        .iter()
+        .filter_map(|workload| Some((workload, workload.learning.as_ref()?)))
+}
+
+fn sinks(status: &Status) -> String {
+    let mut table = Table::new([
+        Column::Shortened("TO"),
+        Column::Shortened("STATE"),
+        Column::Number("SENT"),
+        Column::Number("QUEUED"),
+        Column::Number("LOST"),
+    ]);
+    for sink in &status.sinks {
+        table.row([
+            sink.target.clone(),
+            sink.state.clone(),
+            compact(sink.sent),
+            compact(sink.queued),
+            compact(sink.lost),
+        ]);
+    }
+    if status.sinks.is_empty() {
+        String::new()
+    } else {
+        table.render()
+    }
+}
+
+fn maps(status: &Status) -> String {
+    let mut table = Table::new([
+        Column::Shortened("MAP"),
+        Column::Number("USED"),
+        Column::Number("OF"),
+        Column::Number("FULL"),
+    ]);
+    for map in &status.maps {
+        table.row([
+            map.name.clone(),
+            grouped(map.used),
+            grouped(map.max),
+            format!("{}%", percent(map.used, map.max)),
+        ]);
+    }
+    if status.maps.is_empty() {
+        String::new()
+    } else {
+        table.render()
+    }
+}
+
+/// Rounded down: 100 only if it is full.
+fn percent(used: u64, max: u64) -> u128 {
+    let percent = u128::from(used) * 100 / u128::from(max.max(1));
+    percent.min(100)
+}
+
+fn seconds(seconds: u64) -> String {
+    format_duration(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests;

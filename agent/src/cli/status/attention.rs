@@ -1,0 +1,81 @@
+//! What somebody should know, or act on.
+
+use super::{learners, percent};
+use crate::cli::output::plain;
+use crate::cli::table::{grouped, wrapped};
+use crate::control::status::{Losses, Status};
+
+/// From how full a map is worth a word, in percent.
+const FULL_PERCENT: u128 = 80;
+
+/// Everything that somebody should know or act on, one sentence each.
+pub(super) fn sentences(status: &Status) -> String {
+    let blind = (!status.agent.attached)
+        .then(|| "NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen".to_owned());
+    let full = status
+        .maps
+        .iter()
+        .filter(|map| percent(map.used, map.max) >= FULL_PERCENT)
+        .map(|map| format!("the kernel map {} is nearly full", map.name));
+    let sinks = status
+        .sinks
+        .iter()
+        .filter(|sink| sink.lost > 0)
+        .map(|sink| {
+            format!(
+                "alerts to {} that were lost: {}",
+                sink.target,
+                grouped(sink.lost)
+            )
+        });
+    let incomplete = learners(&status.workloads).flat_map(|(workload, progress)| {
+        let name = workload.workload.as_str();
+        progress
+            .incomplete
+            .iter()
+            .map(move |reason| format!("{name}: {reason}"))
+    });
+    let older = status
+        .workloads
+        .iter()
+        .filter(|workload| workload.pre_existing > 0)
+        .map(|workload| {
+            format!(
+                "{}: containers that ran before the agent came: {} of {}",
+                workload.workload, workload.pre_existing, workload.containers
+            )
+        });
+    let allowlists = status.allowlist_errors.iter().cloned();
+    blind
+        .into_iter()
+        .chain(losses(&status.losses))
+        .chain(full)
+        .chain(sinks)
+        .chain(allowlists)
+        .chain(incomplete)
+        .chain(older)
+        .map(|sentence| wrapped("-", &plain(&sentence)))
+        .collect()
+}
+
+fn losses(losses: &Losses) -> impl Iterator<Item = String> {
+    [
+        (
+            "execs that found the map of what was seen full",
+            losses.seen_full,
+        ),
+        ("cgroups that found their map full", losses.cgroups_full),
+        (
+            "execs with a path too long to be read",
+            losses.path_too_long,
+        ),
+        ("execs that could not be read in full", losses.read_failed),
+        (
+            "doorbells that found the ring full, without loss",
+            losses.ring_full,
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(what, count)| format!("{what}: {}", grouped(count)))
+}

@@ -1,0 +1,222 @@
+use super::*;
+use crate::control::status::{Counts, Losses, MapFill, SinkStatus, WorkloadMode};
+
+fn workload(name: &str, mode: WorkloadMode) -> WorkloadStatus {
+    WorkloadStatus {
+        workload: name.to_owned(),
+        mode,
+        learning: None,
+        processes: 12,
+        containers: 3,
+        pre_existing: 0,
+        execs: 4000,
+        deviations: 0,
+    }
+}
+
+fn quiet() -> Status {
+    Status {
+        agent: AgentStatus {
+            version: "0.1.0".to_owned(),
+            node: "node-1".to_owned(),
+            pid: 4711,
+            uptime_s: 11_520,
+            mode: AgentMode::Automatic { window_s: 86_400 },
+            kernel: "6.18.0".to_owned(),
+            attached: true,
+            hooks: [
+                "sched_process_exec",
+                "cgroup_mkdir",
+                "cgroup_rmdir",
+                "cgroup_attach_task",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        },
+        accounting: Counts {
+            seen: 12_345,
+            known: 12_000,
+            learning: 300,
+            deviating: 40,
+            ignored: 5,
+            errors: 0,
+        }
+        .into(),
+        losses: Losses::default(),
+        sinks: vec![SinkStatus {
+            target: "unix:/dev/log".to_owned(),
+            state: "connected".to_owned(),
+            sent: 40,
+            queued: 0,
+            lost: 0,
+        }],
+        workloads: vec![
+            workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),
+            workload("runc/web", WorkloadMode::NoAllowlist),
+        ],
+        allowlist_errors: Vec::new(),
+        maps: vec![MapFill {
+            name: "allowed".to_owned(),
+            used: 300,
+            max: 65_536,
+        }],
+    }
+}
+
+fn troubled() -> Status {
+    let mut status = quiet();
+    status.agent.attached = false;
+    status.accounting = Counts {
+        seen: 2,
+        known: 1,
+        ..Counts::default()
+    }
+    .into();
+    status.losses.path_too_long = 1234;
+    status.sinks[0].lost = 7;
+    status.maps[0].used = 65_000;
+    status.workloads[0].workload =
+        "a-very-long-namespace/StatefulSet/with-a-long-name/container".to_owned();
+    status.workloads[1].execs = 12_345_678_901;
+    status.workloads[1].mode = WorkloadMode::Learn;
+    status.workloads[1].pre_existing = 2;
+    status.workloads[1].learning = Some(LearningStatus {
+        window_s: 86_400,
+        elapsed_s: 3600,
+        remaining_s: 82_800,
+        incomplete: vec![
+            "the agent was down from 10:00 to 10:05, and what ran then was not seen".to_owned(),
+        ],
+    });
+    status.allowlist_errors = vec!["/etc/execwarden/allowlists/a\u{1b}[31m\nb.yaml:12:7: unknown field `comand`, expected one of `path`, `interpreter`, `layer`".to_owned()];
+    status
+}
+
+#[test]
+fn a_quiet_node_is_a_short_page() {
+    insta::assert_snapshot!(render(&quiet(), Paint::Plain), @r"
+    execwarden 0.1.0 on node-1, pid 4711, up 3h 12m
+    mode automatic (learns for 1d), kernel 6.18.0
+    hooks sched_process_exec, cgroup_mkdir, cgroup_rmdir, cgroup_attach_task
+    execs 12,345 = known 12,000 + learning 300 + deviating 40 + ignored 5 + errors 0  ✓ holds
+
+    Workloads
+    WORKLOAD                  MODE          PROCESSES  CONTAINERS  EXECS  DEVIATIONS
+    shop/Deploy…checkout/api  enforce              12           3  4,000           0
+    runc/web                  no-allowlist         12           3  4,000           0
+
+    Alerts
+    TO             STATE      SENT  QUEUED  LOST
+    unix:/dev/log  connected    40       0     0
+
+    Kernel maps
+    MAP      USED      OF  FULL
+    allowed   300  65,536    0%
+    ");
+}
+
+#[test]
+fn trouble_is_said_in_sentences() {
+    insta::assert_snapshot!(render(&troubled(), Paint::Plain), @r"
+    execwarden 0.1.0 on node-1, pid 4711, up 3h 12m
+    mode automatic (learns for 1d), kernel 6.18.0
+    hooks sched_process_exec, cgroup_mkdir, cgroup_rmdir, cgroup_attach_task
+    execs 2 = known 1 + learning 0 + deviating 0 + ignored 0 + errors 0  ✗ BROKEN: the parts are 1
+
+    Workloads
+    WORKLOAD                       MODE     PROCESSES  CONTAINERS  EXECS  DEVIATIONS
+    a-very-long-na…name/container  enforce         12           3  4,000           0
+    runc/web                       learn           12           3  12.3G           0
+
+    Learning
+    WORKLOAD  LEARNED  OF  REMAINING  SO FAR
+    runc/web       1h  1d        23h  incomplete
+
+    Alerts
+    TO             STATE      SENT  QUEUED  LOST
+    unix:/dev/log  connected    40       0     7
+
+    Kernel maps
+    MAP        USED      OF  FULL
+    allowed  65,000  65,536   99%
+
+    Attention
+    - NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen
+    - execs with a path too long to be read: 1,234
+    - the kernel map allowed is nearly full
+    - alerts to unix:/dev/log that were lost: 7
+    - /etc/execwarden/allowlists/a\x1b[31m\x0ab.yaml:12:7: unknown field `comand`,
+      expected one of `path`, `interpreter`, `layer`
+    - runc/web: the agent was down from 10:00 to 10:05, and what ran then was not
+      seen
+    - runc/web: containers that ran before the agent came: 2 of 3
+    ");
+}
+
+#[test]
+fn an_empty_node_says_so() {
+    let mut status = quiet();
+    status.workloads.clear();
+
+    let page = render(&status, Paint::Plain);
+
+    assert!(
+        page.contains("There is no container on this node."),
+        "{page}"
+    );
+}
+
+fn check_page(status: &Status) {
+    let page = render(status, Paint::Plain);
+
+    for line in page.lines().filter(|line| !line.starts_with("execs ")) {
+        assert!(line.chars().count() <= 80, "{line:?}");
+    }
+    assert!(
+        page.chars().all(|c| c == '\n' || !c.is_control()),
+        "{page:?}"
+    );
+}
+
+#[test]
+fn the_page_fits_80_columns_and_is_plain() {
+    check_page(&quiet());
+    check_page(&troubled());
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_page_fits_80_columns_whatever_the_strings(text in "[ -~äß…\\p{Cc}]{0,200}", number: u64) {
+        let mut status = troubled();
+        status.agent.version = text.clone();
+        status.agent.node = text.clone();
+        status.agent.kernel = text.clone();
+        status.agent.hooks = vec![text.clone()];
+        status.sinks[0].target = text.clone();
+        status.sinks[0].state = text.clone();
+        status.sinks[0].sent = number;
+        status.maps[0].name = text.clone();
+        status.maps[0].used = number;
+        status.workloads[1].execs = number;
+        status.allowlist_errors = vec![text];
+
+        check_page(&status);
+    }
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let colored = render(&troubled(), Paint::Color);
+
+    assert!(colored.contains("\u{1b}[1m"));
+    assert_eq!(without_color(&colored), render(&troubled(), Paint::Plain));
+}
+
+/// Cuts every `ESC [ … m`.
+fn without_color(text: &str) -> String {
+    let mut pieces = text.split('\u{1b}');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| {
+        plain + piece.split_once('m').map_or("", |(_, rest)| rest)
+    })
+}

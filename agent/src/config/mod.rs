@@ -1,0 +1,184 @@
+//! What the operator wants of the agent: flags over the configuration file
+//! over defaults, checked once and then one [`Config`] without open questions.
+//!
+//! [`Settings`] is what both flags and file say, with everything optional;
+//! [`mod@file`] reads the file; the rest of the program sees [`Config`] alone.
+//! The manual is docs/CONFIGURATION.md; a test compares the two.
+
+pub mod file;
+mod settings;
+mod values;
+
+#[cfg(test)]
+mod manual;
+#[cfg(test)]
+mod tests;
+
+pub use settings::Settings;
+pub use values::{AbsolutePath, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window};
+
+use file::FileError;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the configuration is read from when nobody names a file.
+pub const DEFAULT_FILE: &str = "/etc/execwarden/config.toml";
+/// Where the agent listens for `execwarden status` when nobody says otherwise.
+pub const DEFAULT_CONTROL: &str = "/run/execwarden/control.sock";
+
+const DEFAULT_ALLOWLISTS: &str = "/etc/execwarden/allowlists";
+const DEFAULT_STATE: &str = "/var/lib/execwarden";
+const DEFAULT_SYSLOG: &str = "unix:/dev/log";
+
+/// What the agent does with a workload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModeChoice {
+    /// Every workload learns for `window`, and is not enforced.
+    Learn {
+        /// How long, from the workload's first container on.
+        window: Duration,
+    },
+    /// Every workload is held to its allowlist.
+    Enforce,
+    /// A workload with an allowlist is enforced; one without learns for
+    /// `window` and is then enforced.
+    Automatic {
+        /// How long, from the workload's first container on.
+        window: Duration,
+    },
+}
+
+/// Everything `execwarden run` needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// What is done with a workload.
+    pub mode: ModeChoice,
+    /// The folder of documents that people write. Absolute.
+    pub allowlists: PathBuf,
+    /// The folder of what was learned. Absolute.
+    pub state: PathBuf,
+    /// Where alerts go: at least one URL, as typed.
+    pub syslog: Vec<String>,
+    /// Whether alerts are also JSON lines on stdout.
+    pub json: bool,
+    /// Whether systemd units and the rest of the host are workloads.
+    pub host: bool,
+    /// The control socket. Absolute.
+    pub control: PathBuf,
+    /// The node's name in alerts.
+    pub node_name: NodeName,
+    /// The least severe of the agent's own log lines.
+    pub log_level: LogLevel,
+    /// How they are written.
+    pub log_format: LogFormat,
+    /// More folders with runc's state, beyond the usual ones. Absolute.
+    pub runc_roots: Vec<PathBuf>,
+}
+
+/// What the machine says where the operator says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `NODE_NAME`, which a DaemonSet sets from `spec.nodeName`.
+    pub node_name: Option<String>,
+    /// The kernel's host name.
+    pub hostname: String,
+}
+
+impl Environment {
+    /// Of this process.
+    pub fn of_this_process() -> Self {
+        Self {
+            node_name: std::env::var("NODE_NAME").ok(),
+            hostname: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+        }
+    }
+}
+
+/// Why there is no valid configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The environment variable.
+    #[error("the environment variable NODE_NAME is refused: {0}")]
+    NodeNameVariable(InvalidValue),
+    /// The kernel's host name, which nobody overrode.
+    #[error("this machine's host name cannot be the node's name: {0}; give one with --node-name")]
+    Hostname(InvalidValue),
+}
+
+impl Config {
+    /// Reads `file` (or [`DEFAULT_FILE`], which may be missing) and lays
+    /// `flags` over it.
+    pub fn load(flags: Settings, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let from_file = match file {
+            Some(named) => file::read(named)?,
+            None => file::read_if_there(Path::new(DEFAULT_FILE))?,
+        };
+        Self::resolve(flags, from_file, &Environment::of_this_process())
+    }
+
+    /// One value per question: the flag's, else the file's, else the default.
+    /// A list from flags replaces the file's list; a switch is on if either
+    /// turns it on; a mode from flags replaces the file's, window and all.
+    pub fn resolve(
+        flags: Settings,
+        file: Settings,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let mode = flags.mode().or(file.mode());
+        let node_name = match flags.node_name {
+            Some(name) => name,
+            None => inherited_node_name(file.node_name, environment)?,
+        };
+        Ok(Self {
+            mode: mode.unwrap_or(ModeChoice::Automatic {
+                window: Window::default().into(),
+            }),
+            allowlists: path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS),
+            state: path(flags.state.or(file.state), DEFAULT_STATE),
+            syslog: first_filled([flags.syslog, file.syslog])
+                .unwrap_or_else(|| vec![DEFAULT_SYSLOG.to_owned()]),
+            json: flags.json || file.json,
+            host: flags.host || file.host,
+            control: flags
+                .control
+                .or(file.control)
+                .map_or_else(|| DEFAULT_CONTROL.into(), PathBuf::from),
+            node_name,
+            log_level: flags.log_level.or(file.log_level).unwrap_or_default(),
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            runc_roots: first_filled([flags.runc_root, file.runc_root])
+                .unwrap_or_default()
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
+        })
+    }
+}
+
+/// The variable stands above the file: a DaemonSet's nodes share one file.
+fn inherited_node_name(
+    file: Option<NodeName>,
+    environment: &Environment,
+) -> Result<NodeName, ConfigError> {
+    if let Some(name) = &environment.node_name {
+        return name.parse().map_err(ConfigError::NodeNameVariable);
+    }
+    match file {
+        Some(name) => Ok(name),
+        None => environment.hostname.parse().map_err(ConfigError::Hostname),
+    }
+}
+
+fn path(chosen: Option<AbsolutePath>, default: &str) -> PathBuf {
+    chosen.map_or_else(|| default.into(), PathBuf::from)
+}
+
+fn first_filled<T>(lists: [Vec<T>; 2]) -> Option<Vec<T>> {
+    lists.into_iter().find(|list| !list.is_empty())
+}

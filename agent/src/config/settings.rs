@@ -1,0 +1,110 @@
+//! What flags and the configuration file can both say: one struct, so that
+//! every flag has a key of the same name.
+
+use super::{AbsolutePath, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window};
+use clap::{Args, ValueHint};
+use serde::Deserialize;
+
+/// What one source says, with everything optional: flags or file.
+#[derive(Args, Deserialize, Clone, Debug, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Learn: every workload learns for WINDOW, then its allowlist is written;
+    /// nothing merely unlisted is reported
+    ///
+    /// WINDOW is a whole number and s, m, h or d. Files written after the
+    /// container started and files without a name are reported all the same,
+    /// and never learned.
+    #[arg(
+        long,
+        value_name = "WINDOW",
+        num_args = 0..=1,
+        default_missing_value = Window::DEFAULT,
+        conflicts_with_all = ["enforce", "automatic"],
+        help_heading = "Mode (default: automatic)"
+    )]
+    pub learn: Option<Window>,
+
+    /// Enforce: every workload is held to its allowlist; one without is
+    /// reported
+    #[arg(
+        long,
+        conflicts_with = "automatic",
+        help_heading = "Mode (default: automatic)"
+    )]
+    pub enforce: bool,
+
+    /// Automatic: a workload with an allowlist is enforced; one without learns
+    /// for WINDOW and is then enforced
+    #[arg(
+        long,
+        value_name = "WINDOW",
+        num_args = 0..=1,
+        default_missing_value = Window::DEFAULT,
+        help_heading = "Mode (default: automatic)"
+    )]
+    pub automatic: Option<Window>,
+
+    /// Folder of ProcessAllowlist documents, watched for changes
+    /// [default: /etc/execwarden/allowlists]
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub allowlists: Option<AbsolutePath>,
+
+    /// Folder for what was learned [default: /var/lib/execwarden]
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub state: Option<AbsolutePath>,
+
+    /// Where alerts go; may be repeated [default: unix:/dev/log]
+    ///
+    /// One of unix:/dev/log, unix:/path, udp://host:port, tcp://host:port.
+    #[arg(long, value_name = "URL")]
+    pub syslog: Vec<String>,
+
+    /// Also print each alert as one JSON line on stdout
+    #[arg(long)]
+    pub json: bool,
+
+    /// Also treat systemd units, and what is outside containers, as workloads
+    #[arg(long)]
+    pub host: bool,
+
+    /// Socket that `execwarden status` asks
+    /// [default: /run/execwarden/control.sock]
+    #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
+    pub control: Option<SocketPath>,
+
+    /// The node's name in alerts [default: NODE_NAME, else the host name]
+    #[arg(long, value_name = "NAME")]
+    pub node_name: Option<NodeName>,
+
+    /// The agent's own log: the least severe that is written [default: info]
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+
+    /// The agent's own log: how it is written to stderr [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    /// Another folder in which runc keeps its containers' state; may be
+    /// repeated
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub runc_root: Vec<AbsolutePath>,
+}
+
+impl Settings {
+    /// The keys that each choose a mode, of which there may be one.
+    pub(super) const MODE_KEYS: [&str; 3] = ["learn", "enforce", "automatic"];
+
+    /// The mode, if one is chosen.
+    pub(super) fn mode(&self) -> Option<ModeChoice> {
+        let learn = self.learn.map(|window| ModeChoice::Learn {
+            window: window.into(),
+        });
+        let automatic = self.automatic.map(|window| ModeChoice::Automatic {
+            window: window.into(),
+        });
+        learn
+            .or(self.enforce.then_some(ModeChoice::Enforce))
+            .or(automatic)
+    }
+}

@@ -1,0 +1,161 @@
+use super::*;
+use clap::Parser;
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn resolve(flags: &[&str], file: &str) -> Result<Config, ConfigError> {
+    let argv = std::iter::once("run").chain(flags.iter().copied());
+    let flags = Flags::try_parse_from(argv).expect("valid flags").settings;
+    let file = file::parse(Path::new("test.toml"), file).expect("a valid file");
+    let environment = Environment {
+        node_name: None,
+        hostname: "machine".to_owned(),
+    };
+    Config::resolve(flags, file, &environment)
+}
+
+fn check<T: PartialEq + std::fmt::Debug>(
+    flags: &[&str],
+    file: &str,
+    read: impl Fn(&Config) -> T,
+    expected: T,
+) {
+    let config = resolve(flags, file).expect("a valid configuration");
+
+    assert_eq!(read(&config), expected, "flags {flags:?}, file {file:?}");
+}
+
+#[test]
+fn modes_come_from_flags_then_the_file_then_automatic() {
+    let (day, minute) = (Duration::from_secs(86_400), Duration::from_secs(60));
+    let learn = |window| ModeChoice::Learn { window };
+    let automatic = |window| ModeChoice::Automatic { window };
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", automatic(day)),
+        (&[], "automatic = '1m'", automatic(minute)),
+        (&[], "learn = '1m'", learn(minute)),
+        (&[], "enforce = true", ModeChoice::Enforce),
+        (&[], "enforce = false", automatic(day)),
+        (&["--learn"], "", learn(day)),
+        (&["--learn", "1m"], "", learn(minute)),
+        (&["--learn=1m"], "", learn(minute)),
+        (&["--learn", "--json"], "", learn(day)),
+        (&["--learn"], "learn = '1m'", learn(day)),
+        (&["--learn"], "enforce = true", learn(day)),
+        (&["--enforce"], "learn = '1m'", ModeChoice::Enforce),
+        (&["--automatic"], "enforce = true", automatic(day)),
+        (&["--automatic", "1m"], "", automatic(minute)),
+    ] {
+        check(flags, file, |c| c.mode, expected);
+    }
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_defaults() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", "/var/lib/execwarden"),
+        (&[], "state = '/file'", "/file"),
+        (&["--state", "/flag"], "state = '/file'", "/flag"),
+    ] {
+        check(flags, file, |c| c.state.clone(), PathBuf::from(expected));
+    }
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", LogLevel::Info),
+        (&[], "log-level = 'warn'", LogLevel::Warn),
+        (
+            &["--log-level=debug"],
+            "log-level = 'warn'",
+            LogLevel::Debug,
+        ),
+    ] {
+        check(flags, file, |c| c.log_level, expected);
+    }
+}
+
+#[test]
+fn a_list_from_flags_replaces_the_files() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", &["unix:/dev/log"] as &[&str]),
+        (&[], "syslog = ['udp://a:1']", &["udp://a:1"]),
+        (&[], "syslog = []", &["unix:/dev/log"]),
+        (
+            &["--syslog=tcp://b:2", "--syslog=tcp://c:3"],
+            "syslog = ['udp://a:1']",
+            &["tcp://b:2", "tcp://c:3"],
+        ),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|s| (*s).to_owned()).collect();
+        check(flags, file, |c| c.syslog.clone(), expected);
+    }
+}
+
+#[test]
+fn a_switch_is_on_if_either_turns_it_on() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", false),
+        (&["--json"], "", true),
+        (&[], "json = true", true),
+        (&["--json"], "json = false", true),
+    ] {
+        check(flags, file, |c| c.json, expected);
+    }
+}
+
+#[test]
+fn a_relative_flag_is_meant_from_the_current_folder() {
+    let here = std::env::current_dir().expect("a current folder");
+
+    check(
+        &["--state", "here"],
+        "",
+        |c| c.state.clone(),
+        here.join("here"),
+    );
+}
+
+#[test]
+fn node_names_come_from_flag_variable_file_and_machine_in_this_order() {
+    let name = |text: &str| Some(text.parse().expect("a valid name"));
+    for (flag, variable, file, expected) in [
+        (name("flag"), Some("variable"), name("file"), "flag"),
+        (None, Some("variable"), name("file"), "variable"),
+        (None, None, name("file"), "file"),
+        (None, None, None, "machine"),
+    ] {
+        let settings = |node_name| Settings {
+            node_name,
+            ..Settings::default()
+        };
+        let environment = Environment {
+            node_name: variable.map(str::to_owned),
+            hostname: "machine".to_owned(),
+        };
+
+        let config = Config::resolve(settings(flag), settings(file), &environment);
+
+        assert_eq!(
+            config.expect("a valid configuration").node_name.as_str(),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_name_that_alerts_cannot_carry_is_refused_with_its_source() {
+    let with = |node_name: Option<&str>, hostname: &str| {
+        let environment = Environment {
+            node_name: node_name.map(str::to_owned),
+            hostname: hostname.to_owned(),
+        };
+        Config::resolve(Settings::default(), Settings::default(), &environment)
+            .expect_err("refused")
+            .to_string()
+    };
+
+    assert!(with(Some("a b"), "ok").starts_with("the environment variable NODE_NAME"));
+    assert!(with(None, "").contains("--node-name"));
+}

@@ -1,0 +1,268 @@
+//! What `execwarden status` shows, as plain data. The JSON form is an
+//! interface: fields are added, never renamed.
+
+use serde::{Deserialize, Serialize};
+
+/// The whole status of an agent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent itself.
+    pub agent: AgentStatus,
+    /// Every exec since the programs were loaded, over all CPUs and workloads.
+    pub accounting: Accounting,
+    /// What could not be done.
+    pub losses: Losses,
+    /// Where alerts go.
+    pub sinks: Vec<SinkStatus>,
+    /// Every workload with a container on this node.
+    pub workloads: Vec<WorkloadStatus>,
+    /// What is wrong with documents in the allowlists' folder: one sentence
+    /// each, with file, line and column.
+    pub allowlist_errors: Vec<String>,
+    /// How full the kernel's maps are.
+    pub maps: Vec<MapFill>,
+}
+
+/// The agent itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// Its version.
+    pub version: String,
+    /// The node's name.
+    pub node: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// What it does with workloads.
+    pub mode: AgentMode,
+    /// The kernel's release.
+    pub kernel: String,
+    /// Whether all its programs are attached.
+    pub attached: bool,
+    /// The hooks that are attached, by the kernel's names.
+    pub hooks: Vec<String>,
+}
+
+/// What the agent does with workloads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "name")]
+pub enum AgentMode {
+    /// Every workload learns.
+    Learn {
+        /// For how long, in seconds.
+        window_s: u64,
+    },
+    /// Every workload is held to its allowlist.
+    Enforce,
+    /// A workload with an allowlist is enforced; one without learns first.
+    Automatic {
+        /// For how long, in seconds.
+        window_s: u64,
+    },
+}
+
+/// How many execs there were, and what became of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Execs.
+    pub seen: u64,
+    /// Covered by an allowlist.
+    pub known: u64,
+    /// Not known, while learning.
+    pub learning: u64,
+    /// Not known, while enforcing or before the container was named.
+    pub deviating: u64,
+    /// Nothing was asked of them.
+    pub ignored: u64,
+    /// They could not be identified.
+    pub errors: u64,
+}
+
+impl Counts {
+    /// What `seen` must be. Wider than a count, so that no values overflow it.
+    pub fn sum(&self) -> u128 {
+        [
+            self.known,
+            self.learning,
+            self.deviating,
+            self.ignored,
+            self.errors,
+        ]
+        .into_iter()
+        .map(u128::from)
+        .sum()
+    }
+}
+
+/// The counts, and whether they add up: `seen == known + learning + deviating
+/// + ignored + errors`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Accounting {
+    #[serde(flatten)]
+    counts: Counts,
+    holds: bool,
+}
+
+impl From<Counts> for Accounting {
+    fn from(counts: Counts) -> Self {
+        let holds = u128::from(counts.seen) == counts.sum();
+        Self { counts, holds }
+    }
+}
+
+impl Accounting {
+    /// The counts.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether they add up. If not, no number here can be trusted.
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+}
+
+/// What could not be done, each counted by the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Losses {
+    /// Doorbells that found the ring full; the map still had the truth.
+    pub ring_full: u64,
+    /// Execs that found the map of what was seen full.
+    pub seen_full: u64,
+    /// Cgroups that found their map full.
+    pub cgroups_full: u64,
+    /// Execs whose path was longer or deeper than is read.
+    pub path_too_long: u64,
+    /// Execs of which a field could not be read.
+    pub read_failed: u64,
+}
+
+/// One place that alerts go to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Its URL.
+    pub target: String,
+    /// `connected`, or what is wrong.
+    pub state: String,
+    /// Records written.
+    pub sent: u64,
+    /// Records waiting.
+    pub queued: u64,
+    /// Records given up because too many waited.
+    pub lost: u64,
+}
+
+/// One workload.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkloadStatus {
+    /// Its canonical name.
+    pub workload: String,
+    /// Its mode now.
+    pub mode: WorkloadMode,
+    /// How far it is; only in learn mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning: Option<LearningStatus>,
+    /// Entries of its allowlist, or what it has learned so far.
+    pub processes: u64,
+    /// Containers that live now.
+    pub containers: u64,
+    /// Containers of these that were already running when the agent came.
+    pub pre_existing: u64,
+    /// Execs seen.
+    pub execs: u64,
+    /// Execs of these that deviated.
+    pub deviations: u64,
+}
+
+/// A workload's mode, or why it has none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadMode {
+    /// It learns.
+    Learn,
+    /// It is held to its allowlist.
+    Enforce,
+    /// Nothing is asked of it.
+    Off,
+    /// It would be enforced, and has no allowlist.
+    NoAllowlist,
+}
+
+impl WorkloadMode {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Learn => "learn",
+            Self::Enforce => "enforce",
+            Self::Off => "off",
+            Self::NoAllowlist => "no-allowlist",
+        }
+    }
+}
+
+/// How far a workload has learned.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LearningStatus {
+    /// How long it learns, in seconds.
+    pub window_s: u64,
+    /// How long it has, in seconds.
+    pub elapsed_s: u64,
+    /// How long it still will, in seconds.
+    pub remaining_s: u64,
+    /// Why what it learned cannot be called complete: one sentence each.
+    pub incomplete: Vec<String>,
+}
+
+/// How full one of the kernel's maps is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MapFill {
+    /// Its name.
+    pub name: String,
+    /// Entries in it.
+    pub used: u64,
+    /// Entries it can have.
+    pub max: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounting_holds_only_if_every_exec_is_somewhere() {
+        let parts = Counts {
+            seen: 15,
+            known: 1,
+            learning: 2,
+            deviating: 3,
+            ignored: 4,
+            errors: 5,
+        };
+
+        assert!(Accounting::from(parts).holds());
+        assert!(Accounting::from(Counts::default()).holds());
+        assert!(!Accounting::from(Counts { seen: 16, ..parts }).holds());
+        assert!(
+            !Accounting::from(Counts {
+                seen: 14,
+                known: u64::MAX,
+                ..parts
+            })
+            .holds()
+        );
+    }
+
+    #[test]
+    fn the_accounting_is_flat_in_json() {
+        let json = serde_json::to_value(Accounting::from(Counts::default())).expect("JSON");
+
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "seen": 0, "known": 0, "learning": 0, "deviating": 0, "ignored": 0, "errors": 0,
+                "holds": true
+            })
+        );
+    }
+}
