@@ -1,5 +1,15 @@
 //! Where containers are, and what they are called.
+//!
+//! - `hierarchy`: the node's cgroup v2 tree, found and walked
+//! - `mounts`: `mountinfo`, for it
+//! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
+//!
+//! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
+//! knows nothing of the kernel side.
 
 mod cgroup_path;
+mod hierarchy;
+mod mounts;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
+pub use hierarchy::{Hierarchy, HierarchyError, Mode};
