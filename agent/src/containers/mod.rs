@@ -3,6 +3,7 @@
 //! - `hierarchy`: the node's cgroup v2 tree, found and walked
 //! - `mounts`: `mountinfo`, for it
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
+//! - `runtime_state`: the files runtimes leave → workload, image
 //!
 //! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
 //! knows nothing of the kernel side.
@@ -10,6 +11,8 @@
 mod cgroup_path;
 mod hierarchy;
 mod mounts;
+mod runtime_state;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode};
+pub use runtime_state::{Confirmed, Description, RuntimeFiles};
