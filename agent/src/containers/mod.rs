@@ -4,6 +4,7 @@
 //! - `mounts`: `mountinfo`, for it
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
+//! - `processes`: what ran before the agent started
 //!
 //! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
 //! knows nothing of the kernel side.
@@ -11,8 +12,10 @@
 mod cgroup_path;
 mod hierarchy;
 mod mounts;
+mod processes;
 mod runtime_state;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode};
+pub use processes::{LiveProcess, live_processes};
 pub use runtime_state::{Confirmed, Description, RuntimeFiles};
