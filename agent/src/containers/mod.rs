@@ -4,6 +4,7 @@
 //! - `mounts`: `mountinfo`, for it
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
+//! - `table`: which cgroup belongs to which container (pure)
 //! - `processes`: what ran before the agent started
 //!
 //! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
@@ -14,8 +15,10 @@ mod hierarchy;
 mod mounts;
 mod processes;
 mod runtime_state;
+mod table;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode};
 pub use processes::{LiveProcess, live_processes};
 pub use runtime_state::{Confirmed, Description, RuntimeFiles};
+pub use table::{Container, Containers, Made, Since};
