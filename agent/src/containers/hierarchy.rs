@@ -1,6 +1,7 @@
 //! The cgroup v2 hierarchy of this node: where it is mounted, what is in it.
 
 use super::mounts::{Mount, parse_mountinfo};
+use super::runtime_state::RuntimeFiles;
 use crate::model::CgroupId;
 use std::fs;
 use std::io;
@@ -174,22 +175,19 @@ impl Hierarchy {
         Ok(found)
     }
 
-    /// Refuses a hybrid node whose containers are in v1, where the agent does
-    /// not see them. `is_container` judges a path below a hierarchy's root.
-    pub fn check_placement(
-        &self,
-        is_container: impl Fn(&[u8]) -> bool,
-    ) -> Result<(), HierarchyError> {
+    /// Refuses a hybrid node whose containers are in v1 alone, where the agent
+    /// does not see them. Warns if there are none to tell by.
+    pub fn check_placement(&self, files: &RuntimeFiles) -> Result<(), HierarchyError> {
         if self.mode == Mode::Unified {
             return Ok(());
         }
-        if walk(&self.mount_point).any(|(_, path)| is_container(&path)) {
+        if walk(&self.mount_point).any(|(_, path)| files.is_container(&path)) {
             return Ok(());
         }
         for v1 in &self.v1_mount_points {
             let found = walk(v1)
                 .take(V1_FOLDERS_MAX)
-                .find(|(_, path)| is_container(path));
+                .find(|(_, path)| files.is_container(path));
             if let Some((_, path)) = found {
                 return Err(HierarchyError::ContainersInV1 {
                     found: v1.join(std::ffi::OsStr::from_bytes(&path[1..])),
@@ -353,20 +351,20 @@ mod tests {
     #[test]
     fn refuses_only_when_containers_are_in_v1_alone() {
         for (folders, refused) in [
-            (&["v1/docker/web"][..], true),
-            (&["v1/docker/web", "v2/system.slice"], true),
-            (&["v1/docker/web", "v2/docker/web"], false),
-            (&["v2/docker/web"], false),
+            (&["v1/default/web"][..], true),
+            (&["v1/default/web", "v2/system.slice"], true),
+            (&["v1/default/web", "v2/default/web"], false),
+            (&["v2/default/web"], false),
             (&["v1/system.slice"], false),
         ] {
             let (dir, hierarchy) = node(folders);
 
-            let result = hierarchy.check_placement(|path| path.ends_with(b"/web"));
+            let result = hierarchy.check_placement(&RuntimeFiles::new(dir.path()));
 
             let message = result.err().map(|error| error.to_string());
             assert_eq!(message.is_some(), refused, "{folders:?}");
             if let Some(message) = message {
-                let folder = dir.path().join("v1/docker/web");
+                let folder = dir.path().join("v1/default/web");
                 assert!(message.contains(folder.to_str().unwrap()), "{message}");
             }
         }

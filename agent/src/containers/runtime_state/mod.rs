@@ -9,7 +9,7 @@ mod names;
 mod oci_state;
 mod pod_owner;
 
-use super::cgroup_path::CgroupName;
+use super::cgroup_path::{CgroupName, Recognised, recognise};
 use crate::model::{ContainerId, Runtime, WorkloadId};
 use files::{below, names_in, read_json};
 use names::Names;
@@ -129,6 +129,16 @@ impl RuntimeFiles {
             }
         }
         answer
+    }
+
+    /// Whether the cgroup at `path` is a container's, or below one, by all that
+    /// is known now.
+    pub fn is_container(&self, path: &[u8]) -> bool {
+        match recognise(path) {
+            Recognised::Container { .. } => true,
+            Recognised::Bare { ids } => matches!(self.confirm(path, &ids), Confirmed::Yes(_)),
+            Recognised::Host => false,
+        }
     }
 
     /// What the container is called.

@@ -15,7 +15,8 @@ pub(super) struct OciState {
     pub(super) bundle: Option<PathBuf>,
     /// The annotations of that `config.json`, where the state repeats them.
     pub(super) annotations: BTreeMap<String, String>,
-    /// The container's cgroup, below the root of the v2 hierarchy.
+    /// The container's cgroup, below the root of the v2 hierarchy; on a node
+    /// with v1 alone, of the v1 hierarchies.
     pub(super) cgroup: Option<String>,
 }
 
@@ -62,12 +63,18 @@ impl From<RuncState> for OciState {
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
         let bundle = annotations.remove("bundle").map(PathBuf::from);
-        let cgroup = state.cgroup_paths.get("").and_then(|path| {
-            V2_MOUNTS
-                .iter()
-                .find_map(|mount| path.strip_prefix(mount))
-                .map(str::to_owned)
-        });
+        let in_v2 = || {
+            let path = state.cgroup_paths.get("")?;
+            V2_MOUNTS.iter().find_map(|mount| path.strip_prefix(mount))
+        };
+        // All v1 hierarchies have the same path, each below its own mount.
+        let in_v1 = || {
+            state.cgroup_paths.values().find_map(|path| {
+                let below = path.strip_prefix("/sys/fs/cgroup/")?;
+                Some(&below[below.find('/')?..])
+            })
+        };
+        let cgroup = in_v2().or_else(in_v1).map(str::to_owned);
         Self {
             bundle,
             annotations,
@@ -140,6 +147,19 @@ mod tests {
                 "pids":"/sys/fs/cgroup/pids/web","":"/sys/fs/cgroup/unified/web"}}"#,
             Some(OciState {
                 cgroup: Some("/web".into()),
+                ..OciState::default()
+            }),
+        );
+    }
+
+    #[test]
+    fn under_v1_alone_the_path_is_that_of_its_hierarchies() {
+        check(
+            "state.json",
+            r#"{"config":{},"cgroup_paths":{
+                "name=systemd":"/sys/fs/cgroup/systemd/a/web","pids":"/sys/fs/cgroup/pids/a/web"}}"#,
+            Some(OciState {
+                cgroup: Some("/a/web".into()),
                 ..OciState::default()
             }),
         );

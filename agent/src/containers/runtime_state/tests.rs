@@ -257,3 +257,18 @@ fn further_state_folders_can_be_named() {
 
     assert_eq!(found, Confirmed::Yes(named(Runtime::Runc, "web")));
 }
+
+#[test]
+fn a_container_is_one_by_its_name_or_by_its_state() {
+    let (_dir, node) = node(&[("run/runc/web/.keep", "")]);
+
+    for (path, expected) in [
+        ("/default/shop", true),
+        ("/default/shop/child", true),
+        ("/web", true),
+        ("/shop", false),
+        ("/system.slice", false),
+    ] {
+        assert_eq!(node.is_container(path.as_bytes()), expected, "{path}");
+    }
+}
