@@ -3,9 +3,11 @@
 use super::mounts::{Mount, parse_mountinfo};
 use super::runtime_state::RuntimeFiles;
 use crate::model::CgroupId;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -151,8 +153,7 @@ impl Hierarchy {
 
     /// The folder of a cgroup, given its path below the hierarchy's root.
     pub fn folder(&self, path: &[u8]) -> PathBuf {
-        let below = path.strip_prefix(b"/").unwrap_or(path);
-        self.mount_point.join(std::ffi::OsStr::from_bytes(below))
+        below(&self.mount_point, path)
     }
 
     /// The id of the cgroup at `path` below the hierarchy's root.
@@ -190,7 +191,7 @@ impl Hierarchy {
                 .find(|(_, path)| files.is_container(path));
             if let Some((_, path)) = found {
                 return Err(HierarchyError::ContainersInV1 {
-                    found: v1.join(std::ffi::OsStr::from_bytes(&path[1..])),
+                    found: below(v1, &path),
                     v2: self.mount_point.clone(),
                 });
             }
@@ -205,39 +206,39 @@ impl Hierarchy {
 }
 
 /// The folders below `root`, parents before their children, as paths that
-/// begin with `/`. The id is the folder's inode, taken from its entry in the
-/// parent so that a folder which is gone a moment later still has one.
+/// begin with `/`.
 fn walk(root: &Path) -> impl Iterator<Item = (CgroupId, Vec<u8>)> {
     let root = root.to_owned();
-    let mut open = vec![(Vec::new(), 0)];
-    let mut ready: Vec<(CgroupId, Vec<u8>)> = Vec::new();
+    let mut queue = VecDeque::from(children(&root, b""));
     std::iter::from_fn(move || {
-        while ready.is_empty() {
-            let (path, depth): (Vec<u8>, usize) = open.pop()?;
-            for (id, name) in folders(&root.join(std::ffi::OsStr::from_bytes(
-                path.strip_prefix(b"/").unwrap_or(&path),
-            ))) {
-                let child = [path.as_slice(), b"/", &name].concat();
-                if depth < DEPTH_MAX {
-                    open.push((child.clone(), depth + 1));
-                }
-                ready.push((id, child));
-            }
+        let (id, path) = queue.pop_front()?;
+        let depth = path.iter().filter(|byte| **byte == b'/').count();
+        if depth < DEPTH_MAX {
+            queue.extend(children(&root, &path));
         }
-        ready.pop()
+        Some((id, path))
     })
 }
 
-/// The folders in one folder; none if it is gone.
-fn folders(folder: &Path) -> Vec<(CgroupId, Vec<u8>)> {
-    let Ok(entries) = fs::read_dir(folder) else {
+/// The folders in the one at `path`; none if it is gone. The id is the inode in
+/// the folder's entry, so that one which is gone a moment later still has it.
+fn children(root: &Path, path: &[u8]) -> Vec<(CgroupId, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(below(root, path)) else {
         return Vec::new();
     };
     entries
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| (CgroupId(entry.ino()), entry.file_name().into_vec()))
+        .map(|entry| {
+            let child = [path, b"/", entry.file_name().as_bytes()].concat();
+            (CgroupId(entry.ino()), child)
+        })
         .collect()
+}
+
+/// The folder of a cgroup in the hierarchy that is mounted at `root`.
+fn below(root: &Path, path: &[u8]) -> PathBuf {
+    root.join(OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(path)))
 }
 
 #[cfg(test)]
@@ -345,7 +346,7 @@ mod tests {
     fn a_tree_without_end_is_left_at_its_bound() {
         let (_dir, hierarchy) = node(&[&format!("v2{}", "/d".repeat(DEPTH_MAX + 20))]);
 
-        assert_eq!(hierarchy.scan().unwrap().len(), DEPTH_MAX + 2);
+        assert_eq!(hierarchy.scan().unwrap().len(), DEPTH_MAX + 1);
     }
 
     #[test]

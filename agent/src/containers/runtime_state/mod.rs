@@ -7,6 +7,7 @@
 mod files;
 mod names;
 mod oci_state;
+mod plain;
 mod pod_owner;
 
 use super::cgroup_path::{CgroupName, Recognised, recognise};
@@ -150,7 +151,7 @@ impl RuntimeFiles {
             .or_else(|| self.in_oci_state(&name.id));
         let complete = found.is_some();
         let (runtime, names) = found.unwrap_or((name.runtime, Names::default()));
-        // A path that names the runtime is believed before a folder is.
+        // `Runc` is what the path is taken for when it does not tell.
         let runtime = match name.runtime {
             Runtime::Runc => runtime,
             known => known,

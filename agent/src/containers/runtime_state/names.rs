@@ -3,14 +3,11 @@
 //! Pure. The runtime wrote the file, but whoever may create a container chose
 //! what stands in it: every string is checked before it becomes a name.
 
+use super::plain::{image_name, plain_image, plain_name};
 use super::pod_owner::owner_of;
 use crate::model::{Runtime, WorkloadId};
 use std::collections::BTreeMap;
 
-/// The longest name, in bytes: Kubernetes' own bound.
-const NAME_MAX: usize = 253;
-/// The longest image reference, in bytes: name, tag and digest at their bounds.
-const IMAGE_MAX: usize = 512;
 /// The container name of a pod's sandbox, whatever its runtime calls it.
 const SANDBOX: &str = "pause";
 
@@ -177,38 +174,6 @@ impl Names {
     }
 }
 
-/// 1 to 253 bytes of `[A-Za-z0-9._-]` that begin with a letter or a digit.
-fn plain_name(text: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    let fits = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(plain);
-    (fits && text.as_bytes()[0].is_ascii_alphanumeric()).then(|| text.to_owned())
-}
-
-fn plain_image(text: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b);
-    let fits = (1..=IMAGE_MAX).contains(&text.len()) && text.bytes().all(plain);
-    fits.then(|| text.to_owned())
-}
-
-/// An image's name without tag, digest and the registry that goes without
-/// saying, `/` written as `.`: a workload's name is one word. An image that is
-/// only known by its digest has none.
-fn image_name(reference: &str) -> Option<String> {
-    let name = reference.split('@').next().unwrap_or(reference);
-    let name = match name.rsplit_once(':') {
-        // A colon before the last slash belongs to the registry's port.
-        Some((front, tag)) if !tag.contains('/') => front,
-        _ => name,
-    };
-    let name = ["docker.io/library/", "docker.io/", "localhost/"]
-        .iter()
-        .find_map(|usual| name.strip_prefix(usual))
-        .unwrap_or(name);
-    let is_digest =
-        name == "sha256" || (name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()));
-    plain_name(&name.replace('/', ".").replace(':', "-")).filter(|_| !is_digest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,23 +306,6 @@ mod tests {
     }
 
     #[test]
-    fn an_images_name_has_no_tag_and_no_digest() {
-        for (reference, name) in [
-            ("nginx", Some("nginx")),
-            ("docker.io/library/nginx:1.25@sha256:ab", Some("nginx")),
-            ("docker.io/acme/web", Some("acme.web")),
-            ("localhost/web:latest", Some("web")),
-            ("registry:5000/acme/web:1", Some("registry-5000.acme.web")),
-            ("sha256:0123", None),
-            (&"a".repeat(64), None),
-            (":1", None),
-            ("", None),
-        ] {
-            assert_eq!(image_name(reference).as_deref(), name, "{reference}");
-        }
-    }
-
-    #[test]
     fn a_reference_that_is_only_a_tag_is_no_name() {
         let key = "org.opencontainers.image.ref.name";
         check(&[(key, "latest")], "containerd/id1", None);
@@ -366,7 +314,7 @@ mod tests {
 
     #[test]
     fn hostile_names_are_not_taken() {
-        let long = "a".repeat(NAME_MAX + 1);
+        let long = "a".repeat(254);
         for name in [
             "",
             "a b",
