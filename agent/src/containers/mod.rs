@@ -1,1 +1,24 @@
-//! TODO(containers)
+//! Where containers are, and what they are called.
+//!
+//! - `hierarchy`: the node's cgroup v2 tree, found and walked
+//! - `mounts`: `mountinfo`, for it
+//! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
+//! - `runtime_state`: the files runtimes leave → workload, image
+//! - `table`: which cgroup belongs to which container (pure)
+//! - `processes`: what ran before the agent started
+//!
+//! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
+//! knows nothing of the kernel side.
+
+mod cgroup_path;
+mod hierarchy;
+mod mounts;
+mod processes;
+mod runtime_state;
+mod table;
+
+pub use cgroup_path::{CgroupName, Recognised, recognise};
+pub use hierarchy::{Hierarchy, HierarchyError, Mode};
+pub use processes::{LiveProcess, live_processes};
+pub use runtime_state::{Confirmed, Description, RuntimeFiles};
+pub use table::{Container, Containers, Made, Since};

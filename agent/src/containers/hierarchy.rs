@@ -1,0 +1,373 @@
+//! The cgroup v2 hierarchy of this node: where it is mounted, what is in it.
+
+use super::mounts::{Mount, parse_mountinfo};
+use super::runtime_state::RuntimeFiles;
+use crate::model::CgroupId;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+/// Where systemd and the container runtimes expect cgroups.
+const USUAL_PLACE: &str = "/sys/fs/cgroup";
+/// How deep cgroups are followed. Runtimes need eight levels; below a
+/// container's own cgroup nothing has to be found.
+const DEPTH_MAX: usize = 64;
+/// How many folders of v1 hierarchies are looked at for containers.
+const V1_FOLDERS_MAX: usize = 50_000;
+
+/// How cgroups are laid out on a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// v2 alone, where everybody expects it.
+    Unified,
+    /// v2 beside v1 hierarchies; containers may be in either.
+    Hybrid,
+}
+
+/// The cgroup v2 hierarchy of a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hierarchy {
+    mount_point: PathBuf,
+    mode: Mode,
+    v1_mount_points: Vec<PathBuf>,
+}
+
+/// Why the node's containers could not be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum HierarchyError {
+    /// `/proc/self/mountinfo` could not be read.
+    #[error("cannot read /proc/self/mountinfo: {0}; is /proc mounted?")]
+    Mountinfo(#[source] io::Error),
+    /// There is no cgroup v2.
+    #[error(
+        "cgroup v2 is not mounted; boot with systemd.unified_cgroup_hierarchy=1, \
+         or mount it: mount -t cgroup2 none /sys/fs/cgroup"
+    )]
+    NotMounted,
+    /// Only a part of the hierarchy is visible from here.
+    #[error(
+        "the cgroup v2 mount at {} shows only a part of the node; \
+         run the agent in the host's cgroup namespace (privileged, with the host's /sys/fs/cgroup)",
+        .0.display()
+    )]
+    OnlyAPart(PathBuf),
+    /// The containers are where the agent cannot see them.
+    #[error(
+        "containers run in the cgroup v1 hierarchy ({}) and none in cgroup v2 ({}); \
+         execwarden needs cgroup v2: boot with systemd.unified_cgroup_hierarchy=1",
+        .found.display(), .v2.display()
+    )]
+    ContainersInV1 {
+        /// The folder of one of them.
+        found: PathBuf,
+        /// Where cgroup v2 is mounted.
+        v2: PathBuf,
+    },
+    /// A cgroup could not be read.
+    #[error("cannot read the cgroup {}: {source}", .path.display())]
+    Unreadable {
+        /// Its folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Hierarchy {
+    /// The hierarchy of this node, checked to be the whole of it.
+    pub fn of_this_node() -> Result<Self, HierarchyError> {
+        let text = fs::read("/proc/self/mountinfo").map_err(HierarchyError::Mountinfo)?;
+        let candidates = Self::candidates(&text);
+        let first = candidates.first().ok_or(HierarchyError::NotMounted)?;
+        let part = HierarchyError::OnlyAPart(first.mount_point.clone());
+        candidates.into_iter().find(Self::is_whole).ok_or(part)
+    }
+
+    /// The hierarchy that the text of a `mountinfo` names: the one at
+    /// /sys/fs/cgroup, else the first that shows the hierarchy from its root.
+    pub fn find(mountinfo: &[u8]) -> Result<Self, HierarchyError> {
+        Self::candidates(mountinfo)
+            .into_iter()
+            .next()
+            .ok_or(HierarchyError::NotMounted)
+    }
+
+    /// Every mount of cgroup v2 that could be used, best first.
+    fn candidates(mountinfo: &[u8]) -> Vec<Self> {
+        let mounts = parse_mountinfo(mountinfo);
+        let is_visible = |mount: &&Mount| {
+            // A later mount at the same place hides an earlier one.
+            mounts
+                .iter()
+                .rfind(|other| other.mount_point == mount.mount_point)
+                .is_some_and(|top| std::ptr::eq(top, *mount))
+        };
+        let v1_mount_points: Vec<PathBuf> = mounts
+            .iter()
+            .filter(|mount| mount.fs_type == b"cgroup")
+            .filter(is_visible)
+            .map(|mount| mount.mount_point.clone())
+            .collect();
+        let mut found: Vec<Self> = mounts
+            .iter()
+            .filter(|mount| mount.fs_type == b"cgroup2" && mount.root == b"/")
+            .filter(is_visible)
+            .map(|mount| {
+                let usual = mount.mount_point == Path::new(USUAL_PLACE);
+                Self {
+                    mount_point: mount.mount_point.clone(),
+                    mode: if usual || v1_mount_points.is_empty() {
+                        Mode::Unified
+                    } else {
+                        Mode::Hybrid
+                    },
+                    v1_mount_points: v1_mount_points.clone(),
+                }
+            })
+            .collect();
+        found.sort_by_key(|one| one.mount_point != Path::new(USUAL_PLACE));
+        found
+    }
+
+    /// Every cgroup but the root has `cgroup.events`; in a cgroup namespace of
+    /// its own a process takes some other cgroup for the root. Without
+    /// `cgroup.procs` something else is mounted over it.
+    fn is_whole(&self) -> bool {
+        self.mount_point.join("cgroup.procs").exists()
+            && !self.mount_point.join("cgroup.events").exists()
+    }
+
+    /// Where it is mounted.
+    pub fn mount_point(&self) -> &Path {
+        &self.mount_point
+    }
+
+    /// How this node's cgroups are laid out.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The folder of a cgroup, given its path below the hierarchy's root.
+    pub fn folder(&self, path: &[u8]) -> PathBuf {
+        below(&self.mount_point, path)
+    }
+
+    /// The id of the cgroup at `path` below the hierarchy's root.
+    pub fn id_of(&self, path: &[u8]) -> io::Result<CgroupId> {
+        fs::metadata(self.folder(path)).map(|meta| CgroupId(meta.ino()))
+    }
+
+    /// Every cgroup with its path below the root, the root (`/`) first and
+    /// parents before their children. What vanishes meanwhile is left out.
+    pub fn scan(&self) -> Result<Vec<(CgroupId, Vec<u8>)>, HierarchyError> {
+        let unreadable = |source| HierarchyError::Unreadable {
+            path: self.mount_point.clone(),
+            source,
+        };
+        let root = fs::metadata(&self.mount_point).map_err(unreadable)?;
+        // Is it readable at all? What fails below the root only vanished.
+        fs::read_dir(&self.mount_point).map_err(unreadable)?;
+        let mut found = vec![(CgroupId(root.ino()), b"/".to_vec())];
+        found.extend(walk(&self.mount_point));
+        Ok(found)
+    }
+
+    /// Refuses a hybrid node whose containers are in v1 alone, where the agent
+    /// does not see them. Warns if there are none to tell by.
+    pub fn check_placement(&self, files: &RuntimeFiles) -> Result<(), HierarchyError> {
+        if self.mode == Mode::Unified {
+            return Ok(());
+        }
+        if walk(&self.mount_point).any(|(_, path)| files.is_container(&path)) {
+            return Ok(());
+        }
+        for v1 in &self.v1_mount_points {
+            let found = walk(v1)
+                .take(V1_FOLDERS_MAX)
+                .find(|(_, path)| files.is_container(path));
+            if let Some((_, path)) = found {
+                return Err(HierarchyError::ContainersInV1 {
+                    found: below(v1, &path),
+                    v2: self.mount_point.clone(),
+                });
+            }
+        }
+        tracing::warn!(
+            v2 = %self.mount_point.display(),
+            "this node has cgroup v1 beside v2 and no container yet; \
+             only containers in v2 will be seen"
+        );
+        Ok(())
+    }
+}
+
+/// The folders below `root`, parents before their children, as paths that
+/// begin with `/`.
+fn walk(root: &Path) -> impl Iterator<Item = (CgroupId, Vec<u8>)> {
+    let root = root.to_owned();
+    let mut queue = VecDeque::from(children(&root, b""));
+    std::iter::from_fn(move || {
+        let (id, path) = queue.pop_front()?;
+        let depth = path.iter().filter(|byte| **byte == b'/').count();
+        if depth < DEPTH_MAX {
+            queue.extend(children(&root, &path));
+        }
+        Some((id, path))
+    })
+}
+
+/// The folders in the one at `path`; none if it is gone. The id is the inode in
+/// the folder's entry, so that one which is gone a moment later still has it.
+fn children(root: &Path, path: &[u8]) -> Vec<(CgroupId, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(below(root, path)) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| {
+            let child = [path, b"/", entry.file_name().as_bytes()].concat();
+            (CgroupId(entry.ino()), child)
+        })
+        .collect()
+}
+
+/// The folder of a cgroup in the hierarchy that is mounted at `root`.
+fn below(root: &Path, path: &[u8]) -> PathBuf {
+    root.join(OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIFIED: &str = "\
+25 1 254:0 / / rw - ext4 /dev/vda rw
+30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate
+";
+    const HYBRID: &str = "\
+31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+";
+
+    fn check(mountinfo: &str, mount_point: &str, mode: Mode) {
+        let found = Hierarchy::find(mountinfo.as_bytes()).unwrap();
+
+        assert_eq!(found.mount_point(), Path::new(mount_point));
+        assert_eq!(found.mode(), mode);
+    }
+
+    #[test]
+    fn a_unified_node() {
+        check(UNIFIED, "/sys/fs/cgroup", Mode::Unified);
+    }
+
+    #[test]
+    fn a_hybrid_node() {
+        check(HYBRID, "/sys/fs/cgroup/unified", Mode::Hybrid);
+    }
+
+    #[test]
+    fn the_usual_place_goes_before_others() {
+        let second = "50 23 0:38 / /sys/fs/cgroup rw - cgroup2 none rw\n";
+        check(
+            &format!("{HYBRID}{second}"),
+            "/sys/fs/cgroup",
+            Mode::Unified,
+        );
+    }
+
+    #[test]
+    fn a_mount_that_another_hides_or_that_shows_a_part_is_passed_over() {
+        let hidden = "30 25 0:26 / /a rw - cgroup2 none rw\n31 25 0:27 / /a rw - tmpfs none rw\n";
+        let part = "32 25 0:26 /../x /b rw - cgroup2 none rw\n";
+        check(
+            &format!("{hidden}{part}33 25 0:26 / /c rw - cgroup2 none rw\n"),
+            "/c",
+            Mode::Unified,
+        );
+    }
+
+    #[test]
+    fn without_v2_it_says_what_to_do() {
+        let v1_only = HYBRID.replace("cgroup2", "tmpfs");
+        for text in ["", "garbage", &v1_only] {
+            let error = Hierarchy::find(text.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.starts_with("cgroup v2 is not mounted; boot with"),
+                "{error}"
+            );
+        }
+    }
+
+    /// Plain folders: what matters is names and inodes.
+    fn node(folders: &[&str]) -> (tempfile::TempDir, Hierarchy) {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["v1", "v2"].iter().chain(folders) {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        let hierarchy = Hierarchy {
+            mount_point: dir.path().join("v2"),
+            mode: Mode::Hybrid,
+            v1_mount_points: vec![dir.path().join("v1")],
+        };
+        (dir, hierarchy)
+    }
+
+    #[test]
+    fn scans_parents_before_children_with_the_ids_of_their_folders() {
+        let (_dir, hierarchy) = node(&["v2/a/b/c", "v2/d", "v2/a/e"]);
+
+        let found = hierarchy.scan().unwrap();
+
+        let mut paths: Vec<&[u8]> = found.iter().map(|(_, path)| path.as_slice()).collect();
+        for (n, path) in paths.iter().enumerate().skip(1) {
+            let parent = &path[..path.iter().rposition(|b| *b == b'/').unwrap()];
+            let parent = if parent.is_empty() { b"/" } else { parent };
+            assert!(paths[..n].contains(&parent), "{path:?} comes too early");
+        }
+        paths.sort_unstable();
+        assert_eq!(
+            paths,
+            [&b"/"[..], b"/a", b"/a/b", b"/a/b/c", b"/a/e", b"/d"]
+        );
+        for (id, path) in &found {
+            assert_eq!(hierarchy.id_of(path).unwrap(), *id);
+        }
+    }
+
+    #[test]
+    fn a_tree_without_end_is_left_at_its_bound() {
+        let (_dir, hierarchy) = node(&[&format!("v2{}", "/d".repeat(DEPTH_MAX + 20))]);
+
+        assert_eq!(hierarchy.scan().unwrap().len(), DEPTH_MAX + 1);
+    }
+
+    #[test]
+    fn refuses_only_when_containers_are_in_v1_alone() {
+        for (folders, refused) in [
+            (&["v1/default/web"][..], true),
+            (&["v1/default/web", "v2/system.slice"], true),
+            (&["v1/default/web", "v2/default/web"], false),
+            (&["v2/default/web"], false),
+            (&["v1/system.slice"], false),
+        ] {
+            let (dir, hierarchy) = node(folders);
+
+            let result = hierarchy.check_placement(&RuntimeFiles::new(dir.path()));
+
+            let message = result.err().map(|error| error.to_string());
+            assert_eq!(message.is_some(), refused, "{folders:?}");
+            if let Some(message) = message {
+                let folder = dir.path().join("v1/default/web");
+                assert!(message.contains(folder.to_str().unwrap()), "{message}");
+            }
+        }
+    }
+}
