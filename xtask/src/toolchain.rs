@@ -5,6 +5,7 @@
 //! only; it looks and never installs.
 
 use std::env;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,63 +25,38 @@ pub enum Compiler {
     Ready(PathBuf),
 }
 
-/// What is needed to build the programs.
+/// There is no such compiler.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Toolchain {
-    /// The compiler.
-    pub compiler: Compiler,
-    /// `bpf-linker`.
-    pub linker: PathBuf,
+pub struct NoCompiler {
+    /// What [`RUSTC_VAR`] names, which is not one either.
+    pub named: Option<PathBuf>,
 }
 
-/// What is not there.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// Neither compiler; or the one that [`RUSTC_VAR`] names has no `core` for
-    /// the target.
-    Compiler(Option<PathBuf>),
-    /// No `bpf-linker`.
-    Linker,
-}
-
-impl std::fmt::Display for Missing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Compiler(Some(named)) => write!(
+impl fmt::Display for NoCompiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.named {
+            Some(named) => write!(
                 f,
                 "{RUSTC_VAR} names {}, which has no core library for {TARGET}; unset it and run `cargo xtask setup`",
                 named.display()
             ),
-            Self::Compiler(None) => write!(
+            None => write!(
                 f,
                 "no compiler for the kernel's programs ({TARGET}) was found; run `cargo xtask setup`"
             ),
-            Self::Linker => write!(
-                f,
-                "bpf-linker, which links the kernel's programs, was not found; run `cargo xtask setup`"
-            ),
         }
-    }
-}
-
-impl Toolchain {
-    /// Looks for both halves; the compiler's absence is told first.
-    pub fn find() -> Result<Self, Missing> {
-        let compiler = Compiler::find()?;
-        let linker = find_linker().ok_or(Missing::Linker)?;
-        Ok(Self { compiler, linker })
     }
 }
 
 impl Compiler {
     /// The compiler that [`RUSTC_VAR`] names, else rustup's nightly, else the
     /// distribution's `/usr/bin/rustc`.
-    pub fn find() -> Result<Self, Missing> {
+    pub fn find() -> Result<Self, NoCompiler> {
         if let Some(named) = env::var_os(RUSTC_VAR).map(PathBuf::from) {
             return if has_core(&named) {
                 Ok(Self::Ready(named))
             } else {
-                Err(Missing::Compiler(Some(named)))
+                Err(NoCompiler { named: Some(named) })
             };
         }
         if nightly_has_source() {
@@ -90,7 +66,7 @@ impl Compiler {
         if has_core(&system) {
             return Ok(Self::Ready(system));
         }
-        Err(Missing::Compiler(None))
+        Err(NoCompiler { named: None })
     }
 }
 
