@@ -10,7 +10,7 @@ mod toolchain;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use toolchain::{Compiler, TARGET, Toolchain};
+use toolchain::{Compiler, TARGET};
 
 /// What cargo set for the build of the agent, and what its user set for that
 /// build: none of it fits the other compiler and target.
@@ -44,8 +44,8 @@ fn main() -> ExitCode {
     }
     println!("cargo::rerun-if-env-changed={}", toolchain::RUSTC_VAR);
 
-    let toolchain = match Toolchain::find() {
-        Ok(toolchain) => toolchain,
+    let (compiler, linker) = match find_tools() {
+        Ok(tools) => tools,
         Err(missing) => {
             // Cargo prints this as one line, and fails; an exit status of
             // failure would add everything that this script has printed.
@@ -54,10 +54,11 @@ fn main() -> ExitCode {
         }
     };
     let target_folder = folder("OUT_DIR").join("agent-ebpf");
-    let built = command(&toolchain, &programs, &target_folder).status();
+    let built = command(&compiler, &linker, &programs, &target_folder).status();
     if !built.is_ok_and(|status| status.success()) {
         println!(
-            "cargo::error=the kernel's programs could not be built with {toolchain:?}; {} names another compiler",
+            "cargo::error=the kernel's programs could not be built with {compiler:?} and {}; {} names another compiler",
+            linker.display(),
             toolchain::RUSTC_VAR
         );
         return ExitCode::FAILURE;
@@ -72,10 +73,18 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn find_tools() -> Result<(Compiler, PathBuf), String> {
+    let compiler = Compiler::find().map_err(|missing| missing.to_string())?;
+    let linker = toolchain::find_linker().ok_or(
+        "bpf-linker, which links the kernel's programs, was not found; run `cargo xtask setup`",
+    )?;
+    Ok((compiler, linker))
+}
+
 /// Always the release profile, because the verifier refuses what an
 /// unoptimised program does; diagnostics are in debug builds of the agent only.
-fn command(toolchain: &Toolchain, programs: &Path, target_folder: &Path) -> Command {
-    let mut cargo = match &toolchain.compiler {
+fn command(compiler: &Compiler, linker: &Path, programs: &Path, target_folder: &Path) -> Command {
+    let mut cargo = match compiler {
         Compiler::Nightly => {
             let mut rustup = Command::new("rustup");
             rustup.args(["run", "nightly", "cargo", "build", "-Zbuild-std=core"]);
@@ -97,12 +106,12 @@ fn command(toolchain: &Toolchain, programs: &Path, target_folder: &Path) -> Comm
     for name in NOT_INHERITED {
         cargo.env_remove(name);
     }
-    if let Compiler::Ready(rustc) = &toolchain.compiler {
+    if let Compiler::Ready(rustc) = compiler {
         // aya-ebpf uses assembly that only nightly admits to.
         cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
     }
     // Encoded, because the linker's path may hold a space.
-    let linker = format!("linker={}", toolchain.linker.display());
+    let linker = format!("linker={}", linker.display());
     let flags = ["-C", &linker, "-C", "debuginfo=2", "-C", "link-arg=--btf"];
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     cargo

@@ -187,7 +187,7 @@ ruleset(name="received") {{
   action(type="omfile" file="{folder}/{RECORDS}" template="record")
 }}
 input(type="imuxsock" socket="{folder}/{SOCKET}" useSpecialParser="off" parseHostname="on"
-      useSysTimeStamp="off" rateLimit.interval="0" ruleset="received")
+      useSysTimeStamp="off" ignoreTimestamp="off" rateLimit.interval="0" ruleset="received")
 "#
     )
 }
