@@ -1,5 +1,6 @@
 //! The built agent as a process, with folders of its own.
 
+use crate::places;
 use crate::until;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,7 +28,7 @@ pub struct Home {
 impl Home {
     /// Empty folders for allowlists and state.
     pub fn new() -> Result<Self> {
-        let folder = TempDir::with_prefix("execwarden-home-").context("cannot make a folder")?;
+        let folder = places::folder("home")?;
         let home = Self { folder };
         for path in [home.allowlists(), home.state()] {
             fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
@@ -79,7 +80,7 @@ impl<'a> Agent<'a> {
         let create = |path: PathBuf| {
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))
         };
-        let process = Command::new(binary()?)
+        let process = places::dying_with_us(&binary()?)
             .arg("run")
             .arg("--json")
             .arg("--config")

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Instant;
 
 /// The first part of every name given here; the process id follows.
 const PREFIX: &str = "execwarden-test-";
@@ -114,12 +116,14 @@ fn remove_below(path: &Path) {
             remove_below(&entry.path());
         }
     }
-    // A process that was just killed keeps its cgroup busy until it is reaped.
-    let gone = crate::until("the cgroup to be empty", crate::container::PATIENCE, || {
-        Ok((!path.exists() || fs::remove_dir(path).is_ok()).then_some(()))
-    });
-    if gone.is_err() {
-        eprintln!("the cgroup {} is still in use and stays", path.display());
+    // A process that was just killed keeps its cgroup busy until it has gone.
+    let begun = Instant::now();
+    while path.exists() && fs::remove_dir(path).is_err() {
+        if begun.elapsed() >= crate::container::PATIENCE {
+            eprintln!("the cgroup {} is still in use and stays", path.display());
+            return;
+        }
+        thread::yield_now();
     }
 }
 

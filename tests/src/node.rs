@@ -8,9 +8,12 @@ use anyhow::{Context, Result, bail};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::env;
 use std::fs;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 /// Where the cgroup v2 hierarchy is once [`enter`] has returned.
 pub const CGROUP_ROOT: &str = "/sys/fs/cgroup";
@@ -20,19 +23,37 @@ const MARK: &str = "EXECWARDEN_TEST_NODE";
 
 /// Runs this program anew in a mount namespace of its own, where the cgroup v2
 /// hierarchy is at [`CGROUP_ROOT`]; in there, it sweeps away what a killed run
-/// left and returns. Call it first thing in `main`: the program starts over.
+/// left and returns. Call it first thing in `main`: the program starts over,
+/// and this call ends the first life with the status of the second.
 ///
 /// Needs root and util-linux's `unshare`. Mounts made in there end with the
 /// program; the hierarchy of cgroups and the processes are the machine's.
+///
+/// A terminal's Ctrl-C ends the first life only. The second then finds that it
+/// is [`ending`], and has the time to take down what it has put up.
 pub fn enter() -> Result<()> {
     if env::var_os(MARK).is_none() {
-        return Err(start_over());
+        process::exit(start_over()?);
     }
+    thread::spawn(|| {
+        // The first life holds the other end and writes nothing.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        ENDING.store(true, Ordering::Relaxed);
+    });
     provide_cgroup_v2()?;
     crate::container::sweep();
     crate::cgroup::sweep();
+    crate::places::sweep();
     Ok(())
 }
+
+/// Whether nobody waits for this program any more. [`crate::until`] and
+/// everything that starts something fail from then on.
+pub fn ending() -> bool {
+    ENDING.load(Ordering::Relaxed)
+}
+
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Why real containers cannot run here, or `None`. The reason reads after
 /// "skipped: ".
@@ -56,21 +77,21 @@ pub fn lacks() -> Option<String> {
         })
 }
 
-/// Returns only if it failed.
-fn start_over() -> anyhow::Error {
-    let me = match env::current_exe() {
-        Ok(me) => me,
-        Err(error) => {
-            return anyhow::Error::new(error).context("cannot find this program's own file");
-        }
-    };
-    let error = Command::new("unshare")
+fn start_over() -> Result<i32> {
+    let me = env::current_exe().context("cannot find this program's own file")?;
+    let mut second_life = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
         .arg(me)
         .args(env::args_os().skip(1))
         .env(MARK, "1")
-        .exec();
-    anyhow::Error::new(error).context("cannot start `unshare`, of util-linux")
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .context("cannot start `unshare`, of util-linux")?;
+    // `wait` would close it.
+    let _held_open = second_life.stdin.take();
+    let status = second_life.wait().context("cannot wait for `unshare`")?;
+    Ok(status.code().unwrap_or(1))
 }
 
 fn provide_cgroup_v2() -> Result<()> {

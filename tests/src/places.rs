@@ -1,9 +1,12 @@
 //! Where things are on this machine.
 
+use crate::cgroup;
 use anyhow::{Context, Result};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
 
 /// Cargo's target folder, found from the running program: right also where
 /// CARGO_TARGET_DIR moved it.
@@ -37,6 +40,34 @@ pub fn find_busybox() -> Option<PathBuf> {
             }),
         )
         .find(|candidate| is_static(candidate))
+}
+
+/// A folder for temporary files, gone when dropped. Its name tells whose it is.
+pub(crate) fn folder(what: &str) -> Result<TempDir> {
+    let prefix = format!("{}-{what}-", cgroup::unique_name());
+    TempDir::with_prefix(prefix)
+        .with_context(|| format!("cannot make a folder in {}", env::temp_dir().display()))
+}
+
+/// Removes the folders of killed runs. Their mounts went with their namespace.
+pub(crate) fn sweep() {
+    for entry in fs::read_dir(env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        if cgroup::is_left_over(&entry.file_name().to_string_lossy()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A command that the kernel kills when the thread that started it ends, however
+/// it ends: `setpriv` of util-linux.
+pub(crate) fn dying_with_us(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
 }
 
 /// Whether an ELF file asks for no interpreter. Program headers are at the

@@ -1,5 +1,6 @@
 //! A container's file system: an image below, a writable layer above.
 
+use crate::places;
 use anyhow::{Context, Result, bail};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::ffi::CString;
@@ -18,7 +19,7 @@ pub struct Image {
 impl Image {
     /// busybox under the names of all its applets, a user database, `/tmp`.
     pub fn busybox() -> Result<Self> {
-        let folder = TempDir::with_prefix("execwarden-image-").context("cannot make a folder")?;
+        let folder = places::folder("image")?;
         let image = Self { folder };
         for name in ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr/bin"] {
             make_folder(&image.inside(name))?;
@@ -86,7 +87,7 @@ impl Rootfs {
     /// The layers are in the folder for temporary files, which must not itself
     /// be on overlayfs; TMPDIR moves it.
     pub fn over(image: &Image) -> Result<Self> {
-        let folder = TempDir::with_prefix("execwarden-rootfs-").context("cannot make a folder")?;
+        let folder = places::folder("rootfs")?;
         let rootfs = Self { folder };
         for name in ["upper", "work", "merged"] {
             make_folder(&rootfs.folder.path().join(name))?;

@@ -1,12 +1,13 @@
 //! A real rsyslogd that writes down what it received, field by field.
 
+use crate::places;
 use crate::until;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -58,12 +59,12 @@ impl Rsyslogd {
     pub fn start() -> Result<Self> {
         let program = crate::find_program("rsyslogd")
             .context("rsyslogd is not installed; run cargo xtask setup")?;
-        let folder = TempDir::with_prefix("execwarden-rsyslog-").context("cannot make a folder")?;
+        let folder = places::folder("rsyslog")?;
         let config = folder.path().join("rsyslog.conf");
         fs::write(&config, configuration(folder.path()))
             .with_context(|| format!("cannot write {}", config.display()))?;
         let errors = File::create(folder.path().join(ERRORS)).context("cannot make a file")?;
-        let process = Command::new(program)
+        let process = places::dying_with_us(&program)
             .arg("-n")
             .arg("-f")
             .arg(&config)

@@ -1,5 +1,6 @@
 //! Waiting for what happens in another process.
 
+use crate::node;
 use anyhow::{Result, bail};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ pub fn until<T>(
     loop {
         if let Some(found) = look()? {
             return Ok(found);
+        }
+        if node::ending() {
+            bail!("interrupted while waiting for {what}");
         }
         if begun.elapsed() >= deadline {
             bail!("waited {deadline:?} for {what}");

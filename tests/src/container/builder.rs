@@ -3,7 +3,8 @@
 use super::spec::Spec;
 use super::{Container, runc};
 use crate::cgroup;
-use crate::node::CGROUP_ROOT;
+use crate::node::{self, CGROUP_ROOT};
+use crate::places;
 use crate::rootfs::{Image, Rootfs};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -145,8 +146,11 @@ impl Builder<'_> {
     }
 
     fn bundle(&self) -> Result<(Rootfs, TempDir)> {
+        if node::ending() {
+            bail!("interrupted before starting {}", self.id);
+        }
         let rootfs = Rootfs::over(self.image)?;
-        let bundle = TempDir::with_prefix("execwarden-bundle-").context("cannot make a folder")?;
+        let bundle = places::folder("bundle")?;
         cgroup::note_missing_above(&self.cgroup());
         let config = bundle.path().join("config.json");
         fs::write(&config, self.spec.render(&rootfs.path()).to_string())
