@@ -1,1 +1,25 @@
-//! Testbed.
+//! What tests, the demo and the benchmarks stand on: real containers on
+//! overlayfs ([`Container`]), a real syslog receiver ([`Rsyslogd`]), the built
+//! agent as a process ([`Agent`]), and programs that do what an intruder would
+//! ([`intruders`]).
+//!
+//! Everything here cleans up after itself when it is dropped. Call [`node::enter`]
+//! first: it gives the process mounts of its own, which end with it.
+
+pub mod agent;
+pub mod cgroup;
+pub mod container;
+pub mod intruders;
+pub mod node;
+mod places;
+pub mod rootfs;
+pub mod rsyslogd;
+mod until;
+
+pub use agent::{Agent, Home};
+pub use cgroup::Cgroup;
+pub use container::Container;
+pub use places::{find_busybox, find_program, target_folder};
+pub use rootfs::{Image, Rootfs};
+pub use rsyslogd::{Record, Rsyslogd};
+pub use until::until;

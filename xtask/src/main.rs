@@ -1,2 +1,49 @@
-//! The build tool.
-fn main() {}
+//! The build tool: `cargo xtask setup`, `build`, `test`, `demo`.
+//!
+//! Exit status: 0 done, 1 something failed, 2 this machine lacks something
+//! that a person has to bring.
+
+mod build;
+mod command;
+mod setup;
+mod test;
+mod toolchain;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Sets up, builds and tests execwarden", long_about = None)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing to build, test and show the agent
+    Setup(setup::Args),
+    /// Build the agent with its programs for the kernel
+    Build(build::Args),
+    /// Check format and lints, then run every test
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().task {
+        Task::Setup(args) => setup::run(args),
+        Task::Build(args) => build::run(args),
+        Task::Test(args) => test::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<setup::ByHand>() => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

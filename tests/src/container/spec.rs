@@ -1,0 +1,139 @@
+//! The bundle's `config.json`.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What a runtime would give a container by default: Docker's set.
+const CAPABILITIES: [&str; 14] = [
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+/// What differs from one test's container to another's.
+#[derive(Debug, Default)]
+pub(super) struct Spec {
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<String>,
+    pub(super) uid: u32,
+    pub(super) annotations: Vec<(String, String)>,
+    pub(super) volumes: Vec<(PathBuf, String)>,
+    pub(super) tmpfs: Vec<String>,
+    pub(super) cgroups_path: Option<String>,
+}
+
+impl Spec {
+    /// No `linux.resources`: on a hybrid node the v2 hierarchy has no
+    /// controllers to set. No network namespace: nothing here needs one.
+    pub(super) fn render(&self, rootfs: &Path) -> Value {
+        let mut env = vec!["PATH=/usr/local/bin:/usr/bin:/bin".to_owned()];
+        env.extend(self.env.iter().cloned());
+        let annotations: serde_json::Map<_, _> = self
+            .annotations
+            .iter()
+            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .collect();
+        let namespaces =
+            ["pid", "ipc", "uts", "mount", "cgroup"].map(|kind| json!({ "type": kind }));
+        let mut linux = json!({ "namespaces": namespaces });
+        if let Some(path) = &self.cgroups_path {
+            linux["cgroupsPath"] = json!(path);
+        }
+        json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "terminal": false,
+                "user": { "uid": self.uid, "gid": self.uid },
+                "args": self.args,
+                "env": env,
+                "cwd": "/",
+                "capabilities": {
+                    "bounding": CAPABILITIES,
+                    "effective": CAPABILITIES,
+                    "permitted": CAPABILITIES,
+                },
+            },
+            "root": { "path": rootfs, "readonly": false },
+            "hostname": "container",
+            "mounts": self.mounts(),
+            "annotations": annotations,
+            "linux": linux,
+        })
+    }
+
+    fn mounts(&self) -> Vec<Value> {
+        let mut mounts = vec![
+            mount("proc", "/proc", "proc", &[]),
+            mount("tmpfs", "/dev", "tmpfs", &["nosuid", "mode=755"]),
+            mount(
+                "devpts",
+                "/dev/pts",
+                "devpts",
+                &[
+                    "nosuid",
+                    "noexec",
+                    "newinstance",
+                    "ptmxmode=0666",
+                    "mode=0620",
+                ],
+            ),
+            mount(
+                "tmpfs",
+                "/dev/shm",
+                "shm",
+                &["nosuid", "nodev", "mode=1777"],
+            ),
+        ];
+        for (source, destination) in &self.volumes {
+            mounts.push(json!({
+                "type": "bind",
+                "source": source,
+                "destination": destination,
+                "options": ["rbind", "rw"],
+            }));
+        }
+        for destination in &self.tmpfs {
+            mounts.push(mount("tmpfs", destination, "tmpfs", &["mode=1777"]));
+        }
+        mounts
+    }
+}
+
+fn mount(kind: &str, destination: &str, source: &str, options: &[&str]) -> Value {
+    json!({ "type": kind, "source": source, "destination": destination, "options": options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_what_was_asked_for_and_no_resources() {
+        let spec = Spec {
+            args: vec!["sleep".to_owned(), "9".to_owned()],
+            annotations: vec![("key".to_owned(), "value".to_owned())],
+            cgroups_path: Some("/kubepods/x".to_owned()),
+            volumes: vec![("/data".into(), "/mnt".to_owned())],
+            ..Spec::default()
+        };
+
+        let rendered = spec.render(Path::new("/root/merged"));
+
+        assert_eq!(rendered["process"]["args"], json!(["sleep", "9"]));
+        assert_eq!(rendered["annotations"], json!({ "key": "value" }));
+        assert_eq!(rendered["linux"]["cgroupsPath"], "/kubepods/x");
+        assert_eq!(rendered["linux"].get("resources"), None);
+        assert_eq!(rendered["mounts"][4]["source"], "/data");
+    }
+}
