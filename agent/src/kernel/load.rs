@@ -201,13 +201,15 @@ fn layout_of_this_kernel() -> Result<Layout, KernelError> {
         path: VMLINUX_BTF,
         source,
     })?;
-    let overlay = match std::fs::read(OVERLAY_BTF) {
-        Ok(bytes) => Some(Btf::parse_module(&bytes, &vmlinux).map_err(|source| KernelError::Btf {
+    let overlay_bytes = std::fs::read(OVERLAY_BTF).ok();
+    let overlay = overlay_bytes
+        .as_deref()
+        .map(|bytes| Btf::parse_module(bytes, &vmlinux))
+        .transpose()
+        .map_err(|source| KernelError::Btf {
             path: OVERLAY_BTF,
             source,
-        })?),
-        Err(_) => None,
-    };
+        })?;
     Ok(find_layout(&vmlinux, overlay.as_ref())?)
 }
 
