@@ -104,7 +104,8 @@ impl<'a> Agent<'a> {
             }
             Ok(agent.status().ok())
         });
-        answered.with_context(|| format!("the agent's log:\n{}", agent.log()))?;
+        answered
+            .with_context(|| format!("the agent did not come up; its log:\n{}", agent.log()))?;
         Ok(agent)
     }
 
@@ -132,7 +133,7 @@ impl<'a> Agent<'a> {
             let status = self.status()?;
             Ok(enough(&status).then_some(status))
         })
-        .with_context(|| format!("the agent's log:\n{}", self.log()))
+        .with_context(|| format!("the agent did not get there; its log:\n{}", self.log()))
     }
 
     /// Runs another command of `execwarden` against this agent.

@@ -134,6 +134,11 @@ pub(crate) fn unique_name() -> String {
     format!("{PREFIX}{}-{number}", process::id())
 }
 
+/// Whether a name was given by this process.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.starts_with(&format!("{PREFIX}{}-", process::id()))
+}
+
 /// Whether a name was given by a process that lives no more.
 pub(crate) fn is_left_over(name: &str) -> bool {
     name.strip_prefix(PREFIX)

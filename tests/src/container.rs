@@ -23,7 +23,7 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where runc keeps the state of root's containers.
-const STATE_FOLDER: &str = "/run/runc";
+pub(crate) const STATE_FOLDER: &str = "/run/runc";
 
 /// A container; killed and deleted when dropped.
 #[derive(Debug)]

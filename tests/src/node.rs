@@ -32,7 +32,7 @@ const MARK: &str = "EXECWARDEN_TEST_NODE";
 /// A terminal's Ctrl-C ends the first life only. The second then finds that it
 /// is [`ending`], and has the time to take down what it has put up.
 pub fn enter() -> Result<()> {
-    if env::var_os(MARK).is_none() {
+    if !is_inside() {
         process::exit(start_over()?);
     }
     thread::spawn(|| {
@@ -45,6 +45,39 @@ pub fn enter() -> Result<()> {
     crate::cgroup::sweep();
     crate::places::sweep();
     Ok(())
+}
+
+/// Whether this is the second life that [`enter`] gave.
+pub fn is_inside() -> bool {
+    env::var_os(MARK).is_some()
+}
+
+/// What this process has put up and not taken down: containers, cgroups,
+/// mounts and folders by its names. Empty once everything was dropped.
+pub fn left_behind() -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for folder in [
+        Path::new(crate::container::STATE_FOLDER),
+        Path::new(CGROUP_ROOT),
+        &env::temp_dir(),
+    ] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if crate::cgroup::is_ours(&entry.file_name().to_string_lossy()) {
+                left.push(entry.path().display().to_string());
+            }
+        }
+    }
+    let mounts = mounts_below("/")?.into_iter();
+    left.extend(
+        mounts
+            .filter(|point| {
+                point
+                    .iter()
+                    .any(|name| crate::cgroup::is_ours(&name.to_string_lossy()))
+            })
+            .map(|point| format!("a mount at {}", point.display())),
+    );
+    Ok(left)
 }
 
 /// Whether nobody waits for this program any more. [`crate::until`] and

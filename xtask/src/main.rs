@@ -5,6 +5,7 @@
 
 mod build;
 mod command;
+mod demo;
 mod setup;
 mod test;
 mod toolchain;
@@ -25,6 +26,8 @@ enum Task {
     Setup(setup::Args),
     /// Build the agent with its programs for the kernel
     Build(build::Args),
+    /// Show the agent at work: real containers, intruders, a real syslog (root)
+    Demo,
     /// Check format and lints, then run every test
     Test(test::Args),
 }
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Setup(args) => setup::run(args),
         Task::Build(args) => build::run(args),
+        Task::Demo => demo::run(),
         Task::Test(args) => test::run(args),
     };
     match done {

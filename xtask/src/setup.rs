@@ -70,6 +70,9 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
     if !yes && !may_go_on()? {
         bail!("nothing was installed");
     }
+    if rustix::process::geteuid().is_root() && (plan.busybox || !plan.packages().is_empty()) {
+        apt::update()?;
+    }
     if !plan.packages().is_empty() {
         apt::install(plan.packages())?;
     }

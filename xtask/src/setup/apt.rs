@@ -1,17 +1,22 @@
 //! Debian packages.
 
 use crate::command;
+use crate::toolchain::find_program;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+/// Asks the mirrors what there is now.
+pub fn update() -> Result<()> {
+    command::run(apt_get().arg("update"))
+}
+
 /// Installs packages, starts no service of theirs, and refuses where another
 /// package would have to go.
 pub fn install(packages: Vec<&str>) -> Result<()> {
     let quiet = QuietServices::begin()?;
-    command::run(apt_get().arg("update"))?;
     command::run(
         apt_get()
             .args(["install", "--no-install-recommends", "--no-remove"])
@@ -28,9 +33,6 @@ pub fn install(packages: Vec<&str>) -> Result<()> {
 pub fn unpack_busybox() -> Result<()> {
     let folder = testbed::target_folder()?.join("setup");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    if rustix::process::geteuid().is_root() {
-        command::run(apt_get().arg("update"))?;
-    }
     command::run(
         apt_get()
             .args(["download", "busybox-static"])
@@ -74,7 +76,7 @@ impl QuietServices {
 
     /// Keeps a new service from starting with the machine.
     fn disable(&self, service: &str) -> Result<()> {
-        if !Path::new("/run/systemd/system").exists() {
+        if find_program("systemctl").is_none() {
             return Ok(());
         }
         let status = Command::new("systemctl")
