@@ -36,7 +36,7 @@ pub struct Document {
 
 impl Document {
     /// A document that the agent writes: named after the workload and marked
-    /// as the agent's own, so that it may be replaced.
+    /// as the agent's own, so that [`super::write_document`] may replace it.
     pub fn by_agent(
         workload: WorkloadId,
         processes: BTreeSet<Process>,
