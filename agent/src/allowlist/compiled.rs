@@ -85,8 +85,8 @@ impl Allowlist {
             .any(|removed| removed.fits(interpreter(identity), identity.layer))
     }
 
-    /// Whether `file` of `layer` may run, by itself or as the interpreter of a
-    /// script.
+    /// Whether the file of `identity` may run in its layer, by itself or as the
+    /// interpreter of some script.
     pub fn may_interpret(&self, identity: &Identity) -> bool {
         let alone = Identity {
             script: None,

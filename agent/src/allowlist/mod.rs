@@ -2,8 +2,9 @@
 //!
 //! - [`path`], [`process`], [`document`]: the document as types; what cannot
 //!   be written down cannot be built.
-//! - [`parse`], [`render`]: bytes in, bytes out. Strict, bounded, and the same
-//!   state gives the same bytes. `raw` has the shape of the YAML.
+//! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
+//!   Strict, bounded, and the same state gives the same bytes. `raw` has the
+//!   shape of the YAML.
 //! - [`compiled`], [`nearest`]: the form that execs are judged with.
 //! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
 //!   file system.
@@ -28,7 +29,7 @@ pub(crate) mod arbitrary;
 
 pub use compiled::{Allowlist, CompileError, Coverage};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
-pub use folder::{Folder, FolderError, Reload};
+pub use folder::{Folder, FolderError, Loaded, Reload};
 pub use nearest::{Difference, Nearest};
 pub use parse::{ParseError, parse};
 pub use path::{ExactPath, PathError, PathPattern};
