@@ -1,1 +1,39 @@
-//! TODO(allowlist)
+//! The ProcessAllowlist: what a workload may run.
+//!
+//! - [`path`], [`process`], [`document`]: the document as types; what cannot
+//!   be written down cannot be built.
+//! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
+//!   Strict, bounded, and the same state gives the same bytes. `raw` has the
+//!   shape of the YAML.
+//! - [`compiled`], [`nearest`]: the form that execs are judged with.
+//! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
+//!   file system.
+//!
+//! A document is untrusted input: whatever its bytes, reading it ends with a
+//! document or with an error that names file, line and column.
+
+pub mod compiled;
+pub mod document;
+pub mod folder;
+pub mod nearest;
+pub mod parse;
+pub mod path;
+pub mod process;
+mod raw;
+pub mod render;
+pub mod watch;
+pub mod write;
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+
+pub use compiled::{Allowlist, CompileError, Coverage};
+pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
+pub use folder::{Folder, FolderError, Loaded, Reload};
+pub use nearest::{Difference, Nearest};
+pub use parse::{ParseError, parse};
+pub use path::{ExactPath, PathError, PathPattern};
+pub use process::{Process, ProcessError, Removed};
+pub use render::render;
+pub use watch::{FolderWatch, WatchError};
+pub use write::{WriteError, write_document};

@@ -1,1 +1,82 @@
-//! TODO(judge)
+//! Allowlist × exec → verdict. Pure: no kernel, no clock, no state.
+//!
+//! The precedence of reasons is the order of the table in `rules`; the first
+//! that holds is the reason, and the others that hold are said with it.
+
+mod rules;
+
+use crate::allowlist::{Allowlist, Nearest};
+use crate::model::{Exec, Layer, Origin, Reason};
+use rules::Case;
+
+/// How a workload is held.
+#[derive(Clone, Copy, Debug)]
+pub enum Policy<'a> {
+    /// What is new is learned, with what a document allows already.
+    Learning {
+        /// [`Allowlist::default`] where there is no document.
+        allowlist: &'a Allowlist,
+    },
+    /// What the allowlist does not cover deviates.
+    Enforcing {
+        /// What it may run.
+        allowlist: &'a Allowlist,
+    },
+    /// It is to be enforced, and nobody wrote what it may run.
+    NoAllowlist,
+}
+
+/// What an exec is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The allowlist covers it.
+    Known,
+    /// It is new, and a baseline may take it in: [`crate::allowlist::Process::of`]
+    /// its identity is an entry.
+    Learn,
+    /// The container runtime's own stage: it executes itself inside the
+    /// container's cgroup before the container's first process exists.
+    /// Neither reported nor learned.
+    RuntimeStage,
+    /// The allowlist does not cover it.
+    Deviates {
+        /// The strongest reason that holds.
+        reason: Reason,
+        /// The weaker ones that hold too, strongest first.
+        also: Vec<Reason>,
+        /// The entry that comes closest, if one comes close.
+        nearest: Option<Nearest>,
+    },
+}
+
+/// Judges one exec.
+pub fn judge(policy: Policy<'_>, exec: &Exec) -> Verdict {
+    if is_runtime_stage(exec) {
+        return Verdict::RuntimeStage;
+    }
+    let case = Case::new(policy, exec);
+    let mut reasons = case.reasons();
+    match reasons.next() {
+        Some(reason) => Verdict::Deviates {
+            reason,
+            also: reasons.collect(),
+            nearest: case.nearest(),
+        },
+        None if case.is_covered() => Verdict::Known,
+        None => Verdict::Learn,
+    }
+}
+
+/// Only a process that stands in the host's mount namespace while its parent
+/// is outside the container can be this: a container's own process has neither.
+/// One that left its container, or that was not read in full, is none.
+fn is_runtime_stage(exec: &Exec) -> bool {
+    exec.host_mntns
+        && exec.origin == Origin::Outside
+        && exec.identity.layer == Layer::Host
+        && !exec.escaped
+        && !exec.error
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! The document as types: one workload and what it may run.
+
+use super::process::{Process, Removed};
+use crate::model::WorkloadId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+/// The only `apiVersion` there is.
+pub const API_VERSION: &str = "execwarden.dev/v1alpha1";
+/// The only `kind`.
+pub const KIND: &str = "ProcessAllowlist";
+/// The most entries `processes` and `removed` have together.
+pub const MAX_ENTRIES: usize = 20_000;
+/// The most entries with a wildcard. Matching one costs more than a lookup,
+/// and they are written by hand.
+pub const MAX_WILDCARDS: usize = 1_000;
+/// The largest document, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The annotation by which the agent knows its own documents.
+pub const WRITTEN_BY: &str = "execwarden.dev/written-by";
+/// The value of [`WRITTEN_BY`].
+pub const AGENT: &str = "execwarden";
+
+/// One ProcessAllowlist.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Document {
+    /// What a Kubernetes resource has.
+    pub metadata: Metadata,
+    /// What a person decides.
+    pub spec: Spec,
+    /// The evidence for it, written by the agent. Nothing is decided by it.
+    pub status: Option<Status>,
+}
+
+impl Document {
+    /// A document that the agent writes: named after the workload and marked
+    /// as the agent's own, so that [`super::write_document`] may replace it.
+    pub fn by_agent(
+        workload: WorkloadId,
+        processes: BTreeSet<Process>,
+        status: Option<Status>,
+    ) -> Self {
+        Self {
+            metadata: Metadata {
+                name: workload.document_name(),
+                annotations: BTreeMap::from([(WRITTEN_BY.to_owned(), AGENT.to_owned())]),
+                ..Metadata::default()
+            },
+            spec: Spec {
+                workload,
+                mode: Mode::default(),
+                action: Action::default(),
+                processes,
+                removed: BTreeSet::new(),
+            },
+            status,
+        }
+    }
+
+    /// Whether the agent wrote it.
+    pub fn is_by_agent(&self) -> bool {
+        self.metadata
+            .annotations
+            .get(WRITTEN_BY)
+            .is_some_and(|by| by == AGENT)
+    }
+}
+
+/// The parts of Kubernetes' `metadata` that a file in Git has.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Metadata {
+    /// 1 to 253 characters of `[a-z0-9.-]`.
+    pub name: String,
+    /// The namespace of the resource; the workload's own stands in the spec.
+    pub namespace: Option<String>,
+    /// Any text.
+    pub labels: BTreeMap<String, String>,
+    /// Any text.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What a person decides about a workload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spec {
+    /// What it is about.
+    pub workload: WorkloadId,
+    /// What is done with it.
+    pub mode: Mode,
+    /// What a deviation leads to.
+    pub action: Action,
+    /// What it may run.
+    pub processes: BTreeSet<Process>,
+    /// What a person struck: never learned again.
+    pub removed: BTreeSet<Removed>,
+}
+
+/// What is done with a workload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// What the allowlist does not cover is reported.
+    #[default]
+    Enforce,
+    /// What the allowlist does not cover is learned.
+    Learn,
+    /// Nothing is asked of it.
+    Off,
+}
+
+impl Mode {
+    /// The word, as documents have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Learn => "learn",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no mode.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no mode {0:?}; the modes are enforce, learn and off")]
+pub struct UnknownMode(String);
+
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(word: &str) -> Result<Self, UnknownMode> {
+        [Self::Enforce, Self::Learn, Self::Off]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+            .ok_or_else(|| UnknownMode(word.to_owned()))
+    }
+}
+
+/// What a deviation leads to, in mode enforce.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Action {
+    /// It is reported.
+    #[default]
+    Alert,
+}
+
+impl Action {
+    /// The word, as documents have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// A word that names no action of this version.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownAction {
+    /// A document that asks for blocking must not be held without it.
+    #[error("action block is not yet supported in this version; the only action is alert")]
+    Block,
+    /// No version has it.
+    #[error("there is no action {0:?}; the only action is alert")]
+    Other(String),
+}
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(word: &str) -> Result<Self, UnknownAction> {
+        match word {
+            "alert" => Ok(Self::Alert),
+            "block" => Err(UnknownAction::Block),
+            _ => Err(UnknownAction::Other(word.to_owned())),
+        }
+    }
+}
+
+/// The evidence behind a learned document.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    /// What was watched.
+    pub learned_from: LearnedFrom,
+    /// When.
+    pub window: Window,
+    /// What was not seen, one sentence each: agent down, losses, containers
+    /// that were already running. Empty only if nothing was missed.
+    pub gaps: Vec<String>,
+}
+
+/// What a baseline was learned from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LearnedFrom {
+    /// How many containers.
+    pub containers: u64,
+    /// On how many nodes.
+    pub nodes: u64,
+    /// Under which images.
+    pub images: BTreeSet<String>,
+}
+
+/// When a baseline was learned.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Window {
+    /// When learning began.
+    pub started: Option<jiff::Timestamp>,
+    /// When it ended; `None` while it goes on.
+    pub ended: Option<jiff::Timestamp>,
+    /// Why it ended, in a word.
+    pub ended_because: Option<String>,
+}

@@ -1,0 +1,278 @@
+//! A folder of documents, and what of it is in force.
+//!
+//! A file is swapped in whole or not at all: while it is broken, what was
+//! loaded from it before stays in force. So does everything while the folder
+//! itself cannot be read.
+
+use super::compiled::{Allowlist, CompileError};
+use super::document::{Document, MAX_BYTES};
+use super::parse::{ParseError, parse};
+use crate::model::{Untrusted, WorkloadId};
+use rustix::fs::OFlags;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The most documents that are read from one folder: twice as many as a node
+/// can have workloads.
+pub const MAX_FILES: usize = 4096;
+
+/// What is wrong in a folder of documents. Each names its file.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The folder cannot be listed.
+    #[error("cannot list the allowlists in {}: {source}; what was loaded stays in force", .folder.display())]
+    List {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// More than [`MAX_FILES`].
+    #[error("{} has {found} allowlists; only the first {MAX_FILES} by name are read", .folder.display())]
+    TooMany {
+        /// The folder.
+        folder: PathBuf,
+        /// How many there are.
+        found: usize,
+    },
+    /// A file cannot be read.
+    #[error("cannot read the allowlist {file}: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is no valid document.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// A document cannot be matched against.
+    #[error("{file}: {source}")]
+    Compile {
+        /// The file.
+        file: String,
+        /// Why.
+        source: CompileError,
+    },
+    /// Two files are about the same workload.
+    #[error(
+        "{ignored} is about the workload {workload}, and so is {in_force}, which is in force; keep one of them"
+    )]
+    Duplicate {
+        /// The workload.
+        workload: String,
+        /// The file that counts: the one that was there first, else the first
+        /// by name. With neither in force the workload would be learned anew.
+        in_force: String,
+        /// The file that does not.
+        ignored: String,
+    },
+}
+
+/// A document that was loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The document.
+    pub document: Document,
+    /// It, ready to judge by.
+    pub allowlist: Allowlist,
+}
+
+/// A folder of documents.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    files: BTreeMap<OsString, Loaded>,
+    in_force: BTreeMap<WorkloadId, OsString>,
+}
+
+/// What a reload found.
+#[derive(Debug, Default)]
+pub struct Reload {
+    /// The workloads whose document came, went or changed.
+    pub changed: BTreeSet<WorkloadId>,
+    /// Everything that is wrong now, in the order of the files' names: the
+    /// same again at the next reload, until somebody mends it.
+    pub errors: Vec<FolderError>,
+    /// The folder does not exist, and nothing was ever loaded from it. Worth a
+    /// note: it may be a typing error.
+    pub missing: bool,
+}
+
+impl Folder {
+    /// Nothing is read before the first [`Folder::reload`].
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            files: BTreeMap::new(),
+            in_force: BTreeMap::new(),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The document that is in force for a workload.
+    pub fn get(&self, workload: &WorkloadId) -> Option<&Loaded> {
+        self.files.get(self.in_force.get(workload)?)
+    }
+
+    /// Every document in force, with its file, sorted by workload.
+    pub fn iter(&self) -> impl Iterator<Item = (PathBuf, &Loaded)> {
+        self.in_force
+            .values()
+            .filter_map(|name| Some((self.path.join(name), self.files.get(name)?)))
+    }
+
+    /// Reads every document again: files `*.yaml` and `*.yml` that are not
+    /// hidden. A ConfigMap's own folders are hidden, and the links to them are
+    /// followed.
+    pub fn reload(&mut self) -> Reload {
+        let mut reload = Reload::default();
+        let names = match self.names() {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.files.is_empty() => {
+                reload.missing = true;
+                return reload;
+            }
+            Err(source) => {
+                let folder = self.path.clone();
+                reload.errors.push(FolderError::List { folder, source });
+                return reload;
+            }
+        };
+        if names.len() > MAX_FILES {
+            reload.errors.push(FolderError::TooMany {
+                folder: self.path.clone(),
+                found: names.len(),
+            });
+        }
+
+        let mut before = std::mem::take(&mut self.files);
+        let before_in_force = std::mem::take(&mut self.in_force);
+        let mut replaced = BTreeMap::new();
+        for name in names.into_iter().take(MAX_FILES) {
+            let old = before.remove(&name);
+            match load(&self.path.join(&name)) {
+                Ok(new) => {
+                    self.files.insert(name.clone(), new);
+                    replaced.extend(old.map(|old| (name, old)));
+                }
+                Err(error) => {
+                    reload.errors.push(error);
+                    self.files.extend(old.map(|old| (name, old)));
+                }
+            }
+        }
+        // What was in force, from files that are gone or were read anew.
+        before.append(&mut replaced);
+
+        self.choose(&before_in_force, &mut reload.errors);
+        reload.changed = self.changed(&before, &before_in_force);
+        reload
+    }
+
+    fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            let bytes = name.as_bytes();
+            let is_yaml = bytes.ends_with(b".yaml") || bytes.ends_with(b".yml");
+            if is_yaml && !bytes.starts_with(b".") {
+                names.insert(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Decides which file counts for each workload: the one that did before,
+    /// else the first by name.
+    fn choose(&mut self, before: &BTreeMap<WorkloadId, OsString>, errors: &mut Vec<FolderError>) {
+        for (workload, name) in before {
+            let file = self.files.get(name);
+            if file.is_some_and(|file| file.document.spec.workload == *workload) {
+                self.in_force.insert(workload.clone(), name.clone());
+            }
+        }
+        for (name, loaded) in &self.files {
+            let workload = &loaded.document.spec.workload;
+            let first = self
+                .in_force
+                .entry(workload.clone())
+                .or_insert_with(|| name.clone());
+            if first != name {
+                errors.push(FolderError::Duplicate {
+                    workload: workload.to_string(),
+                    in_force: printable(&self.path.join(first)),
+                    ignored: printable(&self.path.join(name)),
+                });
+            }
+        }
+    }
+
+    /// The workloads whose document differs from before. `replaced` has the
+    /// documents that are no longer in `self.files`.
+    fn changed(
+        &self,
+        replaced: &BTreeMap<OsString, Loaded>,
+        before_in_force: &BTreeMap<WorkloadId, OsString>,
+    ) -> BTreeSet<WorkloadId> {
+        let was = |workload: &WorkloadId| {
+            let name = before_in_force.get(workload)?;
+            let loaded = replaced.get(name).or_else(|| self.files.get(name))?;
+            Some(&loaded.document)
+        };
+        before_in_force
+            .keys()
+            .chain(self.in_force.keys())
+            .filter(|workload| was(workload) != self.get(workload).map(|now| &now.document))
+            .cloned()
+            .collect()
+    }
+}
+
+fn load(path: &Path) -> Result<Loaded, FolderError> {
+    let file = printable(path);
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(FolderError::Read { file, source }),
+    };
+    let document = parse(&file, &bytes)?;
+    match Allowlist::new(&document) {
+        Ok(allowlist) => Ok(Loaded {
+            document,
+            allowlist,
+        }),
+        Err(source) => Err(FolderError::Compile { file, source }),
+    }
+}
+
+/// The bytes of a document; at most one more than it may have, which tells the
+/// parser that there are too many.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // O_NONBLOCK: a fifo by the name of a document must not stop the agent.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+pub(super) fn printable(path: &Path) -> String {
+    Untrusted::new(path.as_os_str().as_bytes()).escaped(1024)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+use super::*;
+use crate::allowlist::document::Action;
+use crate::allowlist::{arbitrary, render};
+use crate::model::Runtime;
+use proptest::prelude::*;
+
+/// The document that the project's documentation shows.
+const EXAMPLE: &str = include_str!("../../../../allowlists/checkout.yaml");
+
+/// The example from the line that begins with `at` on, replaced by `with`.
+fn cut(at: &str, with: &str) -> String {
+    let start = EXAMPLE.find(&format!("\n{at}")).expect("a line") + 1;
+    format!("{}{with}", &EXAMPLE[..start])
+}
+
+fn check(text: &str, expected: &str) {
+    let error = parse("a.yaml", text.as_bytes())
+        .expect_err(expected)
+        .to_string();
+    assert_eq!(error, expected, "\n{text}");
+}
+
+/// `entries` as the lines after `spec.processes:`, which is line 7.
+fn entries(entries: &str) -> String {
+    format!(
+        "apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {{ name: web }}\n\
+         spec:\n  workload: {{ runtime: runc, name: web }}\n  mode: enforce\n{entries}"
+    )
+}
+
+fn check_entries(lines: &str, expected: &str) {
+    check(&entries(lines), expected);
+}
+
+#[test]
+fn reads_the_example() {
+    let document = parse("checkout.yaml", EXAMPLE.as_bytes()).expect("valid");
+
+    assert_eq!(
+        document.spec.workload.to_string(),
+        "shop/Deployment/checkout/api"
+    );
+    assert_eq!(document.spec.mode, Mode::Enforce);
+    assert_eq!(document.spec.action, Action::Alert);
+    assert_eq!(document.spec.processes.len(), 5);
+    assert_eq!(document.spec.removed.len(), 1);
+    let status = document.status.expect("there");
+    assert_eq!(status.learned_from.containers, 12);
+    assert!(status.window.started < status.window.ended);
+    assert_eq!(status.gaps.len(), 1);
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let document = parse("a.yaml", entries("  processes: []\n").as_bytes()).expect("valid");
+
+    assert_eq!(document.spec.action, Action::Alert);
+    assert!(document.spec.removed.is_empty() && document.status.is_none());
+    assert_eq!(
+        document.spec.workload,
+        WorkloadId::Runtime {
+            runtime: Runtime::Runc,
+            name: "web".to_owned()
+        }
+    );
+}
+
+#[test]
+fn another_kind_of_document_is_refused_before_its_fields_are() {
+    check(
+        "apiVersion: execwarden.dev/v9\nkind: ProcessAllowlist\nnew: 1\n",
+        "a.yaml:1:13: apiVersion \"execwarden.dev/v9\" is not known to this version; \
+         it reads apiVersion: execwarden.dev/v1alpha1",
+    );
+    check(
+        "apiVersion: execwarden.dev/v1alpha1\nkind: Pod\n",
+        "a.yaml:2:7: kind \"Pod\" is not known to this version; it reads kind: ProcessAllowlist",
+    );
+    check(
+        "kind: ProcessAllowlist\n",
+        "a.yaml:1:1: there is no apiVersion; write apiVersion: execwarden.dev/v1alpha1",
+    );
+}
+
+#[test]
+fn unknown_fields_are_refused_and_later_ones_by_name() {
+    check_entries(
+        "  processes:\n    - path: /a\n      sha: x\n",
+        "a.yaml:9:7: unknown field \"sha\"; the fields here are path, interpreter, layer",
+    );
+    for field in ["applet", "sha256", "args", "parents", "users"] {
+        check_entries(
+            &format!("  processes:\n    - path: /a\n      {field}: [x]\n"),
+            &format!(
+                "a.yaml:9:7: field {field} is not yet supported in this version; leave it out"
+            ),
+        );
+    }
+    check_entries(
+        "  processes: []\n  replicas: 3\n",
+        "a.yaml:8:3: unknown field \"replicas\"; the fields here are \
+         workload, mode, action, processes, removed",
+    );
+    check_entries(
+        "  processes: []\n  processes: []\n",
+        "a.yaml:8:3: the field \"processes\" stands here twice",
+    );
+}
+
+#[test]
+fn words_that_mean_nothing_are_refused() {
+    check_entries(
+        "  processes: []\n  action: block\n",
+        "a.yaml:8:11: action block is not yet supported in this version; the only action is alert",
+    );
+    check_entries(
+        "  processes: []\n  action: page\n",
+        "a.yaml:8:11: there is no action \"page\"; the only action is alert",
+    );
+    check_entries(
+        "  processes:\n    - { path: /a, layer: ram }\n",
+        "a.yaml:8:26: there is no layer \"ram\"; \
+         the layers are image, upper, volume, tmpfs, memory and host",
+    );
+    check_entries(
+        "  processes:\n    - { path: /a, layer: unknown }\n",
+        "a.yaml:8:26: there is no layer \"unknown\"; \
+         the layers are image, upper, volume, tmpfs, memory and host",
+    );
+    check(
+        &entries("  processes: []\n").replace("enforce", "on"),
+        "a.yaml:6:9: there is no mode \"on\"; the modes are enforce, learn and off",
+    );
+}
+
+#[test]
+fn paths_that_could_never_match_or_match_too_much_are_refused() {
+    let path = |path: &str, expected: &str| {
+        check_entries(
+            &format!("  processes:\n    - path: {path}\n"),
+            &format!("a.yaml:8:13: {expected}"),
+        );
+    };
+
+    path(
+        "bin/x",
+        "the path \"bin/x\" is relative; write it from the root, beginning with /",
+    );
+    path(
+        "/bin/../x",
+        "the path \"/bin/../x\" is not normalised; write it as the kernel resolves it: \
+         without ., .., // and without / at its end",
+    );
+    path(
+        "/a/**/b",
+        "the path \"/a/**/b\" has **; * stands for one path segment or a part of it",
+    );
+    path(
+        "/a/b-*",
+        "the file name of \"/a/b-*\" has a *, and a program of the image is allowed by its name; \
+         write the name out, a * may stand in the folders before it",
+    );
+    path(
+        "\"/a\\x1b[31m\"",
+        "the path '/a\\\\x1b[31m' has control characters, invisible characters or bytes \
+         that are no UTF-8, and cannot be named in a document",
+    );
+    path("[/a]", "expected a text here");
+    check_entries(
+        "  processes:\n    - path:\n",
+        "a.yaml:8:11: the value is missing; write a text",
+    );
+    check_entries(
+        "  processes:\n    - { path: /a, interpreter: /bin/* }\n",
+        "a.yaml:8:32: the path \"/bin/*\" has a *; one exact file must be named here",
+    );
+}
+
+#[test]
+fn entries_that_say_the_same_or_the_opposite_are_refused() {
+    check_entries(
+        "  processes:\n    - path: /a\n    - path: /a\n      layer: image\n",
+        "a.yaml:9:13: \"/a\" stands here twice with the same interpreter and layer; leave one out",
+    );
+    check_entries(
+        "  processes:\n    - path: /a\n  removed:\n    - path: /b\n    - path: /a\n",
+        "a.yaml:11:13: \"/a\" is both in processes and in removed; leave one out",
+    );
+    let fine = "  processes:\n    - path: /a\n    - { path: /a, layer: upper }\n    \
+                - { path: /a, interpreter: /b }\n  removed:\n    - { path: /a, layer: tmpfs }\n";
+    assert!(parse("a.yaml", entries(fine).as_bytes()).is_ok());
+}
+
+#[test]
+fn a_workload_has_one_of_three_shapes() {
+    let workload = |workload: &str| {
+        let text = entries("  processes: []\n").replace("{ runtime: runc, name: web }", workload);
+        parse("a.yaml", text.as_bytes())
+    };
+
+    assert!(workload("{ unit: cron.service }").is_ok());
+    assert!(workload("{ runtime: cri-o, name: example.org/team/app }").is_ok());
+    for bad in [
+        "{}",
+        "{ name: web }",
+        "{ runtime: runc }",
+        "{ runtime: runc, name: web, unit: x }",
+        "{ namespace: shop, kind: Deployment, name: checkout }",
+        "{ unit: '' }",
+        "{ unit: 'a/b' }",
+        "{ unit: \"a\\nb\" }",
+        "{ runtime: lxc, name: a }",
+    ] {
+        let error = workload(bad).expect_err(bad);
+        assert_eq!(error.line, 5, "{bad}: {error}");
+    }
+}
+
+#[test]
+fn what_yaml_can_do_beyond_a_document_is_refused() {
+    check(
+        "",
+        "a.yaml:1:1: there is no apiVersion; write apiVersion: execwarden.dev/v1alpha1",
+    );
+    check(
+        &format!("{EXAMPLE}---\nkind: x\n"),
+        &format!(
+            "a.yaml:{}:1: a second document begins here; write one document per file",
+            EXAMPLE.lines().count() + 1
+        ),
+    );
+    check_entries(
+        "  processes:\n    - &a { path: /a }\n    - *a\n",
+        "a.yaml:8:10: anchors and aliases are refused; write each entry out",
+    );
+    check_entries(
+        "  processes: []\n  <<: { mode: off }\n",
+        "a.yaml:8:3: merge keys (<<) are refused; write each field out",
+    );
+    check_entries(
+        "  processes: !!python/object []\n",
+        "a.yaml:7:30: unsupported tag `!!python/object`",
+    );
+    for deep in [
+        "[".repeat(100_000),
+        "{a: ".repeat(100_000),
+        "- ".repeat(100_000),
+    ] {
+        assert!(parse("a.yaml", deep.as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn size_is_bounded() {
+    let large = format!("{EXAMPLE}# {}", "x".repeat(MAX_BYTES));
+    check(
+        &large,
+        "a.yaml:1:1: the file is larger than 1048576 bytes, the most an allowlist may have",
+    );
+
+    let many = |count: usize| -> String {
+        let lines: String = (0..count).map(|i| format!("    - path: /{i}\n")).collect();
+        entries(&format!("  processes:\n{lines}"))
+    };
+    assert!(parse("a.yaml", many(MAX_ENTRIES).as_bytes()).is_ok());
+    check(
+        &many(MAX_ENTRIES + 1),
+        "a.yaml:8:5: 20001 entries; an allowlist has at most 20000",
+    );
+
+    let wild: String = (0..=MAX_WILDCARDS)
+        .map(|i| format!("    - path: /*/{i}\n"))
+        .collect();
+    check_entries(
+        &format!("  processes:\n{wild}"),
+        "a.yaml:8:5: 1001 entries with a *; an allowlist has at most 1000",
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_named_by_their_place() {
+    let mut bytes = "a: b\nc: \u{e4}".as_bytes().to_vec();
+    bytes.push(0xff);
+
+    let error = parse("a.yaml", &bytes).expect_err("not UTF-8");
+
+    assert_eq!(
+        error.to_string(),
+        "a.yaml:2:5: the file is not UTF-8 from here on; save it as UTF-8"
+    );
+}
+
+#[test]
+fn evidence_is_checked_too() {
+    let status = |line: &str| cut("status:", &format!("status:\n  {line}\n"));
+
+    let error = parse(
+        "a.yaml",
+        status("window: { started: yesterday }").as_bytes(),
+    );
+    let error = error.expect_err("no time").message;
+    assert_eq!(
+        error,
+        "\"yesterday\" is no point in time; write it as 2026-01-31T12:00:00Z"
+    );
+    assert!(parse("a.yaml", status("learnedFrom: { nodes: -1 }").as_bytes()).is_err());
+    assert!(parse("a.yaml", status("gaps: []").as_bytes()).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_document_or_an_error(bytes: Vec<u8>) {
+        let _ = parse("a.yaml", &bytes);
+    }
+
+    #[test]
+    fn a_broken_document_is_a_document_or_an_error_on_one_line(
+        document in arbitrary::document(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        end in any::<prop::sample::Index>(),
+        cut_off: bool,
+    ) {
+        let mut bytes = render(&document).into_bytes();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if cut_off {
+            bytes.truncate(end.index(bytes.len()));
+        }
+
+        if let Err(error) = parse("a.yaml", &bytes) {
+            let line = error.to_string();
+            prop_assert!(line.len() < 700 && !line.chars().any(char::is_control), "{:?}", line);
+            prop_assert!(error.line >= 1 && error.column >= 1);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A document to bytes: the same state gives the same bytes, and they read as
+//! a person would write them.
+//!
+//! Only what differs from the defaults is written, but for mode and action: a
+//! reviewer should see them. Texts are plain where every YAML reader agrees on
+//! them, else in double quotes.
+
+use super::document::{API_VERSION, Document, KIND, Metadata, Spec, Status};
+use crate::model::{Layer, Untrusted, WorkloadId};
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write};
+
+/// The document as YAML.
+pub fn render(document: &Document) -> String {
+    let mut out = String::new();
+    // A String takes everything that is written to it.
+    let _ = document_to(&mut out, document);
+    out
+}
+
+fn document_to(out: &mut String, document: &Document) -> fmt::Result {
+    writeln!(out, "apiVersion: {API_VERSION}\nkind: {KIND}")?;
+    metadata(out, &document.metadata)?;
+    spec(out, &document.spec)?;
+    document.status.as_ref().map_or(Ok(()), |s| status(out, s))
+}
+
+fn metadata(out: &mut String, metadata: &Metadata) -> fmt::Result {
+    writeln!(out, "metadata:\n  name: {}", Scalar(&metadata.name))?;
+    if let Some(namespace) = &metadata.namespace {
+        writeln!(out, "  namespace: {}", Scalar(namespace))?;
+    }
+    text_map(out, "labels", &metadata.labels)?;
+    text_map(out, "annotations", &metadata.annotations)
+}
+
+fn text_map(out: &mut String, name: &str, map: &BTreeMap<String, String>) -> fmt::Result {
+    if !map.is_empty() {
+        writeln!(out, "  {name}:")?;
+    }
+    for (key, value) in map {
+        writeln!(out, "    {}: {}", Scalar(key), Scalar(value))?;
+    }
+    Ok(())
+}
+
+fn spec(out: &mut String, spec: &Spec) -> fmt::Result {
+    writeln!(out, "spec:\n  workload:")?;
+    match &spec.workload {
+        WorkloadId::Kubernetes {
+            namespace,
+            kind,
+            name,
+            container,
+        } => {
+            writeln!(out, "    namespace: {}", Scalar(namespace))?;
+            writeln!(out, "    kind: {}", Scalar(kind))?;
+            writeln!(out, "    name: {}", Scalar(name))?;
+            writeln!(out, "    container: {}", Scalar(container))?;
+        }
+        WorkloadId::Runtime { runtime, name } => {
+            writeln!(out, "    runtime: {runtime}")?;
+            writeln!(out, "    name: {}", Scalar(name))?;
+        }
+        WorkloadId::Unit { unit } => writeln!(out, "    unit: {}", Scalar(unit))?,
+    }
+    writeln!(
+        out,
+        "  mode: {}\n  action: {}",
+        spec.mode,
+        spec.action.as_str()
+    )?;
+
+    list_head(out, "  processes", spec.processes.is_empty())?;
+    for process in &spec.processes {
+        let layer = Some(process.layer()).filter(|layer| *layer != Layer::default());
+        entry(out, process.path().as_str(), process.interpreter(), layer)?;
+    }
+    if !spec.removed.is_empty() {
+        list_head(out, "  removed", false)?;
+    }
+    for removed in &spec.removed {
+        entry(
+            out,
+            removed.path.as_str(),
+            removed.interpreter.as_ref(),
+            removed.layer,
+        )?;
+    }
+    Ok(())
+}
+
+fn entry(
+    out: &mut String,
+    path: &str,
+    interpreter: Option<&super::ExactPath>,
+    layer: Option<Layer>,
+) -> fmt::Result {
+    writeln!(out, "    - path: {}", Scalar(path))?;
+    if let Some(interpreter) = interpreter {
+        writeln!(out, "      interpreter: {}", Scalar(interpreter.as_str()))?;
+    }
+    layer.map_or(Ok(()), |layer| writeln!(out, "      layer: {layer}"))
+}
+
+fn status(out: &mut String, status: &Status) -> fmt::Result {
+    let from = &status.learned_from;
+    writeln!(out, "status:\n  learnedFrom:")?;
+    writeln!(
+        out,
+        "    containers: {}\n    nodes: {}",
+        from.containers, from.nodes
+    )?;
+    text_list(out, "    images", &from.images)?;
+
+    let window = &status.window;
+    let started = window.started.map(|t| t.to_string());
+    let ended = window.ended.map(|t| t.to_string());
+    let lines = [
+        ("started", started.as_ref()),
+        ("ended", ended.as_ref()),
+        ("endedBecause", window.ended_because.as_ref()),
+    ];
+    if lines.iter().any(|(_, value)| value.is_some()) {
+        writeln!(out, "  window:")?;
+    }
+    for (name, value) in lines {
+        if let Some(value) = value {
+            writeln!(out, "    {name}: {}", Scalar(value))?;
+        }
+    }
+    text_list(out, "  gaps", &status.gaps)
+}
+
+fn text_list<'a, I>(out: &mut String, name: &str, texts: &'a I) -> fmt::Result
+where
+    &'a I: IntoIterator<Item = &'a String>,
+{
+    let mut texts = texts.into_iter().peekable();
+    list_head(out, name, texts.peek().is_none())?;
+    let indent = name.len() - name.trim_start().len() + 2;
+    texts.try_for_each(|text| writeln!(out, "{:indent$}- {}", "", Scalar(text)))
+}
+
+fn list_head(out: &mut String, name: &str, empty: bool) -> fmt::Result {
+    writeln!(out, "{name}:{}", if empty { " []" } else { "" })
+}
+
+/// A text as YAML has it.
+struct Scalar<'a>(&'a str);
+
+impl Scalar<'_> {
+    /// Whether every YAML reader takes it, unquoted, for this very text: it
+    /// begins as no number, mark or date does, and is no word of YAML 1.1.
+    fn is_plain(&self) -> bool {
+        const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+
+        let text = self.0;
+        let first = text.bytes().next().unwrap_or(b' ');
+        (first.is_ascii_alphabetic() || first == b'/')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/._-+@*:~=".contains(&b))
+            && !text.ends_with(':')
+            && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    }
+}
+
+impl Display for Scalar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_plain() {
+            return f.write_str(self.0);
+        }
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                '\n' => f.write_str("\\n")?,
+                '\t' => f.write_str("\\t")?,
+                c if is_visible(c) => f.write_char(c)?,
+                c => match u32::from(c) {
+                    n @ ..=0xff => write!(f, "\\x{n:02x}")?,
+                    n @ ..=0xffff => write!(f, "\\u{n:04x}")?,
+                    n => write!(f, "\\U{n:08x}")?,
+                },
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// Whether YAML allows the character as it is and an editor shows it.
+fn is_visible(c: char) -> bool {
+    let plain = Untrusted::from(c.encode_utf8(&mut [0; 4]) as &str)
+        .as_plain_str()
+        .is_some();
+    plain && !matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allowlist::arbitrary::document;
+    use crate::allowlist::parse;
+    use proptest::prelude::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(Scalar(text).to_string(), expected);
+    }
+
+    #[test]
+    fn plain_only_where_every_reader_agrees() {
+        check("/usr/sbin/nginx", "/usr/sbin/nginx");
+        check("/opt/releases/*/bin/g++", "/opt/releases/*/bin/g++");
+        check("user@1000.service", "user@1000.service");
+        check("/usr/bin/[", "\"/usr/bin/[\"");
+        for text in [
+            "",
+            "no",
+            "NULL",
+            "1.0",
+            "2026-01-31T12:00:00Z",
+            "a b",
+            "a#",
+            "a:",
+            "-",
+            "~",
+        ] {
+            check(text, &format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn what_an_editor_hides_is_escaped() {
+        check("a\"\\\n\t", "\"a\\\"\\\\\\n\\t\"");
+        check(
+            "\u{1b}\u{85}\u{202e}\u{e0001}",
+            "\"\\x1b\\x85\\u202e\\U000e0001\"",
+        );
+        check("ä ☃", "\"ä ☃\"");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(document in document()) {
+            let text = render(&document);
+            let read = parse("test.yaml", text.as_bytes());
+
+            prop_assert_eq!(read, Ok(document), "{}", text);
+        }
+
+        #[test]
+        fn the_same_state_gives_the_same_bytes(document in document()) {
+            let once = render(&document);
+            let again = parse("test.yaml", once.as_bytes()).expect("read back");
+
+            prop_assert_eq!(render(&again), once);
+        }
+    }
+}
