@@ -17,8 +17,8 @@ pub const PATH_MAX: usize = 4096;
 pub const SEEN_PATH_MAX: usize = 512;
 /// The longest script name that is read, in bytes.
 pub const SCRIPT_MAX: usize = 512;
-/// How much of a cgroup's path is kept, in bytes, from its end: the runtime's
-/// names stand there.
+/// How much of a cgroup's path is kept, in bytes with the NUL behind it: twice
+/// what Kubernetes' longest take.
 pub const CGROUP_PATH_MAX: usize = 512;
 
 /// Slot 0: everything outside containers.
@@ -48,6 +48,9 @@ pub mod cgroup_state {
     pub const CONTAINER: u32 = 2;
     /// Outside containers.
     pub const HOST: u32 = 3;
+    /// Outside containers for all that is known, but named as a container's
+    /// could be: what runs there in a mount namespace of its own is pending.
+    pub const UNVOUCHED: u32 = 4;
 }
 
 /// The layer an executable comes from, as the kernel found it.
@@ -108,7 +111,7 @@ macro_rules! wire {
         #[derive(Clone, Copy, Debug)]
         #[cfg_attr(
             feature = "user",
-            derive(PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)
+            derive(PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout)
         )]
         pub struct $name { $($(#[$fdoc])* pub $field: $type,)* }
         const _: () = assert!(core::mem::size_of::<$name>() == $size);
@@ -293,9 +296,9 @@ wire! {
         removed_ns: u64,
         /// The length of `path` in bytes.
         path_len: u32,
-        /// Bytes cut from the path's front.
+        /// 1 if the path is longer than `path`, which then has its beginning.
         cut: u32,
-        /// Its path below the hierarchy's root, from the end if cut.
+        /// Its path below the hierarchy's root.
         path: [u8; 512],
     }
 }

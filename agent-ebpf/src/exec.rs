@@ -55,8 +55,9 @@ pub fn judge(task: Typed, bprm: Typed) {
     let (cgroup_id, cgroup) = task::cgroup(task);
     let namespace = task::mount_namespace(task);
     let mut judged = resolve(cgroup_id, cgroup as u64);
-    if judged.container.state == cgroup_state::HOST {
-        escaped(&namespace, &mut judged, flags);
+    let state = judged.container.state;
+    if state == cgroup_state::HOST || state == cgroup_state::UNVOUCHED {
+        outside(&namespace, &mut judged, flags);
     }
     let (slot_mode, generation) = slot_mode(judged.slot);
     if slot_mode == mode::OFF {
@@ -67,7 +68,7 @@ pub fn judge(task: Typed, bprm: Typed) {
     }
     if namespace.inum == host_mntns() {
         flags.set(flag::HOST_MNTNS);
-    } else if judged.container.mntns != namespace.id && !flags.has(flag::ESCAPED) {
+    } else if judged.container.mntns != namespace.id && belongs(state, flags) {
         remember_namespace(&namespace, &judged);
     }
 
@@ -140,25 +141,35 @@ fn resolve(id: u64, cgroup: u64) -> Judged {
 }
 
 /// A process outside containers that stands in a container's mount namespace
-/// left the cgroup: it is judged as the container it left.
+/// left the cgroup: it is judged as the container it left. One with a mount
+/// namespace of its own, where a container could be, is pending.
 #[inline(always)]
-fn escaped(namespace: &MountNamespace, judged: &mut Judged, flags: Flags) {
+fn outside(namespace: &MountNamespace, judged: &mut Judged, flags: Flags) {
     if namespace.inum == host_mntns() {
         return;
     }
-    let Some(left) = MNTNS.get_ptr(&namespace.id) else {
-        return;
-    };
-    // SAFETY: a value of a map, valid while the program runs.
-    let left = unsafe { *left };
-    let Some(container) = CGROUPS.get_ptr(&left) else {
-        return;
-    };
-    // SAFETY: as above.
-    judged.container = unsafe { *container };
-    judged.container_id = left;
-    judged.slot = judged.container.slot;
-    flags.set(flag::ESCAPED);
+    if let Some(left) = MNTNS.get_ptr(&namespace.id) {
+        // SAFETY: a value of a map, valid while the program runs.
+        let left = unsafe { *left };
+        if let Some(container) = CGROUPS.get_ptr(&left) {
+            // SAFETY: as above.
+            judged.container = unsafe { *container };
+            judged.container_id = left;
+            judged.slot = judged.container.slot;
+            flags.set(flag::ESCAPED);
+            return;
+        }
+    }
+    if judged.container.state == cgroup_state::UNVOUCHED {
+        judged.slot = SLOT_PENDING;
+    }
+}
+
+/// Whether the exec's own cgroup is a container's, or may be.
+#[inline(always)]
+fn belongs(state: u32, flags: Flags) -> bool {
+    (state == cgroup_state::CONTAINER || state == cgroup_state::PENDING)
+        && !flags.has(flag::ESCAPED)
 }
 
 #[inline(always)]

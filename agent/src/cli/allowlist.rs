@@ -4,6 +4,7 @@ use super::args::AllowlistCommand;
 use super::output::{self, plain_lines};
 use super::table::{Column, Table, grouped};
 use super::{CommandError, Outcome};
+use crate::allowlist::Allowlist;
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, Answer, Request};
 use std::fs::File;
@@ -110,12 +111,13 @@ fn check(file: &Path) -> Result<(), Invalid> {
     parse(&name(file), &bytes)
 }
 
-/// `crate::allowlist::parse` goes here: its `ParseError` names file, line and
-/// column.
-fn parse(file: &str, _bytes: &[u8]) -> Result<(), Invalid> {
-    Err(Invalid::Refused(format!(
-        "{file}: this build cannot read documents"
-    )))
+/// Reads the document and makes it ready to match, as the agent does.
+fn parse(file: &str, bytes: &[u8]) -> Result<(), Invalid> {
+    let document = crate::allowlist::parse(file, bytes)
+        .map_err(|error| Invalid::Refused(error.to_string()))?;
+    Allowlist::new(&document)
+        .map(drop)
+        .map_err(|error| Invalid::Refused(format!("{file}: {error}")))
 }
 
 fn name(file: &Path) -> String {

@@ -97,8 +97,7 @@ fn run(arguments: RunArguments) -> Result<Outcome, CommandError> {
 
 /// The agent, until it is asked to end.
 fn agent(config: Config) -> anyhow::Result<()> {
-    // `crate::node::run(config)` goes here.
-    anyhow::bail!("this build has no agent to run on {}", config.node_name)
+    Ok(crate::node::run(config)?)
 }
 
 fn status(arguments: StatusArguments) -> Result<Outcome, CommandError> {

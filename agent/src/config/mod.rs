@@ -33,7 +33,8 @@ const DEFAULT_SYSLOG: &str = "unix:/dev/log";
 /// What the agent does with a workload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ModeChoice {
-    /// Every workload learns for `window`, and is not enforced.
+    /// Every workload learns for `window`, whether it has an allowlist or not,
+    /// and is then enforced.
     Learn {
         /// How long, from the workload's first container on.
         window: Duration,
@@ -46,6 +47,16 @@ pub enum ModeChoice {
         /// How long, from the workload's first container on.
         window: Duration,
     },
+}
+
+impl ModeChoice {
+    /// How long a workload learns; `None` where none does.
+    pub fn window(self) -> Option<Duration> {
+        match self {
+            Self::Learn { window } | Self::Automatic { window } => Some(window),
+            Self::Enforce => None,
+        }
+    }
 }
 
 /// Everything `execwarden run` needs to know.

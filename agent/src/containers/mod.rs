@@ -5,13 +5,14 @@
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
 //! - `table`: which cgroup belongs to which container (pure)
-//! - `processes`: what ran before the agent started
+//! - `processes`, `live_layer`: what ran before the agent started
 //!
 //! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
 //! knows nothing of the kernel side.
 
 mod cgroup_path;
 mod hierarchy;
+mod live_layer;
 mod mounts;
 mod processes;
 mod runtime_state;
@@ -19,6 +20,7 @@ mod table;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode};
+pub use live_layer::live_layer;
 pub use processes::{LiveProcess, live_processes};
 pub use runtime_state::{Confirmed, Description, RuntimeFiles};
 pub use table::{Container, Containers, Made, Since};

@@ -161,6 +161,17 @@ impl Containers {
         }
     }
 
+    /// The cgroups below a container.
+    pub fn children(&self, container: CgroupId) -> Vec<CgroupId> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| {
+                matches!(entry, Entry::Child { container: own, .. } if *own == container)
+            })
+            .map(|(child, _)| *child)
+            .collect()
+    }
+
     /// Marks a cgroup's end at `at_ns` (monotonic clock). It stays for
     /// [`lookup`](Self::lookup) until [`drain`](Self::drain).
     pub fn removed(&mut self, cgroup: CgroupId, at_ns: u64) {

@@ -26,6 +26,15 @@ pub enum Policy<'a> {
     NoAllowlist,
 }
 
+/// Where a workload runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// In containers: the host's files are not theirs.
+    Container,
+    /// On the host itself: a systemd unit.
+    Unit,
+}
+
 /// What an exec is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -50,11 +59,11 @@ pub enum Verdict {
 }
 
 /// Judges one exec.
-pub fn judge(policy: Policy<'_>, exec: &Exec) -> Verdict {
-    if is_runtime_stage(exec) {
+pub fn judge(policy: Policy<'_>, scope: Scope, exec: &Exec) -> Verdict {
+    if scope == Scope::Container && is_runtime_stage(exec) {
         return Verdict::RuntimeStage;
     }
-    let case = Case::new(policy, exec);
+    let case = Case::new(policy, scope, exec);
     let mut reasons = case.reasons();
     match reasons.next() {
         Some(reason) => Verdict::Deviates {

@@ -1,12 +1,13 @@
 //! When each reason holds.
 
-use super::Policy;
+use super::{Policy, Scope};
 use crate::allowlist::{Allowlist, Nearest, Process};
 use crate::model::{Exec, Layer, Reason};
 
 /// One exec under one policy, with what the rules ask of it.
 pub(super) struct Case<'a> {
     policy: Policy<'a>,
+    scope: Scope,
     exec: &'a Exec,
     covered: bool,
 }
@@ -33,12 +34,13 @@ pub(super) const RULES: [Rule; 6] = [
 ];
 
 impl<'a> Case<'a> {
-    pub(super) fn new(policy: Policy<'a>, exec: &'a Exec) -> Self {
+    pub(super) fn new(policy: Policy<'a>, scope: Scope, exec: &'a Exec) -> Self {
         let allowlist = allowlist(policy);
         let covered = is_identified(exec)
             && allowlist.is_some_and(|list| list.covers(&exec.identity).is_some());
         Self {
             policy,
+            scope,
             exec,
             covered,
         }
@@ -89,7 +91,7 @@ impl<'a> Case<'a> {
             && (!is_identified(self.exec)
                 // A container that runs the host's files has its hand where it
                 // should not be; a person must say that it may.
-                || identity.layer == Layer::Host
+                || (identity.layer == Layer::Host && self.scope == Scope::Container)
                 // A document could not name it, or would name more than it.
                 || Process::of(identity).is_err()
                 || struck())

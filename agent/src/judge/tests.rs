@@ -82,7 +82,7 @@ fn check(exec: &Exec, expected: [&str; 3]) {
         Policy::NoAllowlist,
     ];
     for (policy, expected) in policies.into_iter().zip(expected) {
-        let found = match judge(policy, exec) {
+        let found = match judge(policy, Scope::Container, exec) {
             Verdict::Known => "known".to_owned(),
             Verdict::Learn => "learn".to_owned(),
             Verdict::RuntimeStage => "runtime stage".to_owned(),
@@ -285,7 +285,8 @@ fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
 #[test]
 fn the_nearest_entry_is_named_unless_the_exec_is_covered() {
     let allowlist = &example();
-    let nearest = |exec: &Exec| match judge(Policy::Enforcing { allowlist }, exec) {
+    let nearest = |exec: &Exec| match judge(Policy::Enforcing { allowlist }, Scope::Container, exec)
+    {
         Verdict::Deviates { nearest, .. } => {
             nearest.map(|n| (n.process.path().to_string(), n.differs))
         }
@@ -387,7 +388,7 @@ proptest! {
             (Policy::Enforcing { allowlist: &fewer }, Policy::Enforcing { allowlist: &more }),
             (Policy::Learning { allowlist: &fewer }, Policy::Learning { allowlist: &more }),
         ] {
-            let deviates = |policy| matches!(judge(policy, &exec), Verdict::Deviates { .. });
+            let deviates = |policy| matches!(judge(policy, Scope::Container, &exec), Verdict::Deviates { .. });
             prop_assert!(deviates(before) || !deviates(after), "{exec:?}");
         }
     }
@@ -399,9 +400,9 @@ proptest! {
     ) {
         let allowlist = &allowlist(processes, BTreeSet::new());
 
-        prop_assert_ne!(judge(Policy::Enforcing { allowlist }, &exec), Verdict::Learn);
-        prop_assert_ne!(judge(Policy::NoAllowlist, &exec), Verdict::Learn);
-        if judge(Policy::Learning { allowlist }, &exec) == Verdict::Learn {
+        prop_assert_ne!(judge(Policy::Enforcing { allowlist }, Scope::Container, &exec), Verdict::Learn);
+        prop_assert_ne!(judge(Policy::NoAllowlist, Scope::Container, &exec), Verdict::Learn);
+        if judge(Policy::Learning { allowlist }, Scope::Container, &exec) == Verdict::Learn {
             let layer = exec.identity.layer;
             prop_assert!(!matches!(layer, Layer::Upper | Layer::Memory | Layer::Host | Layer::Unknown));
             prop_assert!(!exec.escaped && !exec.error && !exec.path_cut);
@@ -412,11 +413,11 @@ proptest! {
     #[test]
     fn what_was_learned_is_known_from_then_on(processes in list(), exec in any_exec()) {
         let before = allowlist(processes.clone(), BTreeSet::new());
-        if judge(Policy::Learning { allowlist: &before }, &exec) == Verdict::Learn {
+        if judge(Policy::Learning { allowlist: &before }, Scope::Container, &exec) == Verdict::Learn {
             let learned = Process::of(&exec.identity).expect("can be written");
             let after = allowlist(processes.into_iter().chain([learned]).collect(), BTreeSet::new());
 
-            prop_assert_eq!(judge(Policy::Enforcing { allowlist: &after }, &exec), Verdict::Known);
+            prop_assert_eq!(judge(Policy::Enforcing { allowlist: &after }, Scope::Container, &exec), Verdict::Known);
         }
     }
 
@@ -424,7 +425,7 @@ proptest! {
     fn reasons_are_told_strongest_first(processes in list(), exec in any_exec()) {
         let allowlist = &allowlist(processes, BTreeSet::new());
 
-        if let Verdict::Deviates { reason, also, .. } = judge(Policy::Enforcing { allowlist }, &exec) {
+        if let Verdict::Deviates { reason, also, .. } = judge(Policy::Enforcing { allowlist }, Scope::Container, &exec) {
             let told: Vec<_> = std::iter::once(reason).chain(also).collect();
             prop_assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
         }

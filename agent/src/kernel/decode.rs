@@ -66,7 +66,10 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
                     want: len,
                 });
             }
-            Ok(Event::Exec(record.key, exec(&record.key, &record.facts, path)))
+            Ok(Event::Exec(
+                record.key,
+                exec(&record.key, &record.facts, path),
+            ))
         }
         kind::CGROUP => take::<Bell>(bytes, header.kind).map(|_| Event::Cgroup),
         kind::ESCAPE => take::<Escape>(bytes, header.kind).map(|_| Event::Escape),

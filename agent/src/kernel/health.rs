@@ -74,12 +74,19 @@ impl Kernel {
         };
         vec![
             fill("SEEN", self.keys::<SeenKey, Seen>("SEEN"), self.sizes.seen),
-            fill("ALLOW", self.keys::<AllowKey, u32>("ALLOW"), self.sizes.allow),
+            fill(
+                "ALLOW",
+                self.keys::<AllowKey, u32>("ALLOW"),
+                self.sizes.allow,
+            ),
             fill("CGROUPS", self.keys::<u64, Cgroup>("CGROUPS"), CGROUPS_MAX),
         ]
     }
 
     fn keys<K: Pod, V: Pod>(&self, name: &str) -> usize {
-        self.hash_ref::<K, V>(name).keys().filter(Result::is_ok).count()
+        self.hash_ref::<K, V>(name)
+            .keys()
+            .filter(Result::is_ok)
+            .count()
     }
 }

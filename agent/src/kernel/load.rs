@@ -74,13 +74,17 @@ pub enum KernelError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The host's mount namespace cannot be told from a container's.
-    #[error("/proc/1/ns/mnt cannot be read ({0}); run execwarden as root and with the host's pid namespace")]
+    #[error(
+        "/proc/1/ns/mnt cannot be read ({0}); run execwarden as root and with the host's pid namespace"
+    )]
     HostNamespace(io::Error),
     /// The kernel's own BTF in the loader's form.
     #[error("the kernel's BTF cannot be loaded: {0}")]
     AyaBtf(#[from] aya::BtfError),
     /// The object cannot be loaded.
-    #[error("the kernel does not take the maps: {0}; run execwarden as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE")]
+    #[error(
+        "the kernel does not take the maps: {0}; run execwarden as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
+    )]
     Load(#[from] aya::EbpfError),
     /// A program is refused.
     #[error("the kernel refuses the program for {tracepoint}: {source}")]
@@ -105,6 +109,7 @@ pub struct Kernel {
     pub(super) ebpf: Ebpf,
     pub(super) key: Key,
     pub(super) sizes: Sizes,
+    pub(super) pending_released: u64,
     layers_known: bool,
 }
 
@@ -136,6 +141,7 @@ impl Kernel {
             ebpf,
             key,
             sizes,
+            pending_released: 0,
             layers_known: layout.ovl_upper != ABSENT,
         };
         kernel.set_fixed_slots()?;
@@ -155,9 +161,14 @@ impl Kernel {
 
     /// Takes the ring; there is one consumer.
     pub fn take_ring(&mut self) -> Result<Ring, KernelError> {
-        let map = self.ebpf.take_map("RING").expect("the object has a ring and it is taken once");
-        let ring: RingBuf<MapData> =
-            RingBuf::try_from(map).map_err(|source| KernelError::Map { name: "RING", source })?;
+        let map = self
+            .ebpf
+            .take_map("RING")
+            .expect("the object has a ring and it is taken once");
+        let ring: RingBuf<MapData> = RingBuf::try_from(map).map_err(|source| KernelError::Map {
+            name: "RING",
+            source,
+        })?;
         Ok(Ring::new(ring))
     }
 
@@ -170,7 +181,10 @@ impl Kernel {
     fn set_fixed_slots(&mut self) -> Result<(), KernelError> {
         let map = self.ebpf.map_mut("SLOT").expect("the object has this map");
         let mut slots: Array<_, Slot> =
-            Array::try_from(map).map_err(|source| KernelError::Map { name: "SLOT", source })?;
+            Array::try_from(map).map_err(|source| KernelError::Map {
+                name: "SLOT",
+                source,
+            })?;
         for (slot, mode, quota) in [
             (SLOT_HOST, mode::OFF, self.sizes.quota),
             (SLOT_PENDING, mode::ENFORCE, self.sizes.pending_quota),
@@ -183,7 +197,10 @@ impl Kernel {
             };
             slots
                 .set(slot, state, 0)
-                .map_err(|source| KernelError::Map { name: "SLOT", source })?;
+                .map_err(|source| KernelError::Map {
+                    name: "SLOT",
+                    source,
+                })?;
         }
         Ok(())
     }

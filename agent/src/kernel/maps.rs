@@ -1,7 +1,7 @@
 //! What the agent writes: slots, cgroups, allowlist entries.
 
-use super::Kernel;
 use super::load::CGROUPS_MAX;
+use super::{Kernel, Sizes};
 use crate::model::{CgroupId, Identity, Layer, Slot};
 use agent_common::siphash;
 use agent_common::wire::{self, AllowKey, Cgroup, cgroup_state, layer};
@@ -42,7 +42,27 @@ impl Kernel {
         let mut slots: Array<_, wire::Slot> = self.array("SLOT")?;
         slots
             .set(slot.0, state, 0)
-            .map_err(|source| PolicyError::Map { name: "SLOT", source })
+            .map_err(|source| PolicyError::Map {
+                name: "SLOT",
+                source,
+            })
+    }
+
+    /// Gives one place of the quota back that containers without a name share.
+    pub fn release_pending(&mut self) -> Result<(), PolicyError> {
+        self.pending_released += 1;
+        let state = wire::Slot {
+            mode: wire::mode::ENFORCE,
+            generation: 1,
+            quota: self.sizes.pending_quota,
+            released: self.pending_released,
+        };
+        self.set_slot(Slot(wire::SLOT_PENDING), state)
+    }
+
+    /// How much room there is.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// Lets `slot` run `identity` from now on.
@@ -116,14 +136,25 @@ impl Kernel {
         )
     }
 
-    /// Says that a cgroup is outside containers.
-    pub fn set_host(&mut self, cgroup: CgroupId) -> Result<(), PolicyError> {
+    /// Says that a cgroup is outside containers, and which slot its execs are
+    /// counted under. `vouched`: nothing in its name is like a container's, so
+    /// that even what has a mount namespace of its own there is no container.
+    pub fn set_host(
+        &mut self,
+        cgroup: CgroupId,
+        slot: Slot,
+        vouched: bool,
+    ) -> Result<(), PolicyError> {
         self.set_cgroup(
             cgroup,
             Cgroup {
                 container: cgroup.0,
-                slot: wire::SLOT_HOST,
-                state: cgroup_state::HOST,
+                slot: slot.0,
+                state: if vouched {
+                    cgroup_state::HOST
+                } else {
+                    cgroup_state::UNVOUCHED
+                },
                 root_dev: 0,
                 pad: 0,
                 mntns: 0,
@@ -137,7 +168,9 @@ impl Kernel {
 
     /// What the kernel knows of a cgroup.
     pub fn cgroup(&self, cgroup: CgroupId) -> Option<Cgroup> {
-        self.hash_ref::<u64, Cgroup>("CGROUPS").get(&cgroup.0, 0).ok()
+        self.hash_ref::<u64, Cgroup>("CGROUPS")
+            .get(&cgroup.0, 0)
+            .ok()
     }
 
     /// Every cgroup the kernel knows.

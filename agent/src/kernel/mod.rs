@@ -9,7 +9,10 @@ mod health;
 mod layouts;
 mod load;
 mod maps;
-#[expect(unsafe_code, reason = "tokio takes a descriptor only on our word that it lives")]
+#[expect(
+    unsafe_code,
+    reason = "tokio takes a descriptor only on our word that it lives"
+)]
 mod ring;
 mod truth;
 

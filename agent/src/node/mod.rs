@@ -1,1 +1,190 @@
-//! TODO(node)
+//! The running agent: one task that owns all state and ties the parts
+//! together.
+//!
+//! - [`start`]: everything is opened, checked and attached; what runs already
+//!   is taken in
+//! - [`naming`]: cgroups come and go → containers → workloads
+//! - [`execs`]: what the kernel saw → judge → learned, or an alert; and the
+//!   counts of what comes again
+//! - [`learning`]: windows end, baselines are saved, documents are written
+//! - [`policy`]: documents change → slots and maps change
+//! - [`workloads`]: who has a slot and what is done with it (pure)
+//! - [`alerts`]: records, their numbers and sums
+//! - [`documents`]: a baseline as a document (pure)
+//! - [`answers`]: what the control socket asks
+//! - [`clock`]: kernel times as times of day
+//!
+//! The kernel decides and remembers; everything here may be late. Whatever the
+//! ring did not deliver is found in the maps at the next tick.
+
+mod alerts;
+mod answers;
+mod clock;
+mod documents;
+mod execs;
+mod learning;
+mod naming;
+mod policy;
+mod start;
+mod workloads;
+
+pub use start::StartError;
+
+use crate::allowlist::{Folder, FolderWatch};
+use crate::config::Config;
+use crate::containers::{Containers, Hierarchy, RuntimeFiles};
+use crate::control::server::{Call, Server};
+use crate::control::systemd;
+use crate::kernel::{AsyncRing, Kernel};
+use crate::model::{CgroupId, WorkloadId};
+use crate::store::Store;
+use agent_common::wire::SeenKey;
+use alerts::Alerts;
+use execs::{Tracked, Waiting};
+use naming::Unnamed;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use workloads::Workloads;
+
+/// How often the maps are looked through.
+const TICK: Duration = Duration::from_secs(1);
+/// How many ring records are taken before anything else gets its turn.
+const BURST: usize = 256;
+/// How long the sinks get to write what waits when the agent ends: it is to be
+/// gone within a second.
+const DRAIN: Duration = Duration::from_millis(600);
+
+/// All state of the running agent.
+struct Node {
+    config: Config,
+    boot: String,
+    started: Instant,
+    kernel: Kernel,
+    hierarchy: Hierarchy,
+    files: RuntimeFiles,
+    containers: Containers,
+    /// Cgroups whose runtime has not told what they are.
+    unnamed: HashMap<CgroupId, Unnamed>,
+    /// Cgroups outside containers, with `--host`.
+    units: HashMap<CgroupId, WorkloadId>,
+    workloads: Workloads,
+    /// The documents that people wrote.
+    people: Folder,
+    /// The documents that the agent wrote.
+    learned: Folder,
+    document_errors: Vec<String>,
+    store: Store,
+    store_told: Instant,
+    /// Execs of cgroups that have no name yet.
+    waiting: HashMap<CgroupId, Vec<Waiting>>,
+    /// Execs that were judged and are still in the kernel's map.
+    /// By container first, so that all of one are found together.
+    tracked: BTreeMap<SeenKey, Tracked>,
+    escapes_told: HashMap<(CgroupId, CgroupId), u64>,
+    losses_told: agent_common::wire::Losses,
+    alerts: Alerts,
+}
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// Everything that keeps it from starting, one sentence each.
+pub fn run(config: Config) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let result = runtime.block_on(async {
+        let (node, ring) = Node::start(config).await?;
+        node.serve(ring).await
+    });
+    // A name that is being resolved must not hold the end up.
+    runtime.shutdown_background();
+    result
+}
+
+impl Node {
+    /// Works until SIGTERM or SIGINT.
+    async fn serve(mut self, mut ring: AsyncRing) -> Result<(), StartError> {
+        let server = Server::listen(&self.config.control)?;
+        let (calls, mut called) = mpsc::channel::<Call>(16);
+        let server = tokio::spawn(server.serve(calls));
+        let mut documents = FolderWatch::new(&self.config.allowlists)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Runtime)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Runtime)?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let watchdog_interval = systemd::watchdog_interval();
+        let mut watchdog = tokio::time::interval(watchdog_interval.unwrap_or(TICK));
+        systemd::ready();
+        tracing::info!(
+            node = self.config.node_name.as_str(),
+            workloads = self.workloads.iter().count(),
+            "watching"
+        );
+
+        loop {
+            let next_name = self.next_name();
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                events = ring.take(BURST) => {
+                    for event in events.map_err(StartError::Ring)? {
+                        match event {
+                            Ok(event) => self.on_event(event),
+                            Err(error) => tracing::error!(%error, "refused a record of the kernel"),
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
+                _ = tick.tick() => self.tick(),
+                Some(call) = called.recv() => {
+                    let response = self.answer(call.request);
+                    // Nobody waits any more: nobody misses it.
+                    let _ = call.reply.send(response);
+                }
+                () = documents.changed() => self.reload(),
+                _ = hangup.recv() => self.reload(),
+                _ = watchdog.tick(), if watchdog_interval.is_some() => systemd::alive(),
+            }
+        }
+
+        systemd::stopping();
+        tracing::info!("stopping");
+        server.abort();
+        // The last of the ring and the maps, while the programs still run.
+        while let Ok(Ok(events)) = tokio::time::timeout(Duration::ZERO, ring.take(BURST)).await {
+            if events.is_empty() {
+                break;
+            }
+            for event in events.into_iter().flatten() {
+                self.on_event(event);
+            }
+        }
+        self.settle_counts();
+        self.save();
+        self.note_alive();
+        self.alerts.finish(Instant::now() + DRAIN).await;
+        // Its folder and file go with the server's task.
+        let _ = server.await;
+        Ok(())
+    }
+
+    /// What is done once a second.
+    fn tick(&mut self) {
+        self.take_newborns();
+        self.settle_counts();
+        self.check_losses();
+        self.drain_containers();
+        self.end_windows();
+        self.save();
+        if self.store_told.elapsed() >= learning::ALIVE {
+            self.note_alive();
+        }
+        self.alerts.tick();
+    }
+}

@@ -1,0 +1,98 @@
+//! From a deviation to a numbered record in every sink, and the sums of what
+//! comes again.
+
+use crate::alert::{AlertId, Due, Kind, Record, Repeats, Sinks};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long repeats are summed before they are told.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Everything that was reported and may come again.
+pub struct Alerts {
+    sinks: Sinks,
+    repeats: Repeats,
+    /// The first record of each id: what its sums are written from.
+    told: HashMap<AlertId, Told>,
+    last_number: u64,
+}
+
+struct Told {
+    record: Record,
+    total: u64,
+}
+
+impl Alerts {
+    /// Nothing reported yet.
+    pub fn new(sinks: Sinks) -> Self {
+        Self {
+            sinks,
+            repeats: Repeats::new(INTERVAL),
+            told: HashMap::new(),
+            last_number: 0,
+        }
+    }
+
+    /// Reports `count` occurrences of `record.id`: the first of an id at once,
+    /// further ones summed. `record.number` is filled in here.
+    pub fn raise(&mut self, record: Record, count: u64, at: Timestamp) {
+        let id = record.id;
+        self.told.entry(id).or_insert(Told { record, total: 0 });
+        self.more(id, count, at);
+    }
+
+    /// `count` more of an id that was raised before.
+    pub fn more(&mut self, id: AlertId, count: u64, at: Timestamp) {
+        let Some(told) = self.told.get_mut(&id) else {
+            return;
+        };
+        told.total = told.total.saturating_add(count);
+        let total = told.total;
+        if let Some(due) = self.repeats.saw(id, total, at, Instant::now()) {
+            self.send(id, due);
+        }
+    }
+
+    /// Sends the sums that are due.
+    pub fn tick(&mut self) {
+        for (id, due) in self.repeats.due(Instant::now()) {
+            self.send(id, due);
+        }
+    }
+
+    /// Forgets an id that will not come again, and sends what was not yet.
+    pub fn forget(&mut self, id: AlertId) {
+        if let Some(due) = self.repeats.forget(id) {
+            self.send(id, due);
+        }
+        self.told.remove(&id);
+    }
+
+    /// How the sinks do.
+    pub fn sinks(&self) -> &Sinks {
+        &self.sinks
+    }
+
+    /// Sends all sums, and gives the sinks until `deadline` to be rid of them.
+    pub async fn finish(mut self, deadline: Instant) {
+        for (id, due) in self.repeats.flush(Instant::now()) {
+            self.send(id, due);
+        }
+        self.sinks.drain(deadline).await;
+    }
+
+    fn send(&mut self, id: AlertId, due: Due) {
+        let Some(told) = self.told.get(&id) else {
+            return;
+        };
+        self.last_number += 1;
+        let mut record = told.record.clone();
+        record.number = self.last_number;
+        if let Due::Repeats { count, first, last } = due {
+            record.kind = Kind::Repeats { count, first, last };
+            record.time = Timestamp::now();
+        }
+        self.sinks.send(record);
+    }
+}

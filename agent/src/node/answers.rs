@@ -1,0 +1,230 @@
+//! What the control socket asks.
+
+use super::Node;
+use super::documents::document_of;
+use super::policy::listed;
+use super::workloads::{Phase, Workload};
+use crate::alert::SinkState;
+use crate::allowlist::render;
+use crate::config::ModeChoice;
+use crate::control::protocol::{
+    AllowlistSource, AllowlistSummary, AllowlistText, Answer, Refusal, RefusalKind, Reloaded,
+    Request, Response,
+};
+use crate::control::status::{
+    Accounting, AgentMode, AgentStatus, Counts, LearningStatus, Losses, MapFill, SinkStatus,
+    Status, WorkloadStatus,
+};
+use crate::kernel;
+use crate::learn::Baseline;
+use crate::model::{Slot, WorkloadId};
+use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
+use jiff::Timestamp;
+
+impl Node {
+    /// Answers one request; never fails the agent.
+    pub(super) fn answer(&mut self, request: Request) -> Response {
+        match request {
+            Request::Status => Ok(Answer::Status(Box::new(self.status()))),
+            Request::AllowlistList => Ok(Answer::AllowlistList(self.allowlists())),
+            Request::AllowlistShow { workload } => self.allowlist(&workload),
+            Request::Reload => {
+                self.reload();
+                Ok(Answer::Reload(Reloaded {
+                    allowlists: self.people.iter().count() as u64,
+                    errors: self.document_errors.clone(),
+                }))
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let losses = self.kernel.losses();
+        Status {
+            agent: AgentStatus {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                node: self.config.node_name.as_str().to_owned(),
+                pid: std::process::id(),
+                uptime_s: self.started.elapsed().as_secs(),
+                mode: match self.config.mode {
+                    ModeChoice::Learn { window } => AgentMode::Learn {
+                        window_s: window.as_secs(),
+                    },
+                    ModeChoice::Enforce => AgentMode::Enforce,
+                    ModeChoice::Automatic { window } => AgentMode::Automatic {
+                        window_s: window.as_secs(),
+                    },
+                },
+                kernel: rustix::system::uname()
+                    .release()
+                    .to_string_lossy()
+                    .into_owned(),
+                attached: true,
+                hooks: self
+                    .kernel
+                    .programs()
+                    .into_iter()
+                    .map(|program| program.tracepoint.to_owned())
+                    .collect(),
+            },
+            accounting: Accounting::from(counts(self.accounting())),
+            losses: Losses {
+                ring_full: losses.ring_full,
+                seen_full: losses.seen_full,
+                cgroups_full: losses.cgroups_full,
+                path_too_long: losses.path_too_long,
+                read_failed: losses.read_failed,
+            },
+            sinks: self.sinks(),
+            workloads: self
+                .workloads
+                .iter()
+                .map(|(id, workload)| self.workload_status(id, workload))
+                .collect(),
+            allowlist_errors: self.document_errors.clone(),
+            maps: self
+                .kernel
+                .map_fill()
+                .into_iter()
+                .map(|fill| MapFill {
+                    name: fill.name.to_owned(),
+                    used: fill.used,
+                    max: fill.max,
+                })
+                .collect(),
+        }
+    }
+
+    /// All slots together: every exec of the node.
+    fn accounting(&self) -> kernel::Accounting {
+        let mut sum = kernel::Accounting::default();
+        for slot in [SLOT_HOST, SLOT_PENDING] {
+            sum += self.kernel.accounting(Slot(slot));
+        }
+        for slot in SLOT_FIRST..SLOT_FIRST + self.workloads.slots_used() {
+            debug_assert!(slot < SLOTS);
+            sum += self.kernel.accounting(Slot(slot));
+        }
+        sum
+    }
+
+    fn sinks(&self) -> Vec<SinkStatus> {
+        let sinks = self.alerts.sinks().status();
+        sinks
+            .into_iter()
+            .map(|sink| SinkStatus {
+                target: sink.target,
+                state: match sink.state {
+                    SinkState::Connecting => "connecting".to_owned(),
+                    SinkState::Connected => "connected".to_owned(),
+                    SinkState::Failing { error } => error,
+                },
+                sent: sink.sent,
+                queued: sink.waiting as u64,
+                lost: sink.lost,
+            })
+            .collect()
+    }
+
+    fn workload_status(&self, id: &WorkloadId, workload: &Workload) -> WorkloadStatus {
+        let counted = self.kernel.accounting(workload.slot).seen;
+        let of_slot = match workload.slot.0 {
+            SLOT_PENDING => 0,
+            _ => counted.saturating_sub(workload.base.seen),
+        };
+        WorkloadStatus {
+            workload: id.to_string(),
+            mode: workload.phase.mode(),
+            learning: match &workload.phase {
+                Phase::Learning { baseline, .. } => Some(progress(baseline)),
+                _ => None,
+            },
+            processes: listed(&workload.phase),
+            containers: workload.containers,
+            pre_existing: workload.pre_existing,
+            execs: of_slot + workload.early,
+            deviations: workload.deviations,
+        }
+    }
+
+    fn allowlists(&self) -> Vec<AllowlistSummary> {
+        self.workloads
+            .iter()
+            .map(|(id, workload)| AllowlistSummary {
+                workload: id.to_string(),
+                mode: workload.phase.mode(),
+                processes: listed(&workload.phase),
+                source: source(&workload.phase),
+            })
+            .filter(|summary| summary.processes > 0 || summary.source == AllowlistSource::Learning)
+            .collect()
+    }
+
+    fn allowlist(&self, name: &str) -> Response {
+        let active = self.workloads.iter().find(|(id, _)| id.to_string() == name);
+        if let Some((_, workload)) = active
+            && let Phase::Learning { baseline, .. } = &workload.phase
+        {
+            let document = document_of(baseline);
+            return Ok(Answer::AllowlistShow(AllowlistText {
+                workload: name.to_owned(),
+                source: AllowlistSource::Learning,
+                yaml: render(&document),
+            }));
+        }
+        let of = |folder: &crate::allowlist::Folder| {
+            folder
+                .iter()
+                .find(|(_, loaded)| loaded.document.spec.workload.to_string() == name)
+                .map(|(file, loaded)| (file, render(&loaded.document)))
+        };
+        let (source, yaml) = match (of(&self.people), of(&self.learned)) {
+            (Some((file, yaml)), _) => (AllowlistSource::File(file.display().to_string()), yaml),
+            (None, Some((_, yaml))) => (AllowlistSource::Learned, yaml),
+            (None, None) => {
+                return Err(Refusal::new(
+                    RefusalKind::NotFound,
+                    format!(
+                        "there is no allowlist of {name:?}; `execwarden allowlist list` names those there are"
+                    ),
+                ));
+            }
+        };
+        Ok(Answer::AllowlistShow(AllowlistText {
+            workload: name.to_owned(),
+            source,
+            yaml,
+        }))
+    }
+}
+
+fn source(phase: &Phase) -> AllowlistSource {
+    match phase {
+        Phase::Enforcing { source, .. } => source.clone(),
+        Phase::Learning { .. } | Phase::NoAllowlist | Phase::Off => AllowlistSource::Learning,
+    }
+}
+
+fn progress(baseline: &Baseline) -> LearningStatus {
+    let window = baseline.window().length.as_secs();
+    let remaining = baseline
+        .remaining(Timestamp::now())
+        .map_or(0, |left| left.as_secs());
+    LearningStatus {
+        window_s: window,
+        elapsed_s: window.saturating_sub(remaining),
+        remaining_s: remaining,
+        incomplete: baseline.gaps().map(|gap| gap.to_string()).collect(),
+    }
+}
+
+fn counts(sum: kernel::Accounting) -> Counts {
+    Counts {
+        seen: sum.seen,
+        known: sum.known,
+        learning: sum.learning,
+        deviating: sum.deviating,
+        ignored: sum.ignored,
+        errors: sum.errors,
+    }
+}

@@ -1,0 +1,190 @@
+//! Learning over time: what appears, windows that end, baselines that are
+//! saved, documents that are written.
+
+use super::Node;
+use super::documents::document_of;
+use super::workloads::Phase;
+use crate::alert::{AlertId, Subject};
+use crate::allowlist::write_document;
+use crate::containers::{Container, Since};
+use crate::learn::{Baseline, Gap};
+use crate::model::{CgroupId, ContainerId, Reason, WorkloadId};
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// How often the store is told that the agent is alive.
+pub const ALIVE: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// A container of a workload has appeared.
+    pub(super) fn container_appeared(&mut self, container: &Container, id: &WorkloadId) {
+        let before = container.since == Since::BeforeTheAgent;
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        match &mut workload.phase {
+            Phase::Learning {
+                baseline, dirty, ..
+            } => {
+                let name = &container.name.id;
+                // One that an agent before this one saw start is no gap of its
+                // own: that the agent was away is noted already.
+                if before && !baseline.containers().iter().any(|known| known == name) {
+                    baseline.note(Gap::PreExisting {
+                        container: name.clone(),
+                    });
+                }
+                let image = container
+                    .description
+                    .as_ref()
+                    .and_then(|description| description.image.as_deref());
+                baseline.appeared(name, image);
+                *dirty = true;
+            }
+            // One that starts now is reported with its first exec.
+            Phase::NoAllowlist if before => {
+                let at = Timestamp::now();
+                let reason = Reason::NoAllowlist;
+                let alert = AlertId::new(&self.boot, container.cgroup, reason, None);
+                let subject = Subject::Container;
+                let record =
+                    self.record(alert, at, reason, Vec::new(), subject, id, Some(container));
+                self.alerts.raise(record, 1, at);
+            }
+            Phase::NoAllowlist | Phase::Enforcing { .. } | Phase::Off => {}
+        }
+    }
+
+    /// Ends what is due: writes its document and holds the workload to it.
+    pub(super) fn end_windows(&mut self) {
+        let now = Timestamp::now();
+        let due: Vec<WorkloadId> = self
+            .workloads
+            .iter()
+            .filter(|(_, workload)| {
+                matches!(&workload.phase, Phase::Learning { baseline, .. } if baseline.due(now))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            // What the kernel counted until now belongs to it.
+            self.forget_execs_of_workload(&id);
+            let Some(workload) = self.workloads.get(&id) else {
+                continue;
+            };
+            let Phase::Learning { baseline, .. } = &workload.phase else {
+                continue;
+            };
+            let baseline = (**baseline).clone();
+            if self.finish(baseline, now) {
+                self.workloads.dormant.remove(&id);
+                self.change_phase(&id);
+            }
+        }
+        let dormant: Vec<Baseline> = self
+            .workloads
+            .dormant
+            .values()
+            .filter(|baseline| baseline.due(now))
+            .cloned()
+            .collect();
+        for baseline in dormant {
+            let id = baseline.workload().clone();
+            if self.finish(baseline, now) {
+                self.workloads.dormant.remove(&id);
+            }
+        }
+    }
+
+    /// Writes the document first, then the finished baseline: a crash in
+    /// between ends the same window once more. Whether both are written.
+    fn finish(&mut self, mut baseline: Baseline, now: Timestamp) -> bool {
+        baseline.finish(now);
+        let document = document_of(&baseline);
+        let file = match write_document(self.learned.path(), &document) {
+            Ok(file) => file,
+            Err(error) => {
+                tracing::error!(%error, "what was learned cannot be written; learning goes on until it can");
+                return false;
+            }
+        };
+        if let Err(error) = self.store.save(&[&baseline]) {
+            tracing::error!(%error, "what was learned cannot be saved; learning goes on until it can");
+            return false;
+        }
+        let gaps = baseline.gaps().count();
+        tracing::info!(
+            workload = %baseline.workload(),
+            processes = document.spec.processes.len(),
+            gaps,
+            file = %file.display(),
+            "learned; enforced from now on"
+        );
+        for gap in baseline.gaps() {
+            tracing::warn!(workload = %baseline.workload(), %gap, "the allowlist may be incomplete");
+        }
+        for error in self.learned.reload().errors {
+            tracing::error!(%error, "a learned allowlist is broken");
+        }
+        true
+    }
+
+    /// Saves what the store lacks; what cannot be saved is tried again at the
+    /// next tick.
+    pub(super) fn save(&mut self) {
+        let unsaved: Vec<&Baseline> = self
+            .workloads
+            .iter()
+            .filter_map(|(_, workload)| match &workload.phase {
+                Phase::Learning {
+                    baseline,
+                    dirty: true,
+                    ..
+                } => Some(&**baseline),
+                _ => None,
+            })
+            .collect();
+        if unsaved.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.save(&unsaved) {
+            tracing::error!(%error, "what was learned since the last time is not saved");
+            return;
+        }
+        for (_, workload) in self.workloads.iter_mut() {
+            if let Phase::Learning { dirty, .. } = &mut workload.phase {
+                *dirty = false;
+            }
+        }
+    }
+
+    /// Notes the time, so that the next agent knows for how long there was
+    /// none.
+    pub(super) fn note_alive(&mut self) {
+        self.store_told = Instant::now();
+        if let Err(error) = self.store.heartbeat(Timestamp::now()) {
+            tracing::error!(%error, "cannot note that the agent is alive");
+        }
+    }
+
+    /// Something was lost that may have been of any workload.
+    pub(super) fn note_lost(&mut self, count: u64) {
+        for (_, workload) in self.workloads.iter_mut() {
+            if let Phase::Learning {
+                baseline, dirty, ..
+            } = &mut workload.phase
+            {
+                baseline.note(Gap::EventsLost { count });
+                *dirty = true;
+            }
+        }
+    }
+}
+
+/// What evidence calls the container; a unit is called by its cgroup.
+pub fn container_name(container: Option<&Container>, cgroup: CgroupId) -> ContainerId {
+    match container {
+        Some(container) => container.name.id.clone(),
+        None => ContainerId::new(&format!("cgroup-{cgroup}")).expect("digits and a dash are plain"),
+    }
+}

@@ -1,0 +1,257 @@
+//! Opens everything, in the order in which failing is cheapest, and takes in
+//! what runs already.
+
+use super::Node;
+use super::alerts::Alerts;
+use super::workloads::{Phase, Workloads};
+use crate::alert::rfc5424::Settings;
+use crate::alert::{Sinks, Target, TargetError};
+use crate::allowlist::{Folder, WatchError};
+use crate::config::Config;
+use crate::containers::{
+    Containers, Hierarchy, HierarchyError, LiveProcess, RuntimeFiles, Since, live_layer,
+    live_processes,
+};
+use crate::control::socket::BindError;
+use crate::kernel::{AsyncRing, Kernel, KernelError, Sizes};
+use crate::learn::{Baseline, Gap, Outcome, Sighting, State, Window};
+use crate::model::Identity;
+use crate::store::{Store, StoreError};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+/// Why the agent does not run: one sentence each, with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Not root.
+    #[error("execwarden loads programs into the kernel: run it as root")]
+    NotRoot,
+    /// No cgroup v2, or containers outside it.
+    #[error(transparent)]
+    Hierarchy(#[from] HierarchyError),
+    /// A `--syslog` that is none.
+    #[error("--syslog: {0}")]
+    Target(#[from] TargetError),
+    /// The state folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] BindError),
+    /// The programs.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The allowlists' folder.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The boot id names alerts.
+    #[error("cannot read /proc/sys/kernel/random/boot_id: {0}; is /proc mounted?")]
+    BootId(io::Error),
+    /// The ring cannot be waited for.
+    #[error("cannot wait for the kernel's ring: {0}")]
+    Ring(io::Error),
+    /// The asynchronous runtime or a signal handler.
+    #[error("cannot start the agent's runtime: {0}")]
+    Runtime(io::Error),
+}
+
+impl Node {
+    /// A node that is attached and has taken in what runs.
+    pub(super) async fn start(config: Config) -> Result<(Self, AsyncRing), StartError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(StartError::NotRoot);
+        }
+        let mut targets = config
+            .syslog
+            .iter()
+            .map(|url| url.parse())
+            .collect::<Result<Vec<Target>, _>>()?;
+        if config.json {
+            targets.push(Target::Stdout);
+        }
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_err(StartError::BootId)?;
+        let hierarchy = Hierarchy::of_this_node()?;
+        let files = config
+            .runc_roots
+            .iter()
+            .fold(RuntimeFiles::new("/"), |files, root| {
+                files.with_runc_root(root)
+            });
+        hierarchy.check_placement(&files)?;
+        // Its lock keeps a second agent from going any further.
+        let store = Store::open(&config.state)?;
+        let mut kernel = Kernel::load(Sizes::default())?;
+        if !kernel.layers_known() {
+            tracing::warn!(
+                "the overlay module is not loaded, so an image's files cannot be told from files written later, and every file of an overlay will be reported; run `modprobe overlay` and start again"
+            );
+        }
+        let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
+
+        let mut node = Self {
+            boot: boot.trim().to_owned(),
+            started: Instant::now(),
+            hierarchy,
+            files,
+            containers: Containers::default(),
+            unnamed: HashMap::new(),
+            units: HashMap::new(),
+            workloads: Workloads::default(),
+            people: Folder::new(&config.allowlists),
+            learned: Folder::new(config.state.join("learned")),
+            document_errors: Vec::new(),
+            store,
+            store_told: Instant::now(),
+            waiting: HashMap::new(),
+            tracked: BTreeMap::new(),
+            escapes_told: HashMap::new(),
+            losses_told: kernel.losses(),
+            alerts: Alerts::new(Sinks::start(targets, Settings::new(std::process::id()))),
+            kernel,
+            config,
+        };
+        node.read_documents();
+        node.read_store()?;
+        node.kernel.attach()?;
+        node.take_in_cgroups();
+        node.take_in_processes();
+        node.note_alive();
+        Ok((node, ring))
+    }
+
+    fn read_documents(&mut self) {
+        let people = self.people.reload();
+        let learned = self.learned.reload();
+        if people.missing {
+            tracing::info!(folder = %self.people.path().display(), "there is no folder of allowlists yet; it is watched for");
+        }
+        self.take_errors(&people, &learned);
+    }
+
+    /// Takes up the baselines that still learn. That there was no agent
+    /// meanwhile is a part of what they know.
+    fn read_store(&mut self) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let loaded = self.store.load()?;
+        let last_alive = self.store.last_alive()?;
+        for mut baseline in loaded.baselines {
+            if baseline.state() != State::Learning {
+                continue;
+            }
+            if let Some(from) = last_alive {
+                baseline.note(Gap::AgentDown { from, to: now });
+            }
+            self.workloads
+                .dormant
+                .insert(baseline.workload().clone(), baseline);
+        }
+        for damaged in loaded.damaged {
+            tracing::error!(problem = damaged.problem, "learning begins again");
+            if let (Some(id), Some(length)) = (damaged.workload, self.config.mode.window()) {
+                let mut baseline = Baseline::new(
+                    id.clone(),
+                    Window {
+                        started: now,
+                        length,
+                    },
+                );
+                baseline.note(Gap::RecordLost);
+                self.workloads.dormant.insert(id, baseline);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in every cgroup there is. The programs are attached already: what
+    /// is made meanwhile is told twice and taken in once.
+    pub(super) fn take_in_cgroups(&mut self) {
+        match self.hierarchy.scan() {
+            Ok(cgroups) => {
+                for (cgroup, path) in &cgroups {
+                    if !self.unnamed.contains_key(cgroup) {
+                        self.cgroup_made(*cgroup, path, Since::BeforeTheAgent);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot look through the cgroups"),
+        }
+    }
+
+    /// Records what ran before the agent: a workload that learns has it, and
+    /// its container as a gap.
+    fn take_in_processes(&mut self) {
+        let cgroups = self.hierarchy.scan().unwrap_or_default();
+        let processes = match live_processes(&cgroups) {
+            Ok(processes) => processes,
+            Err(error) => {
+                tracing::error!(%error, "what runs already is not known");
+                return;
+            }
+        };
+        for process in &processes {
+            self.take_in_process(process);
+        }
+    }
+
+    fn take_in_process(&mut self, process: &LiveProcess) {
+        let Some(container) = self.containers.lookup(process.cgroup).cloned() else {
+            return;
+        };
+        let Some(workload) = container
+            .workload()
+            .and_then(|id| self.workloads.get_mut(id))
+        else {
+            return;
+        };
+        let Phase::Learning {
+            baseline, dirty, ..
+        } = &mut workload.phase
+        else {
+            return;
+        };
+        let Some(layer) = live_layer(process) else {
+            tracing::warn!(
+                pid = process.pid,
+                exe = %process.exe.escaped(512),
+                container = container.name.id.short(),
+                "ran before the agent and cannot be placed in a layer; it is not learned"
+            );
+            return;
+        };
+        let identity = Identity {
+            file: process.exe.clone(),
+            script: None,
+            layer,
+        };
+        let outcome = baseline.observe(
+            &identity,
+            &Sighting {
+                at: Timestamp::now(),
+                execs: 1,
+                container: &container.name.id,
+                image: None,
+            },
+        );
+        *dirty = true;
+        let slot = workload.slot;
+        if matches!(outcome, Outcome::New | Outcome::Known) {
+            let told = self.kernel.allow(slot, &identity);
+            self.told(told);
+        }
+    }
+}
+
+/// The device of the root file system of the processes in a cgroup, in the
+/// kernel's encoding.
+pub fn root_dev(cgroup: &Path) -> Option<u32> {
+    let processes = std::fs::read_to_string(cgroup.join("cgroup.procs")).ok()?;
+    let pid = processes.lines().next()?;
+    let dev = std::fs::metadata(format!("/proc/{pid}/root/.")).ok()?.dev();
+    // The kernel's own dev_t has 20 bits for the minor number.
+    Some((rustix::fs::major(dev) << 20) | rustix::fs::minor(dev))
+}

@@ -1,0 +1,217 @@
+//! The workloads that have containers on this node, each with its slot in the
+//! kernel and its policy. Pure: who calls carries the changes to the kernel.
+
+use crate::allowlist::Allowlist;
+use crate::control::protocol::AllowlistSource;
+use crate::control::status::WorkloadMode;
+use crate::judge::Policy;
+use crate::kernel::Accounting;
+use crate::learn::Baseline;
+use crate::model::{Slot, WorkloadId};
+use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
+use std::collections::{BTreeMap, HashMap};
+
+/// What is done with a workload, with all that it takes.
+pub enum Phase {
+    /// It learns. What `beside` covers, by a person's document, is known
+    /// already.
+    Learning {
+        /// What was learned so far.
+        baseline: Box<Baseline>,
+        /// A person's document.
+        beside: Allowlist,
+        /// Whether the store lacks the latest.
+        dirty: bool,
+    },
+    /// It is held to its allowlist.
+    Enforcing {
+        /// The allowlist.
+        allowlist: Allowlist,
+        /// Where it comes from.
+        source: AllowlistSource,
+    },
+    /// It would be, and has none.
+    NoAllowlist,
+    /// Nothing is asked of it.
+    Off,
+}
+
+impl Phase {
+    /// What the judge needs of it; `None` where nothing is judged.
+    pub fn policy(&self) -> Option<Policy<'_>> {
+        match self {
+            Self::Learning { beside, .. } => Some(Policy::Learning { allowlist: beside }),
+            Self::Enforcing { allowlist, .. } => Some(Policy::Enforcing { allowlist }),
+            Self::NoAllowlist => Some(Policy::NoAllowlist),
+            Self::Off => None,
+        }
+    }
+
+    /// The word for it.
+    pub fn mode(&self) -> WorkloadMode {
+        match self {
+            Self::Learning { .. } => WorkloadMode::Learn,
+            Self::Enforcing { .. } => WorkloadMode::Enforce,
+            Self::NoAllowlist => WorkloadMode::NoAllowlist,
+            Self::Off => WorkloadMode::Off,
+        }
+    }
+
+    fn kernel_mode(&self) -> u32 {
+        match self {
+            Self::Learning { .. } => mode::LEARN,
+            Self::Enforcing { .. } | Self::NoAllowlist => mode::ENFORCE,
+            Self::Off => mode::OFF,
+        }
+    }
+}
+
+/// One workload.
+pub struct Workload {
+    /// Its slot. [`SLOT_PENDING`] when all were taken: the kernel then knows
+    /// nothing of its allowlist and the agent judges each distinct exec.
+    pub slot: Slot,
+    /// What is done with it.
+    pub phase: Phase,
+    /// Execs that the kernel counted before it knew the workload.
+    pub early: u64,
+    /// Deviating execs so far.
+    pub deviations: u64,
+    /// Its live containers.
+    pub containers: u64,
+    /// Those of them that ran before the agent.
+    pub pre_existing: u64,
+    /// Execs over the slot's quota that were reported so far.
+    pub overflow_told: u64,
+    /// What the slot had counted when it became this workload's.
+    pub base: Accounting,
+    generation: u32,
+    released: u64,
+}
+
+impl Workload {
+    /// The slot's state for the kernel, of a new generation.
+    pub fn next_slot_state(&mut self, quota: u64) -> wire::Slot {
+        self.generation = self.generation.wrapping_add(1);
+        self.slot_state(quota)
+    }
+
+    /// One distinct exec was taken out of the map of what was seen.
+    pub fn release(&mut self, quota: u64) -> wire::Slot {
+        self.released += 1;
+        self.slot_state(quota)
+    }
+
+    fn slot_state(&self, quota: u64) -> wire::Slot {
+        wire::Slot {
+            mode: self.phase.kernel_mode(),
+            generation: self.generation,
+            quota,
+            released: self.released,
+        }
+    }
+}
+
+/// What a slot had used when it was given to a new workload.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct SlotUse {
+    /// Distinct execs ever put in.
+    pub inserted: u64,
+    /// Execs ever over the quota.
+    pub overflowed: u64,
+    /// All counts.
+    pub counted: Accounting,
+}
+
+/// All workloads with a container, and who learns without one.
+#[derive(Default)]
+pub struct Workloads {
+    active: BTreeMap<WorkloadId, Workload>,
+    by_slot: HashMap<Slot, WorkloadId>,
+    /// The generations of slots that were given back: never one twice.
+    free: Vec<(Slot, u32)>,
+    used: u32,
+    /// Baselines that learn, of workloads without a container at the moment.
+    pub dormant: BTreeMap<WorkloadId, Baseline>,
+}
+
+impl Workloads {
+    /// A workload, if it has containers.
+    pub fn get(&self, id: &WorkloadId) -> Option<&Workload> {
+        self.active.get(id)
+    }
+
+    /// A workload, if it has containers.
+    pub fn get_mut(&mut self, id: &WorkloadId) -> Option<&mut Workload> {
+        self.active.get_mut(id)
+    }
+
+    /// The workload of a slot.
+    pub fn by_slot(&self, slot: Slot) -> Option<&WorkloadId> {
+        self.by_slot.get(&slot)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&WorkloadId, &Workload)> {
+        self.active.iter()
+    }
+
+    /// All of them, by name.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&WorkloadId, &mut Workload)> {
+        self.active.iter_mut()
+    }
+
+    /// The slot the next new workload gets; `None` when all are taken.
+    pub fn next_slot(&self) -> Option<Slot> {
+        match self.free.last() {
+            Some((slot, _)) => Some(*slot),
+            None => (SLOT_FIRST + self.used < SLOTS).then_some(Slot(SLOT_FIRST + self.used)),
+        }
+    }
+
+    /// How many slots were ever given to a workload.
+    pub fn slots_used(&self) -> u32 {
+        self.used
+    }
+
+    /// Takes a workload in. `before` is what [`Workloads::next_slot`] had used.
+    pub fn add(&mut self, id: WorkloadId, phase: Phase, before: SlotUse) -> &mut Workload {
+        let (slot, generation) = match self.free.pop() {
+            Some(taken) => taken,
+            None if SLOT_FIRST + self.used < SLOTS => {
+                self.used += 1;
+                (Slot(SLOT_FIRST + self.used - 1), 0)
+            }
+            None => (Slot(SLOT_PENDING), 0),
+        };
+        if slot.0 != SLOT_PENDING {
+            self.by_slot.insert(slot, id.clone());
+        }
+        self.active.entry(id).or_insert(Workload {
+            slot,
+            phase,
+            early: 0,
+            deviations: 0,
+            containers: 0,
+            pre_existing: 0,
+            overflow_told: before.overflowed,
+            base: before.counted,
+            generation,
+            released: before.inserted,
+        })
+    }
+
+    /// Lets a workload go whose last container is gone. One that learns goes
+    /// on to do so without.
+    pub fn remove(&mut self, id: &WorkloadId) -> Option<Workload> {
+        let mut workload = self.active.remove(id)?;
+        if workload.slot.0 != SLOT_PENDING {
+            self.by_slot.remove(&workload.slot);
+            self.free.push((workload.slot, workload.generation));
+        }
+        if let Phase::Learning { baseline, .. } = &mut workload.phase {
+            self.dormant.insert(id.clone(), (**baseline).clone());
+        }
+        Some(workload)
+    }
+}
