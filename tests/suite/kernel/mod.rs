@@ -4,6 +4,8 @@
 
 mod container;
 mod files;
+mod layers;
+mod names;
 mod verdict;
 mod watch;
 
@@ -20,4 +22,21 @@ pub const TESTS: &[Named] = tests![
         a_file_that_was_only_looked_at_stays_known,
         a_new_generation_forgets_every_verdict,
         what_is_switched_off_is_counted_as_ignored;
+    layers:
+        a_file_of_the_image_is_image_and_one_written_later_is_upper,
+        a_known_file_of_the_image_deviates_once_it_is_changed,
+        another_mount_is_a_volume_even_of_the_same_disk,
+        an_overlay_that_the_container_mounts_is_no_image,
+        a_file_on_a_tmpfs_is_tmpfs,
+        a_file_through_a_mount_of_the_host_is_host,
+        a_process_in_the_hosts_namespace_is_marked,
+        b07_memfd_is_memory_whatever_its_name,
+        b08_a_deleted_file_is_memory,
+        b08_a_deleted_name_of_a_file_with_another_is_memory,
+        b08_o_tmpfile_is_memory_on_a_disk_and_on_a_tmpfs;
+    names:
+        b02_a_listed_name_covers_only_the_images_own_file,
+        b03_a_forged_name_is_evidence_and_no_key,
+        b09_every_spelling_of_a_file_is_one_identity,
+        b09_a_hard_link_is_another_name;
 ];

@@ -1,0 +1,259 @@
+//! Where a file comes from, one layer at a time.
+
+use super::container::{Container, Place};
+use super::files::{Folder, file};
+use super::watch::{Watch, watching};
+use agent_common::wire::mode::ENFORCE;
+use anyhow::{Result, ensure};
+use execwarden::kernel::SeenEntry;
+use execwarden::model::{Identity, Layer};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use testbed::{Image, Rootfs, intruders};
+
+pub fn a_file_of_the_image_is_image_and_one_written_later_is_upper() -> Result<()> {
+    watching(|watch| {
+        let (image, rootfs) = overlay()?;
+        fs::copy(rootfs.inside("/opt/hello"), rootfs.inside("/opt/later"))?;
+        let mut web = watch.container_at(ENFORCE, &root(&rootfs))?;
+        watch.allow(&web, &Identity::image("/opt/hello"))?;
+        watch.allow(&web, &Identity::image("/opt/later"))?;
+
+        web.exec(&["/opt/hello"])?;
+        web.exec(&["/opt/later"])?;
+
+        let seen = watch.only_seen(&web)?.exec.identity;
+        ensure!(seen == file("/opt/later", Layer::Upper), "{seen:?}");
+        drop((web, rootfs, image));
+        Ok(())
+    })
+}
+
+pub fn a_known_file_of_the_image_deviates_once_it_is_changed() -> Result<()> {
+    watching(|watch| {
+        let (_image, rootfs) = overlay()?;
+        let mut web = watch.container_at(ENFORCE, &root(&rootfs))?;
+        watch.allow(&web, &Identity::image("/opt/hello"))?;
+        web.exec(&["/opt/hello"])?;
+        web.exec(&["/opt/hello"])?;
+
+        // Not a byte of it: overlayfs copies it up all the same.
+        fs::set_permissions(
+            rootfs.inside("/opt/hello"),
+            fs::Permissions::from_mode(0o555),
+        )?;
+        web.exec(&["/opt/hello"])?;
+
+        let seen = watch.only_seen(&web)?;
+        ensure!(seen.exec.identity == file("/opt/hello", Layer::Upper));
+        ensure!(seen.count == 1, "{}", seen.count);
+        Ok(())
+    })
+}
+
+pub fn another_mount_is_a_volume_even_of_the_same_disk() -> Result<()> {
+    watching(|watch| {
+        let (folder, hello) = Folder::with_hello()?;
+        let volume = Folder::new()?;
+        let before = format!(
+            "mount --bind {} {}",
+            folder.path().display(),
+            volume.path().display()
+        );
+        let place = Place {
+            before: &before,
+            ..Place::default()
+        };
+        let mut web = watch.container_at(ENFORCE, &place)?;
+        let inside = volume.at("hello");
+        watch.allow(&web, &Identity::image(&hello))?;
+        watch.allow(&web, &Identity::image(&inside))?;
+
+        web.exec(&[&hello])?;
+        web.exec(&[&inside])?;
+
+        let seen = watch.only_seen(&web)?.exec.identity;
+        ensure!(seen == file(&inside, Layer::Volume), "{seen:?}");
+        Ok(())
+    })
+}
+
+pub fn an_overlay_that_the_container_mounts_is_no_image() -> Result<()> {
+    watching(|watch| {
+        let (image, rootfs) = overlay()?;
+        let at = Folder::new()?;
+        let before = format!(
+            "mount -t overlay -o lowerdir={}:{} overlay {}",
+            image.inside("/opt").display(),
+            image.inside("/tmp").display(),
+            at.path().display()
+        );
+        let place = Place {
+            before: &before,
+            ..Place::default()
+        };
+        let mut web = watch.container_at(ENFORCE, &place)?;
+        let inside = at.at("hello");
+        watch.allow(&web, &Identity::image("/usr/bin/true"))?;
+        watch.allow(&web, &Identity::image(&inside))?;
+
+        web.exec(&["/usr/bin/true"])?;
+        web.exec(&[&inside])?;
+
+        let seen = watch.only_seen(&web)?.exec.identity;
+        ensure!(seen == file(&inside, Layer::Volume), "{seen:?}");
+        drop(rootfs);
+        Ok(())
+    })
+}
+
+pub fn a_file_on_a_tmpfs_is_tmpfs() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let at = Folder::new()?;
+        let inside = at.at("hello");
+        let before = format!(
+            "mount -t tmpfs tmpfs {} && cp {hello} {inside}",
+            at.path().display()
+        );
+        let place = Place {
+            before: &before,
+            ..Place::default()
+        };
+        let mut web = watch.container_at(ENFORCE, &place)?;
+        watch.allow(&web, &Identity::image(&inside))?;
+
+        web.exec(&[&inside])?;
+
+        let seen = watch.only_seen(&web)?.exec.identity;
+        ensure!(seen == file(&inside, Layer::Tmpfs), "{seen:?}");
+        Ok(())
+    })
+}
+
+pub fn a_file_through_a_mount_of_the_host_is_host() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let place = Place {
+            host_file: Some(hello.as_ref()),
+            ..Place::default()
+        };
+        let mut web = watch.container_at(ENFORCE, &place)?;
+        watch.allow(&web, &Identity::image(&hello))?;
+
+        web.exec(&["/proc/self/fd/7"])?;
+        web.exec(&[&hello])?;
+
+        let seen = watch.only_seen(&web)?.exec;
+        ensure!(seen.identity == file(&hello, Layer::Host), "{seen:?}");
+        ensure!(!seen.host_mntns, "the process itself stands elsewhere");
+        Ok(())
+    })
+}
+
+pub fn a_process_in_the_hosts_namespace_is_marked() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let place = Place {
+            host_namespace: true,
+            ..Place::default()
+        };
+        let mut web = watch.container_at(ENFORCE, &place)?;
+        watch.allow(&web, &Identity::image(&hello))?;
+
+        web.exec(&[&hello])?;
+
+        let seen = watch.only_seen(&web)?.exec;
+        ensure!(seen.identity == file(&hello, Layer::Host), "{seen:?}");
+        ensure!(seen.host_mntns, "{seen:?}");
+        Ok(())
+    })
+}
+
+/// Every road to a file without a name leads to `memory`, and to an alert, even
+/// where its name is on the list.
+fn fileless(road: impl Fn(&Folder, &str) -> Result<(String, u64)>) -> Result<()> {
+    watching(|watch| {
+        let (folder, hello) = Folder::with_hello()?;
+        let (line, execs) = road(&folder, &hello)?;
+        let mut web = watch.container(ENFORCE)?;
+        web.sh(&line, execs)?;
+        let first = nameless(watch, &web);
+        ensure!(first.len() == 1, "{} without a name", first.len());
+
+        let path = first[0].exec.identity.file.as_plain_str().unwrap_or("");
+        for layer in [Layer::Image, Layer::Upper, Layer::Volume, Layer::Tmpfs] {
+            watch.allow(&web, &file(path, layer))?;
+        }
+        watch.kernel.allow_as_seen(web.slot(), &first[0].key)?;
+        watch.raise_generation(&web)?;
+        let (line, execs) = road(&folder, &hello)?;
+        web.sh(&line, execs)?;
+
+        let counts = watch.kernel.accounting(web.slot());
+        ensure!(counts.known == 0, "{line}: {counts:?}");
+        let times: u64 = nameless(watch, &web).iter().map(|entry| entry.count).sum();
+        ensure!(times == 2, "{line}: {times} times");
+        Ok(())
+    })
+}
+
+fn nameless(watch: &Watch, container: &Container) -> Vec<SeenEntry> {
+    let mut seen = watch.seen(container);
+    seen.retain(|entry| entry.exec.identity.layer == Layer::Memory);
+    seen
+}
+
+pub fn b07_memfd_is_memory_whatever_its_name() -> Result<()> {
+    for name in ["x", "runc_cloned:/proc/self/exe", "/usr/sbin/nginx", ""] {
+        fileless(|_, hello| {
+            let memfd = intruders::build("memfd")?;
+            Ok((format!("{} '{name}' {hello} x", memfd.display()), 2))
+        })?;
+    }
+    Ok(())
+}
+
+pub fn b08_a_deleted_file_is_memory() -> Result<()> {
+    fileless(|_, hello| {
+        let deleted = intruders::build("deleted")?;
+        Ok((format!("{} {hello} x", deleted.display()), 2))
+    })?;
+    // At the same name both times.
+    fileless(|folder, _| {
+        let gone = folder.hello("gone")?;
+        Ok((format!("exec 6<{gone}; rm {gone}; /proc/self/fd/6"), 2))
+    })
+}
+
+pub fn b08_a_deleted_name_of_a_file_with_another_is_memory() -> Result<()> {
+    fileless(|folder, hello| {
+        let gone = folder.at("gone");
+        fs::hard_link(hello, &gone)?;
+        Ok((format!("exec 6<{gone}; rm {gone}; /proc/self/fd/6"), 2))
+    })
+}
+
+pub fn b08_o_tmpfile_is_memory_on_a_disk_and_on_a_tmpfs() -> Result<()> {
+    for folder in ["/tmp", "/dev/shm"] {
+        fileless(|_, hello| {
+            let tmpfile = intruders::build("tmpfile")?;
+            Ok((format!("{} {folder} {hello} x", tmpfile.display()), 2))
+        })?;
+    }
+    Ok(())
+}
+
+fn overlay() -> Result<(Image, Rootfs)> {
+    let image = Image::busybox()?;
+    image.program(&intruders::build("hello")?, "/opt/hello")?;
+    let rootfs = Rootfs::over(&image)?;
+    Ok((image, rootfs))
+}
+
+fn root(rootfs: &Rootfs) -> Place<'_> {
+    Place {
+        root: Some(rootfs),
+        ..Place::default()
+    }
+}
