@@ -1,11 +1,10 @@
 //! Where a file comes from, one layer at a time.
 
-use super::container::{Container, Place};
+use super::container::Place;
 use super::files::{Folder, file};
-use super::watch::{Watch, watching};
+use super::watch::watching;
 use agent_common::wire::mode::ENFORCE;
 use anyhow::{Result, ensure};
-use execwarden::kernel::SeenEntry;
 use execwarden::model::{Identity, Layer};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -168,80 +167,6 @@ pub fn a_process_in_the_hosts_namespace_is_marked() -> Result<()> {
         ensure!(seen.host_mntns, "{seen:?}");
         Ok(())
     })
-}
-
-/// Every road to a file without a name leads to `memory`, and to an alert, even
-/// where its name is on the list.
-fn fileless(road: impl Fn(&Folder, &str) -> Result<(String, u64)>) -> Result<()> {
-    watching(|watch| {
-        let (folder, hello) = Folder::with_hello()?;
-        let (line, execs) = road(&folder, &hello)?;
-        let mut web = watch.container(ENFORCE)?;
-        web.sh(&line, execs)?;
-        let first = nameless(watch, &web);
-        ensure!(first.len() == 1, "{} without a name", first.len());
-
-        let path = first[0].exec.identity.file.as_plain_str().unwrap_or("");
-        for layer in [Layer::Image, Layer::Upper, Layer::Volume, Layer::Tmpfs] {
-            watch.allow(&web, &file(path, layer))?;
-        }
-        watch.kernel.allow_as_seen(web.slot(), &first[0].key)?;
-        watch.raise_generation(&web)?;
-        let (line, execs) = road(&folder, &hello)?;
-        web.sh(&line, execs)?;
-
-        let counts = watch.kernel.accounting(web.slot());
-        ensure!(counts.known == 0, "{line}: {counts:?}");
-        let times: u64 = nameless(watch, &web).iter().map(|entry| entry.count).sum();
-        ensure!(times == 2, "{line}: {times} times");
-        Ok(())
-    })
-}
-
-fn nameless(watch: &Watch, container: &Container) -> Vec<SeenEntry> {
-    let mut seen = watch.seen(container);
-    seen.retain(|entry| entry.exec.identity.layer == Layer::Memory);
-    seen
-}
-
-pub fn b07_memfd_is_memory_whatever_its_name() -> Result<()> {
-    for name in ["x", "runc_cloned:/proc/self/exe", "/usr/sbin/nginx", ""] {
-        fileless(|_, hello| {
-            let memfd = intruders::build("memfd")?;
-            Ok((format!("{} '{name}' {hello} x", memfd.display()), 2))
-        })?;
-    }
-    Ok(())
-}
-
-pub fn b08_a_deleted_file_is_memory() -> Result<()> {
-    fileless(|_, hello| {
-        let deleted = intruders::build("deleted")?;
-        Ok((format!("{} {hello} x", deleted.display()), 2))
-    })?;
-    // At the same name both times.
-    fileless(|folder, _| {
-        let gone = folder.hello("gone")?;
-        Ok((format!("exec 6<{gone}; rm {gone}; /proc/self/fd/6"), 2))
-    })
-}
-
-pub fn b08_a_deleted_name_of_a_file_with_another_is_memory() -> Result<()> {
-    fileless(|folder, hello| {
-        let gone = folder.at("gone");
-        fs::hard_link(hello, &gone)?;
-        Ok((format!("exec 6<{gone}; rm {gone}; /proc/self/fd/6"), 2))
-    })
-}
-
-pub fn b08_o_tmpfile_is_memory_on_a_disk_and_on_a_tmpfs() -> Result<()> {
-    for folder in ["/tmp", "/dev/shm"] {
-        fileless(|_, hello| {
-            let tmpfile = intruders::build("tmpfile")?;
-            Ok((format!("{} {folder} {hello} x", tmpfile.display()), 2))
-        })?;
-    }
-    Ok(())
 }
 
 fn overlay() -> Result<(Image, Rootfs)> {

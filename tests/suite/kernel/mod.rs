@@ -3,6 +3,7 @@
 //! that it made: exactly.
 
 mod container;
+mod fileless;
 mod files;
 mod layers;
 mod names;
@@ -17,6 +18,7 @@ pub const TESTS: &[Named] = tests![
         a_known_exec_is_counted_and_nothing_more,
         a_second_exec_is_known_without_asking_the_allowlist,
         a_new_exec_is_told_once_and_then_counted,
+        each_container_is_told_of_on_its_own,
         a_deviation_carries_its_evidence,
         a_written_file_is_judged_anew,
         a_file_that_was_only_looked_at_stays_known,
@@ -29,10 +31,11 @@ pub const TESTS: &[Named] = tests![
         an_overlay_that_the_container_mounts_is_no_image,
         a_file_on_a_tmpfs_is_tmpfs,
         a_file_through_a_mount_of_the_host_is_host,
-        a_process_in_the_hosts_namespace_is_marked,
+        a_process_in_the_hosts_namespace_is_marked;
+    fileless:
         b07_memfd_is_memory_whatever_its_name,
         b08_a_deleted_file_is_memory,
-        b08_a_deleted_name_of_a_file_with_another_is_memory,
+        b08_a_deleted_name_is_memory_though_the_file_has_another,
         b08_o_tmpfile_is_memory_on_a_disk_and_on_a_tmpfs;
     names:
         b02_a_listed_name_covers_only_the_images_own_file,

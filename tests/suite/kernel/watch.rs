@@ -21,7 +21,8 @@ use testbed::node::CGROUP_ROOT;
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Runs a test under freshly loaded programs, then holds their counts against
-/// the execs that it made.
+/// the execs that it made. To load them takes half a second in a debug build,
+/// and a container milliseconds: a test of many cases has a container for each.
 pub fn watching(test: impl FnOnce(&mut Watch) -> Result<()>) -> Result<()> {
     watching_with(Sizes::default(), test)
 }
