@@ -124,7 +124,10 @@ impl Container {
     /// succeed.
     pub fn sh(&mut self, line: &str, execs: u64) -> Result<String> {
         let (status, printed) = self.line(line)?;
-        ensure!(status == "0", "`{line}` ended with {status}: {printed}");
+        ensure!(
+            status == "0",
+            "`{line:.300}` ended with {status}: {printed:.300}"
+        );
         self.execs.set(self.execs.get() + execs);
         Ok(printed)
     }

@@ -3,11 +3,13 @@
 use anyhow::{Context, Result};
 use execwarden::model::{Identity, Layer};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use testbed::intruders;
 
-/// A folder of the node's root, gone when dropped.
+/// A folder on the node's root file system, gone when dropped: what is in it
+/// is of layer `image` to a container on that root.
 pub struct Folder(TempDir);
 
 impl Folder {
@@ -15,7 +17,14 @@ impl Folder {
     pub fn new() -> Result<Self> {
         // The testbed sweeps away what killed runs left under such names.
         let prefix = format!("execwarden-test-{}-kernel-", std::process::id());
-        let folder = TempDir::with_prefix(prefix).context("cannot make a folder")?;
+        // The folder for temporary files is a tmpfs on some systems.
+        let root = fs::metadata("/")?.dev();
+        let on_root = [std::env::temp_dir(), "/var/tmp".into()]
+            .into_iter()
+            .find(|folder| fs::metadata(folder).is_ok_and(|it| it.dev() == root))
+            .context("neither TMPDIR nor /var/tmp is on the root file system")?;
+        let folder = TempDir::with_prefix_in(prefix, &on_root)
+            .with_context(|| format!("cannot make a folder in {}", on_root.display()))?;
         Ok(Self(folder))
     }
 
@@ -51,8 +60,6 @@ impl Folder {
 
     /// Adds an executable script.
     pub fn script(&self, name: &str, text: &str) -> Result<String> {
-        use std::os::unix::fs::PermissionsExt;
-
         let path = self.at(name);
         fs::write(&path, text).with_context(|| format!("cannot write {path}"))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;

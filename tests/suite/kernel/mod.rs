@@ -7,6 +7,8 @@ mod fileless;
 mod files;
 mod layers;
 mod names;
+mod paths;
+mod scripts;
 mod verdict;
 mod watch;
 
@@ -42,4 +44,14 @@ pub const TESTS: &[Named] = tests![
         b03_a_forged_name_is_evidence_and_no_key,
         b09_every_spelling_of_a_file_is_one_identity,
         b09_a_hard_link_is_another_name;
+    paths:
+        a_chroot_does_not_shorten_the_path,
+        a_path_begins_at_the_containers_own_root,
+        a_deep_or_long_path_is_whole,
+        a_path_that_is_too_deep_or_too_long_is_an_error_and_never_known;
+    scripts:
+        a_script_is_its_absolute_name_and_its_interpreter,
+        an_allowed_script_allows_no_other_and_not_its_interpreter,
+        an_allowed_interpreter_allows_no_script,
+        a_scripts_name_is_read_up_to_its_bound;
 ];
