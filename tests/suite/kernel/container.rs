@@ -132,6 +132,14 @@ impl Container {
         Ok(printed)
     }
 
+    /// Ends its processes, wherever its shell has gone.
+    pub fn end(&mut self) {
+        drop(self.to.take());
+        let _ = fs::write(self.cgroup.path().join("cgroup.kill"), "1");
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+
     fn line(&mut self, line: &str) -> Result<(String, String)> {
         let to = self.to.as_mut().context("the shell has ended")?;
         writeln!(to, "{line}").context("the shell does not listen")?;
@@ -156,11 +164,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // The end of its input is its end.
-        drop(self.to.take());
-        let _ = fs::write(self.cgroup.path().join("cgroup.kill"), "1");
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
+        self.end();
     }
 }
 
