@@ -6,6 +6,7 @@ use super::watch::{watching, watching_with};
 use agent_common::wire::mode::ENFORCE;
 use anyhow::{Result, ensure};
 use execwarden::kernel::Sizes;
+use execwarden::model::Identity;
 use std::collections::HashSet;
 use std::fs;
 
@@ -58,6 +59,28 @@ pub fn b25_what_is_over_the_quota_is_counted_and_hides_nobody_else() -> Result<(
         ensure!(counts.deviating == 41, "{counts:?}");
         ensure!(watch.only_seen(&quiet)?.count == 1);
         ensure!(watch.kernel.usage(quiet.slot()).overflowed == 0);
+        Ok(())
+    })
+}
+
+pub fn every_cpu_counts_and_one_of_them_is_first() -> Result<()> {
+    watching(|watch| {
+        let folder = Folder::new()?;
+        let (new, known) = (folder.hello("new")?, folder.hello("known")?);
+        let storm = folder.intruder("storm", "storm")?;
+        let mut web = watch.container(ENFORCE)?;
+        for path in [&known, &storm] {
+            watch.allow(&web, &Identity::image(path))?;
+        }
+
+        let storms = format!("{storm} 300 {new} & {storm} 300 {known} &");
+        let ended = web.sh(&format!("{storms} {storms} wait"), 4 + 4 * 300)?;
+
+        ensure!(ended == ["300"; 4].join("\n"), "{ended}");
+        ensure!(watch.only_seen(&web)?.count == 600);
+        ensure!(watch.rung(&web)?.len() == 1, "told more than once");
+        let counts = watch.kernel.accounting(web.slot());
+        ensure!((counts.known, counts.deviating) == (604, 600), "{counts:?}");
         Ok(())
     })
 }

@@ -24,6 +24,7 @@ pub const TESTS: &[Named] = tests![
         a_new_exec_is_told_once_and_then_counted,
         each_container_is_told_of_on_its_own,
         a_deviation_carries_its_evidence,
+        an_exec_by_a_hand_from_outside_is_marked,
         a_written_file_is_judged_anew,
         a_file_that_was_only_looked_at_stays_known,
         a_new_generation_forgets_every_verdict,
@@ -68,5 +69,6 @@ pub const TESTS: &[Named] = tests![
     floods:
         b24_a_full_ring_loses_nothing,
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
+        every_cpu_counts_and_one_of_them_is_first,
         the_verifier_walks_less_than_it_may_and_no_run_is_missed;
 ];
