@@ -11,7 +11,9 @@ use crate::task;
 use agent_common::wire::{
     CGROUP_PATH_MAX, Cgroup, Escape, Header, Newborn, SLOT_PENDING, VERSION, cgroup_state, kind,
 };
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel_str,
+};
 
 /// How many levels above a cgroup are searched for its container.
 const LEVELS: usize = 16;

@@ -4,15 +4,13 @@
 //! Slow, at the first sight of a file: walk the path, tell the layer, ask
 //! `ALLOW`; if that does not cover it, report.
 
+use crate::cgroup;
 use crate::identity::{File, execwarden_hash_path, execwarden_hash_script, mount_dev};
 use crate::kernel::{Typed, copy, host_mntns, layout, load};
-use crate::maps::{
-    ALLOW, CGROUPS, COUNTERS, FAST, MNTNS, SCRATCH, SLOT, lost,
-};
+use crate::maps::{ALLOW, CGROUPS, COUNTERS, FAST, MNTNS, SCRATCH, SLOT, lost};
 use crate::path::{self, Failure};
 use crate::report::{Scratch, report};
 use crate::task::{self, MountNamespace};
-use crate::cgroup;
 use agent_common::wire::{
     AllowKey, Cgroup, Counters, Facts, FastKey, PATH_MAX, SCRIPT_MAX, SLOT_HOST, SLOT_PENDING,
     SeenKey, cgroup_state, flag, layer, mode,
@@ -33,17 +31,22 @@ pub struct Judged {
 
 /// Which of [`Counters`] an exec goes into.
 #[derive(Clone, Copy, PartialEq)]
-enum Verdict {
+pub enum Verdict {
+    /// Covered by the allowlist.
     Known,
+    /// New, in learn mode.
     Learning,
+    /// New, in enforce mode or while pending.
     Deviating,
+    /// Nothing is asked of it.
     Ignored,
+    /// It could not be identified in full; treated as deviating.
     Error,
 }
 
 /// Judges one exec and counts it exactly once.
 #[inline(always)]
-pub fn judge(task: Typed, bprm: Typed) {
+pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
         return count(SLOT_HOST, Verdict::Error);
     };
@@ -82,7 +85,7 @@ pub fn judge(task: Typed, bprm: Typed) {
         return count(judged.slot, Verdict::Known);
     }
     let verdict = first_sight(task, &file, scratch, &mut judged, &fast, slot_mode, flags);
-    count(judged.slot, verdict);
+    count(judged.slot, verdict)
 }
 
 /// The [`flag`]s of this exec. They live in the record, and are read from
@@ -195,7 +198,10 @@ fn remember_namespace(namespace: &MountNamespace, judged: &Judged) {
     if MNTNS.get_ptr(&namespace.id).is_some() {
         return;
     }
-    if MNTNS.insert(&namespace.id, &judged.container_id, 0).is_err() {
+    if MNTNS
+        .insert(&namespace.id, &judged.container_id, 0)
+        .is_err()
+    {
         lost!(cgroups_full);
     }
 }
@@ -238,11 +244,23 @@ fn script(task: Typed, bprm: Typed, scratch: &mut Scratch, flags: Flags) -> u64 
     // SAFETY: a string of the kernel's into room that is left: `at` is at most
     // 257, and the room behind it is half of `SCRIPT_MAX` at least.
     let len = unsafe {
-        let to = scratch.script.as_mut_ptr().cast::<u8>().add(at as usize & 0x1ff);
-        let room = if at == 0 { SCRIPT_MAX } else { SCRIPT_MAX / 2 - 2 };
+        let to = scratch
+            .script
+            .as_mut_ptr()
+            .cast::<u8>()
+            .add(at as usize & 0x1ff);
+        let room = if at == 0 {
+            SCRIPT_MAX
+        } else {
+            SCRIPT_MAX / 2 - 2
+        };
         bpf_probe_read_kernel_str(to.cast(), room as u32, name as *const _)
     };
-    let room = if at == 0 { SCRIPT_MAX } else { SCRIPT_MAX / 2 - 2 };
+    let room = if at == 0 {
+        SCRIPT_MAX
+    } else {
+        SCRIPT_MAX / 2 - 2
+    };
     if len <= 1 || len as usize >= room {
         flags.set(flag::ERROR | flag::SCRIPT_CUT);
         return 0;
@@ -385,12 +403,12 @@ fn fill(task: Typed, scratch: &mut Scratch, judged: &Judged, fast: &FastKey, pat
 }
 
 #[inline(always)]
-fn count(slot: u32, verdict: Verdict) {
+fn count(slot: u32, verdict: Verdict) -> Verdict {
     let counters = match COUNTERS.get_ptr_mut(slot) {
         Some(counters) => counters,
         None => match COUNTERS.get_ptr_mut(SLOT_HOST) {
             Some(counters) => counters,
-            None => return,
+            None => return verdict,
         },
     };
     // SAFETY: this CPU's own value, and the program is not preempted by
@@ -404,4 +422,5 @@ fn count(slot: u32, verdict: Verdict) {
         Verdict::Ignored => counters.ignored += 1,
         Verdict::Error => counters.errors += 1,
     }
+    verdict
 }

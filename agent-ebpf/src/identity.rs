@@ -88,7 +88,11 @@ impl File {
         if file_mount != root_mount || dev != container.root_dev {
             return layer::VOLUME;
         }
-        if magic == OVERLAYFS { self.overlay_layer() } else { layer::IMAGE }
+        if magic == OVERLAYFS {
+            self.overlay_layer()
+        } else {
+            layer::IMAGE
+        }
     }
 
     #[inline(always)]
