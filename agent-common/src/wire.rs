@@ -281,7 +281,8 @@ wire! {
         root_dev: u32,
         /// Zero.
         pad: u32,
-        /// The container's mount namespace, by its id that is never used again; 0
+        /// Its mount namespace (an address, compared only), so that the usual
+        /// one is told by one comparison; 0
         /// until its first exec.
         mntns: u64,
     }

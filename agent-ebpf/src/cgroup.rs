@@ -174,8 +174,8 @@ pub fn attached(to: Typed, task: Typed) {
 /// namespace, or by the nearest ancestor that is still in one.
 #[inline(always)]
 fn belonged(task: Typed) -> Option<u64> {
-    let namespace = task::mount_namespace(task);
-    if let Some(container) = MNTNS.get_ptr(&namespace.id) {
+    let namespace = task::mount_namespace_id(task);
+    if let Some(container) = MNTNS.get_ptr(&namespace) {
         // SAFETY: a value of a map, valid while the program runs.
         return Some(unsafe { *container });
     }

@@ -11,12 +11,16 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cgroup;
+mod container;
 mod exec;
+mod flags;
 mod identity;
 mod kernel;
 mod maps;
 mod path;
 mod report;
+mod script;
+mod sight;
 mod task;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};

@@ -1,6 +1,6 @@
 //! The slow path's record: into the map of what was seen, and onto the ring.
 
-use crate::exec::Judged;
+use crate::container::Judged;
 use crate::identity::SCRIPT_WORDS;
 use crate::kernel::copy;
 use crate::maps::{RING, SEEN, SLOT, USAGE, add_shared, lost};
