@@ -4,6 +4,7 @@
 use crate::cgroup;
 use crate::kernel::{Typed, host_mntns, layout, load};
 use crate::maps::{CGROUPS, MNTNS, lost};
+use crate::task;
 use agent_common::wire::{Cgroup, SLOT_PENDING, cgroup_state, flag};
 
 /// How an exec is judged, before its file is looked at.
@@ -57,32 +58,58 @@ pub fn check_namespace(task: Typed, judged: &mut Judged) {
     let nsproxy: Typed = load(task, layout!(task_nsproxy));
     let namespace: Typed = load(nsproxy, layout!(nsproxy_mnt));
     if judged.container.mntns != namespace as u64 {
-        other_namespace(namespace, judged);
+        other_namespace(task, namespace, judged);
     }
 }
 
 /// A mount namespace that the entry does not have.
 #[inline(always)]
-fn other_namespace(namespace: Typed, judged: &mut Judged) {
+fn other_namespace(task: Typed, namespace: Typed, judged: &mut Judged) {
     let inum: u32 = load(namespace, layout!(mntns_inum));
     let id: u64 = load(namespace, layout!(mntns_id));
     let outside = judged.container.state == cgroup_state::HOST
         || judged.container.state == cgroup_state::UNVOUCHED;
-    if inum == host_mntns() {
-        if outside {
+    if outside {
+        if inum == host_mntns() {
             remember_in_entry(namespace, judged);
         } else {
-            judged.flags |= flag::HOST_MNTNS;
+            not_the_hosts(id, judged);
         }
-    } else if outside {
-        not_the_hosts(id, judged);
-    } else {
-        if judged.container.mntns == 0 {
-            remember_in_entry(namespace, judged);
-        }
-        if MNTNS.get_ptr(&id).is_none() && MNTNS.insert(&id, &judged.container_id, 0).is_err() {
-            lost!(cgroups_full);
-        }
+        return;
+    }
+    if inum == host_mntns() {
+        judged.flags |= flag::HOST_MNTNS;
+    }
+    if is_its_parents(task, namespace, judged) {
+        judged.flags |= flag::OUTER_MNTNS;
+    }
+    if judged.flags & (flag::HOST_MNTNS | flag::OUTER_MNTNS) != 0 {
+        return;
+    }
+    if judged.container.mntns == 0 {
+        remember_in_entry(namespace, judged);
+    }
+    if MNTNS.get_ptr(&id).is_none() && MNTNS.insert(&id, &judged.container_id, 0).is_err() {
+        lost!(cgroups_full);
+    }
+}
+
+/// Whether the task shares its mount namespace with a parent outside the
+/// container: it is the runtime, on its way into the container and not there
+/// yet. What the container's own processes start has a parent inside; its
+/// first process, and what `runc exec` starts, have a namespace that their
+/// parent does not.
+#[inline(always)]
+fn is_its_parents(task: Typed, namespace: Typed, judged: &Judged) -> bool {
+    let parent: Typed = load(task, layout!(task_real_parent));
+    let nsproxy: Typed = load(parent, layout!(task_nsproxy));
+    let parents: Typed = load(nsproxy, layout!(nsproxy_mnt));
+    if parents as u64 != namespace as u64 {
+        return false;
+    }
+    match task::peek_cgroup(parent as u64) {
+        Some((id, cgroup)) => of_cgroup(id, cgroup).container_id != judged.container_id,
+        None => false,
     }
 }
 

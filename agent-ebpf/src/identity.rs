@@ -73,6 +73,10 @@ impl File {
         let Some(namespace) = peek::<u64>(file_mount, layout!(mount_ns)) else {
             return layer::UNKNOWN;
         };
+        if namespace == 0 {
+            // Taken away, or never put anywhere: no path leads to the file.
+            return layer::MEMORY;
+        }
         let Some(inum) = peek::<u32>(namespace, layout!(mntns_inum)) else {
             return layer::UNKNOWN;
         };

@@ -79,11 +79,7 @@ pub fn first_sight(
 
 #[inline(always)]
 fn circumstances(flags: Flags) -> u32 {
-    let mut kept = flag::ESCAPED;
-    if flags.has(flag::HOST_MNTNS) {
-        kept |= flag::HOST_MNTNS | flag::FROM_OUTSIDE;
-    }
-    flags.get() & kept
+    flags.get() & (flag::ESCAPED | flag::HOST_MNTNS | flag::OUTER_MNTNS)
 }
 
 #[inline(always)]
@@ -105,7 +101,7 @@ fn allowed(slot: u32, path_hash: u64, fast: &FastKey, layer: u32) -> bool {
 /// The container's first exec tells its root file system.
 #[inline(always)]
 fn settle_root(judged: &mut Judged, root_mount: u64, flags: Flags) {
-    if judged.container.root_dev != 0 || flags.has(flag::HOST_MNTNS) {
+    if judged.container.root_dev != 0 || flags.has(flag::HOST_MNTNS | flag::OUTER_MNTNS) {
         return;
     }
     let Some(dev) = mount_dev(root_mount) else {
