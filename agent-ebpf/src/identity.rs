@@ -12,6 +12,10 @@ const TMPFS: u64 = 0x0102_1994;
 const RAMFS: u64 = 0x8584_58f6;
 const HUGETLBFS: u64 = 0x9584_58f6;
 
+/// The bits of an inode's nanoseconds that are nanoseconds. Since Linux 6.13
+/// the highest bit (`I_CTIME_QUERIED`) tells that somebody asked for the time.
+const NANOSECONDS: u32 = (1 << 30) - 1;
+
 /// The file the kernel is about to run, with what the verifier lets us read
 /// of it without a helper.
 pub struct File {
@@ -45,7 +49,7 @@ impl File {
         FastKey {
             ino: load(self.inode, layout!(inode_ino)),
             size: load(self.inode, layout!(inode_size)),
-            ctime: (seconds << 30) | nanoseconds as u64,
+            ctime: (seconds << 30) | (nanoseconds & NANOSECONDS) as u64,
             mount: self.vfsmount as u64,
             name: load(self.dentry, layout!(dentry_hash_len)),
             script_hash,

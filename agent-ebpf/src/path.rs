@@ -152,11 +152,12 @@ fn step(walk: &mut Walk, buffer: &mut Buffer) -> Step {
         return Step::Arrived;
     }
     let len = (hash_len >> 32) & !at_root;
-    let at = in_memory(&mut walk.at);
-    if len >= 256 || len + 1 >= at {
+    let room = in_memory(&mut walk.at);
+    let wanted = (len + 1) & !at_root;
+    if len >= 256 || wanted >= room {
         return Step::TooLong;
     }
-    let at = at - ((len + 1) & !at_root);
+    let at = room - wanted;
     walk.at = at;
     // At the root of a mount nothing is added: the name has no bytes, and the
     // slash is there already.

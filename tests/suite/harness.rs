@@ -1,0 +1,55 @@
+//! Runs the tests in a node of their own, or says why they cannot run.
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::process::ExitCode;
+use testbed::node;
+
+/// What a test is.
+pub type Test = fn() -> Result<()>;
+
+/// A test with its name.
+pub type Named = (&'static str, Test);
+
+/// A list of tests by the names of their functions: `tests![module: a, b]`.
+macro_rules! tests {
+    ($($module:ident: $($test:ident),+;)*) => {
+        &[$($((stringify!($test), $module::$test as $crate::harness::Test)),+),*]
+    };
+}
+pub(crate) use tests;
+
+/// Runs every group's tests, one after the other, as the arguments say.
+pub fn run(groups: &[(&str, &[Named])]) -> ExitCode {
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    let lacks = node::lacks();
+    // To list the tests takes no node.
+    if lacks.is_none()
+        && !args.list
+        && let Err(error) = node::enter()
+    {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    if let Some(reason) = &lacks {
+        println!("skipped: {reason}");
+    }
+    // A skip is only for machines that people work on.
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let trials = groups
+        .iter()
+        .flat_map(|(group, tests)| {
+            tests
+                .iter()
+                .map(move |(name, test)| (format!("{group}::{name}"), *test))
+        })
+        .map(|(name, test)| {
+            Trial::test(name, move || {
+                test().map_err(|error| Failed::from(format!("{error:#}")))
+            })
+            .with_ignored_flag(lacks.is_some() && !in_ci)
+        })
+        .collect();
+    libtest_mimic::run(&args, trials).exit_code()
+}

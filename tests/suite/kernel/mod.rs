@@ -1,0 +1,57 @@
+//! The programs in the running kernel, seen through their maps and their ring.
+//! Every test loads its own, and ends with the counts held against the execs
+//! that it made: exactly.
+
+mod container;
+mod fileless;
+mod files;
+mod layers;
+mod names;
+mod paths;
+mod scripts;
+mod verdict;
+mod watch;
+
+use crate::harness::{Named, tests};
+
+/// Every test here.
+pub const TESTS: &[Named] = tests![
+    verdict:
+        a_known_exec_is_counted_and_nothing_more,
+        a_second_exec_is_known_without_asking_the_allowlist,
+        a_new_exec_is_told_once_and_then_counted,
+        each_container_is_told_of_on_its_own,
+        a_deviation_carries_its_evidence,
+        a_written_file_is_judged_anew,
+        a_file_that_was_only_looked_at_stays_known,
+        a_new_generation_forgets_every_verdict,
+        what_is_switched_off_is_counted_as_ignored;
+    layers:
+        a_file_of_the_image_is_image_and_one_written_later_is_upper,
+        a_known_file_of_the_image_deviates_once_it_is_changed,
+        another_mount_is_a_volume_even_of_the_same_disk,
+        an_overlay_that_the_container_mounts_is_no_image,
+        a_file_on_a_tmpfs_is_tmpfs,
+        a_file_through_a_mount_of_the_host_is_host,
+        a_process_in_the_hosts_namespace_is_marked;
+    fileless:
+        b07_memfd_is_memory_whatever_its_name,
+        b08_a_deleted_file_is_memory,
+        b08_a_deleted_name_is_memory_though_the_file_has_another,
+        b08_o_tmpfile_is_memory_on_a_disk_and_on_a_tmpfs;
+    names:
+        b02_a_listed_name_covers_only_the_images_own_file,
+        b03_a_forged_name_is_evidence_and_no_key,
+        b09_every_spelling_of_a_file_is_one_identity,
+        b09_a_hard_link_is_another_name;
+    paths:
+        a_chroot_does_not_shorten_the_path,
+        a_path_begins_at_the_containers_own_root,
+        a_deep_or_long_path_is_whole,
+        a_path_that_is_too_deep_or_too_long_is_an_error_and_never_known;
+    scripts:
+        a_script_is_its_absolute_name_and_its_interpreter,
+        an_allowed_script_allows_no_other_and_not_its_interpreter,
+        an_allowed_interpreter_allows_no_script,
+        a_scripts_name_is_read_up_to_its_bound;
+];
