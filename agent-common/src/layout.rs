@@ -62,10 +62,54 @@ pub enum Need {
 }
 
 layout! {
+    // The fast path's, side by side in two cache lines.
     /// `task_struct.cgroups`: `css_set *`.
     task_cgroups: Must ["task_struct.cgroups"],
+    /// `css_set.dfl_cgrp`: the task's cgroup in the v2 hierarchy.
+    css_set_cgroup: Must ["css_set.dfl_cgrp"],
+    /// `cgroup.kn`.
+    cgroup_kn: Must ["cgroup.kn"],
+    /// `kernfs_node.id`.
+    kn_id: Must ["kernfs_node.id"],
     /// `task_struct.nsproxy`.
     task_nsproxy: Must ["task_struct.nsproxy"],
+    /// `nsproxy.mnt_ns`.
+    nsproxy_mnt: Must ["nsproxy.mnt_ns"],
+    /// `linux_binprm.file`.
+    bprm_file: Must ["linux_binprm.file"],
+    /// `linux_binprm.filename`.
+    bprm_filename: Must ["linux_binprm.filename"],
+    /// `linux_binprm.interp`.
+    bprm_interp: Must ["linux_binprm.interp"],
+    /// `file.f_inode`.
+    file_inode: Must ["file.f_inode"],
+    /// `file.f_path.mnt`.
+    file_mnt: Must ["file.f_path.mnt"],
+    /// `file.f_path.dentry`.
+    file_dentry: Must ["file.f_path.dentry"],
+    /// `inode.i_sb`.
+    inode_sb: Must ["inode.i_sb"],
+    /// `inode.i_ino`.
+    inode_ino: Must ["inode.i_ino"],
+    /// `inode.i_size`.
+    inode_size: Must ["inode.i_size"],
+    /// `inode.i_nlink`.
+    inode_nlink: Must ["inode.i_nlink"],
+    /// Seconds of the inode's change time.
+    inode_ctime_sec: Must ["inode.i_ctime_sec", "inode.__i_ctime.tv_sec", "inode.i_ctime.tv_sec"],
+    /// Nanoseconds of the inode's change time.
+    inode_ctime_nsec: Must [
+        "inode.i_ctime_nsec", "inode.__i_ctime.tv_nsec", "inode.i_ctime.tv_nsec"
+    ],
+    /// `inode.i_generation`.
+    inode_generation: Must ["inode.i_generation"],
+    /// `super_block.s_dev`.
+    sb_dev: Must ["super_block.s_dev"],
+    /// `dentry.d_name.hash_len`: the hash in the low half, the length above.
+    dentry_hash_len: Must ["dentry.d_name.hash_len", "dentry.__d_name.hash_len"],
+    /// `dentry.d_hash.pprev`: null when the name was removed.
+    dentry_pprev: Must ["dentry.d_hash.pprev"],
+    // All others.
     /// `task_struct.real_parent`.
     task_real_parent: Must ["task_struct.real_parent"],
     /// `task_struct.tgid`.
@@ -90,54 +134,16 @@ layout! {
     fs_pwd_mnt: Must ["fs_struct.pwd.mnt"],
     /// `fs_struct.pwd.dentry`.
     fs_pwd_dentry: Must ["fs_struct.pwd.dentry"],
-    /// `css_set.dfl_cgrp`: the task's cgroup in the v2 hierarchy.
-    css_set_cgroup: Must ["css_set.dfl_cgrp"],
-    /// `cgroup.kn`.
-    cgroup_kn: Must ["cgroup.kn"],
     /// `cgroup.self.parent`.
     cgroup_parent: Must ["cgroup.self.parent"],
     /// `cgroup.self`: from the parent's css back to its cgroup.
     cgroup_self: Must ["cgroup.self"],
     /// `cgroup.root`: one hierarchy has one root.
     cgroup_root: Must ["cgroup.root"],
-    /// `kernfs_node.id`.
-    kn_id: Must ["kernfs_node.id"],
-    /// `nsproxy.mnt_ns`.
-    nsproxy_mnt: Must ["nsproxy.mnt_ns"],
     /// `mnt_namespace.ns.inum`.
     mntns_inum: Must ["mnt_namespace.ns.inum"],
     /// A 64-bit number of the mount namespace that is never used twice.
     mntns_id: Must ["mnt_namespace.ns.ns_id", "mnt_namespace.seq"],
-    /// `linux_binprm.file`.
-    bprm_file: Must ["linux_binprm.file"],
-    /// `linux_binprm.filename`.
-    bprm_filename: Must ["linux_binprm.filename"],
-    /// `linux_binprm.interp`.
-    bprm_interp: Must ["linux_binprm.interp"],
-    /// `file.f_inode`.
-    file_inode: Must ["file.f_inode"],
-    /// `file.f_path.mnt`.
-    file_mnt: Must ["file.f_path.mnt"],
-    /// `file.f_path.dentry`.
-    file_dentry: Must ["file.f_path.dentry"],
-    /// `inode.i_sb`.
-    inode_sb: Must ["inode.i_sb"],
-    /// `inode.i_ino`.
-    inode_ino: Must ["inode.i_ino"],
-    /// `inode.i_size`.
-    inode_size: Must ["inode.i_size"],
-    /// `inode.i_nlink`.
-    inode_nlink: Must ["inode.i_nlink"],
-    /// `inode.i_generation`.
-    inode_generation: Must ["inode.i_generation"],
-    /// Seconds of the inode's change time.
-    inode_ctime_sec: Must ["inode.i_ctime_sec", "inode.__i_ctime.tv_sec", "inode.i_ctime.tv_sec"],
-    /// Nanoseconds of the inode's change time.
-    inode_ctime_nsec: Must [
-        "inode.i_ctime_nsec", "inode.__i_ctime.tv_nsec", "inode.i_ctime.tv_nsec"
-    ],
-    /// `super_block.s_dev`.
-    sb_dev: Must ["super_block.s_dev"],
     /// `super_block.s_magic`.
     sb_magic: Must ["super_block.s_magic"],
     /// `dentry.d_parent`.
@@ -146,10 +152,6 @@ layout! {
     dentry_inode: Must ["dentry.d_inode"],
     /// `dentry.d_name.name`.
     dentry_name: Must ["dentry.d_name.name", "dentry.__d_name.name"],
-    /// `dentry.d_name.hash_len`: the hash in the low half, the length above.
-    dentry_hash_len: Must ["dentry.d_name.hash_len", "dentry.__d_name.hash_len"],
-    /// `dentry.d_hash.pprev`: null when the name was removed.
-    dentry_pprev: Must ["dentry.d_hash.pprev"],
     /// `vfsmount.mnt_root`.
     vfsmount_root: Must ["vfsmount.mnt_root"],
     /// `mount.mnt`: from a `vfsmount` back to its `mount`.

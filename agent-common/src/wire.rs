@@ -65,7 +65,8 @@ pub mod layer {
     pub const VOLUME: u32 = 3;
     /// tmpfs, ramfs or hugetlbfs.
     pub const TMPFS: u32 = 4;
-    /// No name in any directory: memfd, deleted, `O_TMPFILE`.
+    /// No name in any directory: memfd, deleted, `O_TMPFILE`, or in a mount
+    /// that is in no namespace.
     pub const MEMORY: u32 = 5;
     /// A mount of the host's own mount namespace.
     pub const HOST: u32 = 6;
@@ -90,6 +91,9 @@ pub mod flag {
     pub const SCRIPT_CUT: u32 = 1 << 6;
     /// It had left its container's cgroup; judged as the container it left.
     pub const ESCAPED: u32 = 1 << 7;
+    /// It still stands in the mount namespace of its parent, which is outside
+    /// the container: the runtime's own stage.
+    pub const OUTER_MNTNS: u32 = 1 << 8;
 }
 
 /// What a ring record is, in [`Header::kind`].
@@ -148,7 +152,7 @@ wire! {
         /// See [`layer`].
         layer: u32,
         /// Those [`flag`]s that make the same file another matter: escaped,
-        /// or in the host's mount namespace and by whose hand.
+        /// or in another mount namespace than the container's.
         circumstances: u32,
     }
 }
@@ -281,7 +285,8 @@ wire! {
         root_dev: u32,
         /// Zero.
         pad: u32,
-        /// The container's mount namespace, by its id that is never used again; 0
+        /// Its mount namespace (an address, compared only), so that the usual
+        /// one is told by one comparison; 0
         /// until its first exec.
         mntns: u64,
     }

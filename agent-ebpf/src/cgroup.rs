@@ -11,7 +11,9 @@ use crate::task;
 use agent_common::wire::{
     CGROUP_PATH_MAX, Cgroup, Escape, Header, Newborn, SLOT_PENDING, VERSION, cgroup_state, kind,
 };
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel_str,
+};
 
 /// How many levels above a cgroup are searched for its container.
 const LEVELS: usize = 16;
@@ -172,8 +174,8 @@ pub fn attached(to: Typed, task: Typed) {
 /// namespace, or by the nearest ancestor that is still in one.
 #[inline(always)]
 fn belonged(task: Typed) -> Option<u64> {
-    let namespace = task::mount_namespace(task);
-    if let Some(container) = MNTNS.get_ptr(&namespace.id) {
+    let namespace = task::mount_namespace_id(task);
+    if let Some(container) = MNTNS.get_ptr(&namespace) {
         // SAFETY: a value of a map, valid while the program runs.
         return Some(unsafe { *container });
     }

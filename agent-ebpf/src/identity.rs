@@ -77,6 +77,10 @@ impl File {
         let Some(namespace) = peek::<u64>(file_mount, layout!(mount_ns)) else {
             return layer::UNKNOWN;
         };
+        if namespace == 0 {
+            // Taken away, or never put anywhere: no path leads to the file.
+            return layer::MEMORY;
+        }
         let Some(inum) = peek::<u32>(namespace, layout!(mntns_inum)) else {
             return layer::UNKNOWN;
         };
@@ -92,7 +96,11 @@ impl File {
         if file_mount != root_mount || dev != container.root_dev {
             return layer::VOLUME;
         }
-        if magic == OVERLAYFS { self.overlay_layer() } else { layer::IMAGE }
+        if magic == OVERLAYFS {
+            self.overlay_layer()
+        } else {
+            layer::IMAGE
+        }
     }
 
     #[inline(always)]

@@ -11,12 +11,16 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cgroup;
+mod container;
 mod exec;
+mod flags;
 mod identity;
 mod kernel;
 mod maps;
 mod path;
 mod report;
+mod script;
+mod sight;
 mod task;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
@@ -25,7 +29,8 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 /// instruction of the new program. Arguments: task, old pid, `linux_binprm`.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn execwarden_exec(ctx: BtfTracePointContext) -> i32 {
-    exec::judge(ctx.arg(0), ctx.arg(2));
+    let verdict = exec::judge(ctx.arg(0), ctx.arg(2));
+    log_failure(&ctx, verdict);
     0
 }
 
@@ -49,6 +54,25 @@ pub fn execwarden_attach(ctx: BtfTracePointContext) -> i32 {
     cgroup::attached(ctx.arg(0), ctx.arg(2));
     0
 }
+
+/// Says in the agent's log, in a debug build, that an exec could not be
+/// identified.
+#[cfg(feature = "log")]
+#[inline(always)]
+fn log_failure(ctx: &BtfTracePointContext, verdict: exec::Verdict) {
+    if verdict == exec::Verdict::Error {
+        let pid = aya_ebpf::helpers::bpf_get_current_pid_tgid() >> 32;
+        aya_log_ebpf::warn!(
+            ctx,
+            "the exec of pid {} could not be identified in full",
+            pid
+        );
+    }
+}
+
+#[cfg(not(feature = "log"))]
+#[inline(always)]
+fn log_failure(_ctx: &BtfTracePointContext, _verdict: exec::Verdict) {}
 
 #[cfg(not(test))]
 #[panic_handler]

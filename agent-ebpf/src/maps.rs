@@ -7,8 +7,7 @@
 //! entry costs one slow exec and changes no verdict.
 
 use agent_common::wire::{
-    AllowKey, Cgroup, Counters, Escape, FastKey, Losses, Newborn, SLOTS, Seen, SeenKey, Slot,
-    Usage,
+    AllowKey, Cgroup, Counters, Escape, FastKey, Losses, Newborn, SLOTS, Seen, SeenKey, Slot, Usage,
 };
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;

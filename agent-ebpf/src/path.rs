@@ -49,9 +49,10 @@ pub fn walk(
     scratch: &Scratch,
 ) -> Result<Found, Failure> {
     // Not `load`: a function of its own takes numbers, not typed pointers.
-    let (Some(dentry), Some(vfsmount)) =
-        (peek::<u64>(holder as u64, dentry), peek::<u64>(holder as u64, vfsmount))
-    else {
+    let (Some(dentry), Some(vfsmount)) = (
+        peek::<u64>(holder as u64, dentry),
+        peek::<u64>(holder as u64, vfsmount),
+    ) else {
         return Err(Failure::Unreadable);
     };
     match execwarden_walk(dentry, vfsmount) {
@@ -69,7 +70,11 @@ pub fn walk(
 #[inline(always)]
 pub fn take(scratch: &Scratch, found: &Found, to: *mut u8, room: u32) {
     let start = (PATH_MAX - found.len as usize) & (PATH_MAX - 1);
-    copy(to, found.len & (room - 1), &raw const scratch.build[start] as u64);
+    copy(
+        to,
+        found.len & (room - 1),
+        &raw const scratch.build[start] as u64,
+    );
 }
 
 /// Where the walk stands. It lives in a map, not in registers: the verifier
@@ -98,7 +103,12 @@ pub extern "C" fn execwarden_walk(dentry: u64, vfsmount: u64) -> u64 {
     // program is not preempted by itself.
     let scratch = unsafe { &mut *scratch };
     let mount = vfsmount.wrapping_sub(layout!(mount_mnt) as u64);
-    scratch.walk = Walk { dentry, mount, root_mount: mount, at: PATH_MAX as u64 };
+    scratch.walk = Walk {
+        dentry,
+        mount,
+        root_mount: mount,
+        at: PATH_MAX as u64,
+    };
     for _ in 0..STEPS {
         match step(&mut scratch.walk, &mut scratch.build) {
             Step::On => {}

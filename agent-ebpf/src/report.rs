@@ -1,13 +1,11 @@
 //! The slow path's record: into the map of what was seen, and onto the ring.
 
-use crate::exec::Judged;
+use crate::container::Judged;
 use crate::identity::SCRIPT_WORDS;
 use crate::kernel::copy;
 use crate::maps::{RING, SEEN, SLOT, USAGE, add_shared, lost};
 use crate::path;
-use agent_common::wire::{
-    Bell, ExecRecord, Header, PATH_MAX, SEEN_PATH_MAX, Seen, VERSION, kind,
-};
+use agent_common::wire::{Bell, ExecRecord, Header, PATH_MAX, SEEN_PATH_MAX, Seen, VERSION, kind};
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_FORCE_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_ringbuf_output};
 
@@ -69,10 +67,18 @@ pub fn report(scratch: &mut Scratch, judged: &Judged) {
     seen.count = 1;
     seen.last_ns = now;
     seen.facts = record.facts;
-    seen.path_kept = if len < SEEN_PATH_MAX as u32 { len } else { SEEN_PATH_MAX as u32 };
+    seen.path_kept = if len < SEEN_PATH_MAX as u32 {
+        len
+    } else {
+        SEEN_PATH_MAX as u32
+    };
     seen.pad = 0;
     // The whole room; `path_kept` says what of it is this path.
-    copy(seen.path.as_mut_ptr(), SEEN_PATH_MAX as u32, scratch.path.as_ptr() as u64);
+    copy(
+        seen.path.as_mut_ptr(),
+        SEEN_PATH_MAX as u32,
+        scratch.path.as_ptr() as u64,
+    );
 
     match SEEN.insert(&record.key, &*seen, BPF_NOEXIST as u64) {
         Ok(()) => {

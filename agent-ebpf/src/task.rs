@@ -43,23 +43,12 @@ pub fn peek_cgroup_parent(cgroup: u64) -> Option<u64> {
     Some(css.wrapping_sub(layout!(cgroup_self) as u64))
 }
 
-/// A mount namespace: its inode number, and a number that is never used again.
-pub struct MountNamespace {
-    /// As `/proc/PID/ns/mnt` shows it.
-    pub inum: u32,
-    /// Unique since boot.
-    pub id: u64,
-}
-
-/// The task's mount namespace.
+/// The id of the task's mount namespace, which is never used again.
 #[inline(always)]
-pub fn mount_namespace(task: Typed) -> MountNamespace {
+pub fn mount_namespace_id(task: Typed) -> u64 {
     let nsproxy: Typed = load(task, layout!(task_nsproxy));
     let namespace: Typed = load(nsproxy, layout!(nsproxy_mnt));
-    MountNamespace {
-        inum: load(namespace, layout!(mntns_inum)),
-        id: load(namespace, layout!(mntns_id)),
-    }
+    load(namespace, layout!(mntns_id))
 }
 
 /// Fills in who ran: process, parent, users, names, terminal.

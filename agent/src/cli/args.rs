@@ -12,7 +12,7 @@ use std::path::PathBuf;
     version,
     propagate_version = false,
     max_term_width = 100,
-    after_help = "Exit status: 0 done; 1 the answer is no; 2 it could not be done."
+    after_help = "Exit status: 0 done; 1 the answer is no (a document has an error, or there is no such workload); 2 it could not be done."
 )]
 pub struct Arguments {
     /// What to do.
@@ -48,7 +48,7 @@ pub struct RunArguments {
 /// `execwarden status`.
 #[derive(Args, Debug)]
 pub struct StatusArguments {
-    /// Print JSON, with every name whole
+    /// Print JSON, with every name whole and every number exact
     #[arg(long)]
     pub json: bool,
 
@@ -92,7 +92,7 @@ pub enum AllowlistCommand {
         #[command(flatten)]
         agent: AgentArguments,
     },
-    /// Check documents without an agent; exit status 1 if one has an error
+    /// Check documents, without an agent; exit status 1 if one has an error
     Validate {
         /// ProcessAllowlist documents
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -19,6 +19,7 @@ mod table;
 use crate::config::{Config, ConfigError};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};
+use crate::node::StartError;
 use args::{Arguments, Command, RunArguments, StatusArguments};
 use clap::Parser;
 use paint::Paint;
@@ -46,8 +47,8 @@ enum CommandError {
     Client(#[from] ClientError),
     #[error("cannot write to stdout: {0}")]
     Output(#[from] io::Error),
-    #[error("{0:#}")]
-    Agent(anyhow::Error),
+    #[error(transparent)]
+    Agent(#[from] StartError),
 }
 
 /// Runs the command line of this process.
@@ -91,13 +92,8 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
 fn run(arguments: RunArguments) -> Result<Outcome, CommandError> {
     let config = Config::load(arguments.settings, arguments.config.as_deref())?;
     logging::start(config.log_level, config.log_format);
-    agent(config).map_err(CommandError::Agent)?;
+    crate::node::run(config)?;
     Ok(Outcome::Done)
-}
-
-/// The agent, until it is asked to end.
-fn agent(config: Config) -> anyhow::Result<()> {
-    Ok(crate::node::run(config)?)
 }
 
 fn status(arguments: StatusArguments) -> Result<Outcome, CommandError> {
@@ -130,10 +126,19 @@ mod tests {
             (Ok(Outcome::No), 1),
             (refused(RefusalKind::NotFound), 1),
             (refused(RefusalKind::Busy), 2),
-            (Err(CommandError::Agent(anyhow::anyhow!("not root"))), 2),
+            (Err(CommandError::Agent(StartError::NotRoot)), 2),
         ] {
             assert_eq!(exit_status(&result), expected, "{result:?}");
         }
+    }
+
+    #[test]
+    fn what_keeps_the_agent_from_starting_is_said_once() {
+        let error = "foo".parse::<crate::alert::Target>().expect_err("no URL");
+
+        let said = CommandError::from(StartError::from(error)).to_string();
+
+        assert_eq!(said.matches("is no syslog URL").count(), 1, "{said}");
     }
 
     #[test]

@@ -9,12 +9,12 @@ use serde::Deserialize;
 #[derive(Args, Deserialize, Clone, Debug, Default)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Learn: every workload learns for WINDOW, then its allowlist is written;
-    /// nothing merely unlisted is reported
+    /// Learn: every workload learns for WINDOW, even beside a person's document;
+    /// then what it learned is written and it is enforced
     ///
-    /// WINDOW is a whole number and s, m, h or d. Files written after the
-    /// container started and files without a name are reported all the same,
-    /// and never learned.
+    /// WINDOW is a whole number and s, m, h or d. Until it ends, what is merely
+    /// unlisted is not reported. Files written after the container started and
+    /// files without a name are reported all the same, and never learned.
     #[arg(
         long,
         value_name = "WINDOW",
@@ -25,7 +25,7 @@ pub struct Settings {
     )]
     pub learn: Option<Window>,
 
-    /// Enforce: every workload is held to its allowlist; one without is
+    /// Enforce: every workload is held to its allowlist; one that has none is
     /// reported
     #[arg(
         long,
@@ -35,7 +35,7 @@ pub struct Settings {
     pub enforce: bool,
 
     /// Automatic: a workload with an allowlist is enforced; one without learns
-    /// for WINDOW and is then enforced
+    /// for WINDOW first
     #[arg(
         long,
         value_name = "WINDOW",

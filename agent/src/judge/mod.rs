@@ -6,7 +6,7 @@
 mod rules;
 
 use crate::allowlist::{Allowlist, Nearest};
-use crate::model::{Exec, Layer, Origin, Reason};
+use crate::model::{Exec, Origin, Reason};
 use rules::Case;
 
 /// How a workload is held.
@@ -76,15 +76,12 @@ pub fn judge(policy: Policy<'_>, scope: Scope, exec: &Exec) -> Verdict {
     }
 }
 
-/// Only a process that stands in the host's mount namespace while its parent
-/// is outside the container can be this: a container's own process has neither.
-/// One that left its container, or that was not read in full, is none.
+/// Told by where it stands, never by its name or file: a runtime executes
+/// itself from a file, a memfd or a mount that is nowhere. What a container's
+/// own process starts has a parent inside, and what it starts elsewhere has
+/// left the container.
 fn is_runtime_stage(exec: &Exec) -> bool {
-    exec.host_mntns
-        && exec.origin == Origin::Outside
-        && exec.identity.layer == Layer::Host
-        && !exec.escaped
-        && !exec.error
+    exec.outer_mntns && exec.origin == Origin::Outside && !exec.escaped
 }
 
 #[cfg(test)]

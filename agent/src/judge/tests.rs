@@ -1,5 +1,6 @@
 use super::*;
 use crate::allowlist::{Difference, Document, PathPattern, Process, Removed, arbitrary};
+use crate::model::Layer;
 use crate::model::{CgroupId, Identity, Untrusted, WorkloadId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ fn exec(identity: Identity) -> Exec {
         pending: false,
         escaped: false,
         host_mntns: false,
+        outer_mntns: false,
         error: false,
         path_cut: false,
     }
@@ -236,7 +238,7 @@ fn leaving_the_container_deviates_whatever_is_run() {
 fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
     let stage = Exec {
         origin: Origin::Outside,
-        host_mntns: true,
+        outer_mntns: true,
         ..exec(of(Layer::Host, "/usr/sbin/runc"))
     };
     check(&stage, ["runtime stage"; 3]);
@@ -251,14 +253,7 @@ fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
     );
     check(
         &Exec {
-            host_mntns: false,
-            ..stage.clone()
-        },
-        unlisted,
-    );
-    check(
-        &Exec {
-            error: true,
+            outer_mntns: false,
             ..stage.clone()
         },
         unlisted,
@@ -275,11 +270,15 @@ fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
             "escaped unlisted no-allowlist",
         ],
     );
-    let image = Exec {
-        identity: Identity::image("/new"),
-        ..stage
-    };
-    check(&image, ["learn", "unlisted", "no-allowlist"]);
+    // Whatever it runs from: a memfd, a mount that is nowhere.
+    for layer in [Layer::Memory, Layer::Unknown] {
+        let stage = Exec {
+            error: layer == Layer::Unknown,
+            identity: of(layer, "/memfd:runc_cloned:/proc/self/exe"),
+            ..stage.clone()
+        };
+        check(&stage, ["runtime stage"; 3]);
+    }
 }
 
 #[test]
@@ -343,7 +342,7 @@ fn any_exec() -> impl Strategy<Value = Exec> {
         any::<bool>(),
     )
         .prop_map(
-            |(mut identity, unknown, [outside, host_mntns, escaped], error, path_cut)| {
+            |(mut identity, unknown, [outside, outer_mntns, escaped], error, path_cut)| {
                 if unknown {
                     identity.layer = Layer::Unknown;
                 }
@@ -353,7 +352,7 @@ fn any_exec() -> impl Strategy<Value = Exec> {
                     } else {
                         Origin::Container
                     },
-                    host_mntns,
+                    outer_mntns,
                     escaped: escaped && outside,
                     error: error && path_cut,
                     path_cut: path_cut && escaped,

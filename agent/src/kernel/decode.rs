@@ -128,6 +128,7 @@ fn exec(key: &SeenKey, facts: &Facts, path: &[u8]) -> Exec {
         pending: has(flag::PENDING),
         escaped: has(flag::ESCAPED),
         host_mntns: has(flag::HOST_MNTNS),
+        outer_mntns: has(flag::OUTER_MNTNS),
         error: has(flag::ERROR),
         path_cut: (facts.path_len as usize) > path.len(),
     }

@@ -94,6 +94,10 @@ pub enum KernelError {
         /// The kernel's word.
         source: aya::programs::ProgramError,
     },
+    /// The programs' log, in a debug build.
+    #[cfg(debug_assertions)]
+    #[error("the programs' log cannot be read: {0}")]
+    Diagnostics(aya_log::Error),
     /// A map that is not what it should be.
     #[error("the map {name} cannot be used: {source}")]
     Map {
@@ -110,6 +114,8 @@ pub struct Kernel {
     pub(super) key: Key,
     pub(super) sizes: Sizes,
     pub(super) pending_released: u64,
+    #[cfg(debug_assertions)]
+    pub(super) diagnostics: super::diagnostics::Diagnostics,
     layers_known: bool,
 }
 
@@ -137,11 +143,15 @@ impl Kernel {
                 .load(tracepoint, &btf)
                 .map_err(|source| KernelError::Program { tracepoint, source })?;
         }
+        #[cfg(debug_assertions)]
+        let diagnostics = super::diagnostics::Diagnostics::of(&mut ebpf)?;
         let mut kernel = Self {
             ebpf,
             key,
             sizes,
             pending_released: 0,
+            #[cfg(debug_assertions)]
+            diagnostics,
             layers_known: layout.ovl_upper != ABSENT,
         };
         kernel.set_fixed_slots()?;

@@ -5,6 +5,8 @@
 
 mod btf;
 mod decode;
+#[cfg(debug_assertions)]
+mod diagnostics;
 mod health;
 mod layouts;
 mod load;

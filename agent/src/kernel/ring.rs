@@ -16,17 +16,21 @@ impl Ring {
         Self { ring }
     }
 
-    /// Takes the next record, if there is one.
-    pub fn next(&mut self) -> Option<Result<Event, DecodeError>> {
-        self.ring.next().map(|record| decode(&record))
-    }
-
     /// For waiting until there is a record.
     pub fn into_async(self) -> io::Result<AsyncRing> {
         // SAFETY: the ring owns its descriptor, keeps the same one for its whole
         // life, and is owned by the `AsyncFd` from here on.
         let ring = unsafe { AsyncFd::register(self.ring)? };
         Ok(AsyncRing(ring))
+    }
+}
+
+/// The records that are there now.
+impl Iterator for Ring {
+    type Item = Result<Event, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.ring.next().map(|record| decode(&record))
     }
 }
 

@@ -48,6 +48,9 @@ pub struct Exec {
     pub escaped: bool,
     /// Whether it stands in the host's mount namespace.
     pub host_mntns: bool,
+    /// Whether it still stands in the mount namespace of its parent, which is
+    /// outside the container: the runtime's own stage.
+    pub outer_mntns: bool,
     /// Whether the kernel could not read the identity in full.
     pub error: bool,
     /// Whether the path is only the beginning of a longer one.

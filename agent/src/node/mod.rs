@@ -179,6 +179,8 @@ impl Node {
         self.take_newborns();
         self.settle_counts();
         self.check_losses();
+        #[cfg(debug_assertions)]
+        self.kernel.pass_on_diagnostics();
         self.drain_containers();
         self.end_windows();
         self.save();

@@ -161,12 +161,13 @@ impl Node {
     /// No runtime knows of it. What runs there decides: a process in a mount
     /// namespace of its own makes it a container, whoever made it.
     fn nobody_vouches(&mut self, cgroup: CgroupId, unnamed: &Unnamed) {
-        let foreign = self
-            .waiting
-            .get(&cgroup)
-            .is_some_and(|waiting| waiting.iter().any(|one| !one.exec.host_mntns));
+        let own_namespace = self.waiting.get(&cgroup).is_some_and(|waiting| {
+            waiting
+                .iter()
+                .any(|one| !one.exec.host_mntns && !one.exec.outer_mntns)
+        });
         match unnamed.ids.first() {
-            Some(id) if foreign => {
+            Some(id) if own_namespace => {
                 let name = CgroupName {
                     runtime: Runtime::Runc,
                     id: id.clone(),
