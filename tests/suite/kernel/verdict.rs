@@ -154,8 +154,9 @@ pub fn an_exec_by_a_hand_from_outside_is_marked() -> Result<()> {
 }
 
 pub fn a_written_file_is_judged_anew() -> Result<()> {
+    type Change = fn(&str) -> Result<()>;
     // In place, with another size and with the same; and no content at all.
-    let changes: [(&str, fn(&str) -> Result<()>); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("a byte more", |path| {
             Ok(OpenOptions::new()
                 .append(true)
