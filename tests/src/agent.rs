@@ -53,15 +53,35 @@ impl Home {
         self.folder.path().join("config.toml")
     }
 
-    fn control(&self) -> PathBuf {
+    /// Its control socket, once it runs.
+    pub fn control(&self) -> PathBuf {
         self.folder.path().join("control.sock")
     }
 
-    fn alerts(&self) -> PathBuf {
+    /// The alerts that the last agent here has printed, in order.
+    pub fn alerts(&self) -> Result<Vec<Value>> {
+        let file = self.alerts_file();
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| {
+                serde_json::from_str(line)
+                    .with_context(|| format!("the agent printed a line that is no JSON: {line}"))
+            })
+            .collect()
+    }
+
+    /// The log of the last agent here.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn alerts_file(&self) -> PathBuf {
         self.folder.path().join("alerts.jsonl")
     }
 
-    fn log(&self) -> PathBuf {
+    fn log_file(&self) -> PathBuf {
         self.folder.path().join("agent.log")
     }
 }
@@ -93,8 +113,8 @@ impl<'a> Agent<'a> {
             .arg(home.control())
             .args(args)
             .stdin(Stdio::null())
-            .stdout(create(home.alerts())?)
-            .stderr(create(home.log())?)
+            .stdout(create(home.alerts_file())?)
+            .stderr(create(home.log_file())?)
             .spawn()
             .context("cannot start the agent")?;
         let mut agent = Self { home, process };
@@ -148,21 +168,12 @@ impl<'a> Agent<'a> {
 
     /// The alerts it has printed, in order.
     pub fn alerts(&self) -> Result<Vec<Value>> {
-        let file = self.home.alerts();
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        text.split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'))
-            .map(|line| {
-                serde_json::from_str(line)
-                    .with_context(|| format!("the agent printed a line that is no JSON: {line}"))
-            })
-            .collect()
+        self.home.alerts()
     }
 
     /// Its own log.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.home.log()).unwrap_or_default()
+        self.home.log()
     }
 
     /// Its process id.

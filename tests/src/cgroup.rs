@@ -128,14 +128,14 @@ fn remove_below(path: &Path) {
 }
 
 /// A name that no other test has, and that tells whose it is.
-pub(crate) fn unique_name() -> String {
+pub fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{PREFIX}{}-{number}", process::id())
 }
 
 /// Whether a name was given by this process.
-pub(crate) fn is_ours(name: &str) -> bool {
+pub fn is_ours(name: &str) -> bool {
     name.starts_with(&format!("{PREFIX}{}-", process::id()))
 }
 

@@ -17,7 +17,7 @@ pub mod rsyslogd;
 mod until;
 
 pub use agent::{Agent, Home};
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, is_ours, unique_name};
 pub use container::Container;
 pub use places::{find_busybox, find_program, target_folder};
 pub use rootfs::{Image, Rootfs};

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -51,33 +52,55 @@ impl Record {
 pub struct Rsyslogd {
     process: Child,
     folder: TempDir,
+    /// Of the network inputs, UDP and TCP alike.
+    port: Option<u16>,
 }
 
 impl Rsyslogd {
     /// Starts one and waits until it listens. It touches nothing of the
     /// machine's own rsyslogd.
     pub fn start() -> Result<Self> {
-        let program = crate::find_program("rsyslogd")
-            .context("rsyslogd is not installed; run cargo xtask setup")?;
+        Self::listening(None)
+    }
+
+    /// One that listens on a port of the loopback too, by UDP and TCP.
+    pub fn start_with_network() -> Result<Self> {
+        Self::listening(Some(free_port()?))
+    }
+
+    fn listening(port: Option<u16>) -> Result<Self> {
         let folder = places::folder("rsyslog")?;
-        let config = folder.path().join("rsyslog.conf");
-        fs::write(&config, configuration(folder.path()))
-            .with_context(|| format!("cannot write {}", config.display()))?;
-        let errors = File::create(folder.path().join(ERRORS)).context("cannot make a file")?;
-        let process = places::dying_with_us(&program)
-            .arg("-n")
-            .arg("-f")
-            .arg(&config)
-            .arg("-i")
-            .arg(folder.path().join("pid"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .spawn()
-            .context("cannot start rsyslogd")?;
-        let mut receiver = Self { process, folder };
+        let process = launch(folder.path(), port)?;
+        let mut receiver = Self {
+            process,
+            folder,
+            port,
+        };
         receiver.wait_until_it_listens()?;
         Ok(receiver)
+    }
+
+    /// Ends it, and takes its socket away. What it has received stays.
+    pub fn go_away(&mut self) -> Result<()> {
+        self.process.kill().context("cannot end rsyslogd")?;
+        self.process.wait().context("cannot wait for rsyslogd")?;
+        for file in [SOCKET, PID] {
+            fs::remove_file(self.folder.path().join(file))
+                .with_context(|| format!("cannot remove rsyslogd's {file}"))?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again after [`Rsyslogd::go_away`], on the same socket.
+    pub fn come_back(&mut self) -> Result<()> {
+        self.process = launch(self.folder.path(), self.port)?;
+        self.wait_until_it_listens()
+    }
+
+    /// Its port on the loopback, as the agent's flag has it: `udp` or `tcp`.
+    pub fn network_url(&self, protocol: &str) -> Result<String> {
+        let port = self.port.context("it was started without a network")?;
+        Ok(format!("{protocol}://127.0.0.1:{port}"))
     }
 
     /// The socket it listens on: datagrams.
@@ -130,11 +153,12 @@ impl Rsyslogd {
 
     fn wait_until_it_listens(&mut self) -> Result<()> {
         let (socket, errors) = (self.socket(), self.folder.path().join(ERRORS));
+        let port = self.port;
         until("rsyslogd to listen", crate::container::PATIENCE, || {
             if let Some(status) = self.process.try_wait()? {
                 anyhow::bail!("rsyslogd ended ({status})");
             }
-            Ok(socket.exists().then_some(()))
+            Ok((socket.exists() && port.is_none_or(is_open)).then_some(()))
         })
         .with_context(|| fs::read_to_string(errors).unwrap_or_default())
     }
@@ -150,13 +174,48 @@ impl Drop for Rsyslogd {
 }
 
 const SOCKET: &str = "log";
+const PID: &str = "pid";
 const RECORDS: &str = "records.jsonl";
 const ERRORS: &str = "errors.log";
+
+fn launch(folder: &Path, port: Option<u16>) -> Result<Child> {
+    let program = crate::find_program("rsyslogd")
+        .context("rsyslogd is not installed; run cargo xtask setup")?;
+    let config = folder.join("rsyslog.conf");
+    fs::write(&config, configuration(folder, port))
+        .with_context(|| format!("cannot write {}", config.display()))?;
+    let errors = File::create(folder.join(ERRORS)).context("cannot make a file")?;
+    places::dying_with_us(&program)
+        .arg("-n")
+        .arg("-f")
+        .arg(&config)
+        .arg("-i")
+        .arg(folder.join(PID))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors)
+        .spawn()
+        .context("cannot start rsyslogd")
+}
+
+/// A port that nobody has for UDP or TCP. Somebody may take it before rsyslogd
+/// does: its UDP input cannot choose one itself.
+fn free_port() -> Result<u16> {
+    until("a free port", crate::container::PATIENCE, || {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Ok(UdpSocket::bind(("127.0.0.1", port)).is_ok().then_some(port))
+    })
+}
+
+/// Whether somebody listens on it, by UDP and TCP.
+fn is_open(port: u16) -> bool {
+    UdpSocket::bind(("127.0.0.1", port)).is_err() && TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
 
 /// The socket's own parser reads the old form only; the ordinary parsers, which
 /// `UseSpecialParser="off"` asks for, know RFC 5424. No rate limit, and the
 /// sender's time instead of the socket's.
-fn configuration(folder: &Path) -> String {
+fn configuration(folder: &Path, port: Option<u16>) -> String {
     let folder = folder.display();
     let fields = [
         ("facility", "syslogfacility-text"),
@@ -173,6 +232,7 @@ fn configuration(folder: &Path) -> String {
         format!("  property(name=\"{property}\" outname=\"{name}\" format=\"jsonf\") constant(value=\",\")\n")
     })
     .concat();
+    let network = port.map(network).unwrap_or_default();
     format!(
         r#"global(workDirectory="{folder}" maxMessageSize="256k" parser.escapeControlCharactersOnReceive="off")
 module(load="imuxsock" SysSock.Use="off")
@@ -189,6 +249,18 @@ ruleset(name="received") {{
 }}
 input(type="imuxsock" socket="{folder}/{SOCKET}" useSpecialParser="off" parseHostname="on"
       useSysTimeStamp="off" ignoreTimestamp="off" rateLimit.interval="0" ruleset="received")
-"#
+{network}"#
     )
+}
+
+fn network(port: u16) -> String {
+    ["udp", "tcp"]
+        .map(|protocol| {
+            format!(
+                r#"module(load="im{protocol}")
+input(type="im{protocol}" address="127.0.0.1" port="{port}" ruleset="received")
+"#
+            )
+        })
+        .concat()
 }

@@ -1,0 +1,68 @@
+//! Expected records, as short as a test can say them.
+//!
+//! `drift /tmp/x` is the first record of a file that ran, or of a script;
+//! `drift /tmp/x +3` a sum of three more; `no-allowlist` a record about a
+//! container. One `*` stands for what the kernel makes up, such as the name of
+//! a file without one.
+
+use super::scene::ELEMENT;
+use anyhow::{Result, ensure};
+use testbed::{Container, Record};
+
+/// The records that containers are to leave, by container.
+pub type Expected<'a> = [(&'a Container, &'a [&'a str])];
+
+/// Fails unless exactly the expected records came.
+pub fn exactly(expected: &Expected<'_>, records: &[Record]) -> Result<()> {
+    let mut unexpected: Vec<&Record> = records.iter().collect();
+    let mut missing = Vec::new();
+    for (container, texts) in expected {
+        for text in *texts {
+            let place = unexpected
+                .iter()
+                .position(|record| is_of(record, container) && fits(text, &brief(record)));
+            match place {
+                Some(place) => drop(unexpected.remove(place)),
+                None => missing.push(format!("{} of {}", text, container.id())),
+            }
+        }
+    }
+    ensure!(
+        unexpected.is_empty() && missing.is_empty(),
+        "missing: {missing:#?}; came and was not expected: {:#?}",
+        unexpected
+            .iter()
+            .map(|record| format!("{} | {}", brief(record), record.raw))
+            .collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+/// Whether a record is about this container.
+pub fn is_of(record: &Record, container: &Container) -> bool {
+    record.parameter(ELEMENT, "container") == Some(container.id())
+}
+
+/// The record in a test's words.
+pub fn brief(record: &Record) -> String {
+    let field = |name| record.parameter(ELEMENT, name);
+    let mut text = field("reason").unwrap_or(&record.msgid).to_owned();
+    if let Some(what) = field("script").or(field("path")) {
+        text.push(' ');
+        text.push_str(what);
+    }
+    if field("kind") == Some("repeats") {
+        text.push_str(" +");
+        text.push_str(field("count").unwrap_or_default());
+    }
+    text
+}
+
+fn fits(wanted: &str, text: &str) -> bool {
+    match wanted.split_once('*') {
+        Some((before, after)) => text
+            .strip_prefix(before)
+            .is_some_and(|rest| rest.ends_with(after)),
+        None => wanted == text,
+    }
+}

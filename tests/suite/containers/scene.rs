@@ -1,0 +1,244 @@
+//! What a test with containers stands on.
+
+use super::expect::{self, Expected};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Output;
+use std::time::Duration;
+use testbed::container::Builder;
+use testbed::{Agent, Container, Home, Image, Record, Rsyslogd, intruders, is_ours, unique_name};
+
+/// How long the agent gets for what takes it a second.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The element of structured data that has the facts of an alert.
+pub const ELEMENT: &str = "execwarden@32473";
+
+/// An agent's folders, a receiver, and an image with busybox and the intruders.
+pub struct Scene {
+    pub home: Home,
+    pub rsyslogd: Rsyslogd,
+    pub image: Image,
+    name: String,
+}
+
+impl Scene {
+    /// Everything but the agent and its containers.
+    pub fn new() -> Result<Self> {
+        Self::with(Rsyslogd::start()?)
+    }
+
+    /// The same with a receiver of the test's own.
+    pub fn with(rsyslogd: Rsyslogd) -> Result<Self> {
+        let image = Image::busybox()?;
+        for name in [
+            "hello",
+            "memfd",
+            "deleted",
+            "tmpfile",
+            "argv0",
+            "storm",
+            "spellings",
+        ] {
+            image.program(&intruders::build(name)?, &at(name))?;
+        }
+        image.program(&intruders::build("hello")?, "/app/worker")?;
+        image.script("/app/job.sh", "#!/bin/sh\n/app/worker\n")?;
+        Ok(Self {
+            home: Home::new()?,
+            rsyslogd,
+            image,
+            name: unique_name(),
+        })
+    }
+
+    /// Starts the agent, which reports to the scene's receiver.
+    pub fn agent(&self, args: &[&str]) -> Result<Agent<'_>> {
+        let url = self.rsyslogd.url();
+        Agent::start(&self.home, ["--syslog", url.as_str()].iter().chain(args).copied())
+    }
+
+    /// A container of the scene's workload.
+    pub fn container(&self, args: &[&str]) -> Builder<'_> {
+        self.container_of(&self.name, args)
+    }
+
+    /// A container of another workload, whose name has to come from
+    /// [`unique_name`].
+    pub fn container_of(&self, name: &str, args: &[&str]) -> Builder<'_> {
+        Container::builder(&self.image, args).annotation("org.opencontainers.image.title", name)
+    }
+
+    /// A container of the scene's workload that does nothing but stay. Its only
+    /// exec is busybox.
+    pub fn idle(&self) -> Result<Container> {
+        self.container(&["sleep", "1000"]).run()
+    }
+
+    /// The scene's workload, as commands and records have it.
+    pub fn workload(&self) -> String {
+        format!("runc/{}", self.name)
+    }
+
+    /// The workload in the agent's status, if it has a container.
+    pub fn of_status<'v>(&self, status: &'v Value) -> Option<&'v Value> {
+        workload_in(status, &self.workload())
+    }
+
+    /// Waits until the workload is in this mode.
+    pub fn wait_for_mode(&self, agent: &Agent<'_>, mode: &str) -> Result<Value> {
+        agent.wait_for(&format!("the workload's mode to be {mode}"), PATIENCE, |status| {
+            self.of_status(status)
+                .is_some_and(|workload| workload["mode"] == mode)
+        })
+    }
+
+    /// Writes a person's document for the workload; `rest` is what comes below
+    /// `spec`, such as `processes`.
+    pub fn write_document(&self, rest: &str) -> Result<()> {
+        self.write_document_of(&self.name, rest)
+    }
+
+    /// The same for another workload.
+    pub fn write_document_of(&self, name: &str, rest: &str) -> Result<()> {
+        let file = self.home.allowlists().join(format!("{name}.yaml"));
+        // Whole or not at all, as an editor or a deployment writes it.
+        let unfinished = file.with_extension("tmp");
+        fs::write(&unfinished, document(name, rest))
+            .and_then(|()| fs::rename(&unfinished, &file))
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// The text of such a document.
+    pub fn document(&self, rest: &str) -> String {
+        document(&self.name, rest)
+    }
+
+    /// The name of its file.
+    pub fn document_name(&self) -> String {
+        format!("{}.yaml", self.name)
+    }
+
+    /// The learned document of the workload, as it is on disk.
+    pub fn learned(&self) -> Result<String> {
+        let folder = self.home.state().join("learned");
+        let file = folder.join(format!("runc.{}.yaml", self.name));
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+    }
+
+    /// The records about the scene's containers. A machine has others, which
+    /// are not the test's concern.
+    pub fn records(&self) -> Result<Vec<Record>> {
+        let mut records = self.rsyslogd.records()?;
+        records.retain(is_of_this_test);
+        Ok(records)
+    }
+
+    /// Ends the agent; fails unless its counts add up, it ends well, and the
+    /// expected records and no other of the scene's containers came.
+    pub fn finish(&self, agent: Agent<'_>, expected: &Expected<'_>) -> Result<()> {
+        self.finish_with(agent, |records| expect::exactly(expected, records))
+    }
+
+    /// The same with another look at the records.
+    pub fn finish_with(
+        &self,
+        agent: Agent<'_>,
+        check: impl FnOnce(&[Record]) -> Result<()>,
+    ) -> Result<()> {
+        self.stop(agent)?;
+        let log = || format!("the agent's log:\n{}", self.home.log());
+        check(&self.records()?).with_context(log)
+    }
+
+    /// Ends the agent and waits until its last record was received.
+    pub fn stop(&self, agent: Agent<'_>) -> Result<()> {
+        accounting_holds(&agent)?;
+        let pid = agent.pid().to_string();
+        let status = agent.stop()?;
+        ensure!(status.success(), "the agent ended with {status}");
+        let sent: BTreeSet<String> = self
+            .home
+            .alerts()?
+            .iter()
+            .map(|alert| alert["execwarden"]["number"].to_string())
+            .collect();
+        self.rsyslogd
+            .wait_for("every record that was sent", PATIENCE, |records| {
+                numbers(records, &pid).len() >= sent.len()
+            })?;
+        let received = numbers(&self.rsyslogd.records()?, &pid);
+        ensure!(
+            received.iter().collect::<BTreeSet<_>>() == sent.iter().collect()
+                && received.len() == sent.len(),
+            "sent: {sent:?}, received: {received:?}"
+        );
+        Ok(())
+    }
+}
+
+fn document(name: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: execwarden.dev/v1alpha1\nkind: ProcessAllowlist\n\
+         metadata: {{ name: {name} }}\nspec:\n  workload: {{ runtime: runc, name: {name} }}\n\
+         {rest}"
+    )
+}
+
+/// Where an intruder is in the image.
+pub fn at(intruder: &str) -> String {
+    format!("/opt/intruders/{intruder}")
+}
+
+/// A workload in a status, by its whole name.
+pub fn workload_in<'v>(status: &'v Value, name: &str) -> Option<&'v Value> {
+    status["workloads"]
+        .as_array()?
+        .iter()
+        .find(|workload| workload["workload"] == name)
+}
+
+/// Fails unless every exec of the node is in exactly one count. The counts of
+/// an exec under way are read one before the other: a look may be too early.
+pub fn accounting_holds(agent: &Agent<'_>) -> Result<()> {
+    agent
+        .wait_for("the accounting to hold", PATIENCE, |status| {
+            status["accounting"]["holds"] == true
+        })
+        .map(drop)
+}
+
+/// Runs a command in the container; fails unless it ends well.
+pub fn exec(container: &Container, args: &[&str]) -> Result<Output> {
+    let output = container.exec(args)?;
+    ensure!(
+        output.status.success(),
+        "{args:?} failed in the container ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(output)
+}
+
+/// Runs a line of shell in the container.
+pub fn shell(container: &Container, line: &str) -> Result<Output> {
+    exec(container, &["sh", "-c", line])
+}
+
+fn numbers(records: &[Record], pid: &str) -> Vec<String> {
+    records
+        .iter()
+        .filter(|record| record.procid == pid)
+        .filter_map(|record| record.parameter(ELEMENT, "number").map(str::to_owned))
+        .collect()
+}
+
+fn is_of_this_test(record: &Record) -> bool {
+    let Some(workload) = record.parameter(ELEMENT, "workload") else {
+        // About the agent itself: whatever it is, it should not be.
+        return true;
+    };
+    let of_name = workload.split('/').any(is_ours);
+    of_name || record.parameter(ELEMENT, "container").is_some_and(is_ours)
+}
