@@ -85,12 +85,20 @@ impl Node {
                 .or_default()
                 .push(Waiting { key, exec });
             self.ask_once_more(cgroup);
-            if !self.unnamed.contains_key(&cgroup) {
+            if !self.awaits_a_name(cgroup) {
                 self.judge_waiting(cgroup);
             }
         } else {
             self.judge(key, &exec);
         }
+    }
+
+    /// Whether the runtime has yet to tell what the cgroup is, or what the
+    /// container above it is.
+    fn awaits_a_name(&self, cgroup: CgroupId) -> bool {
+        let container = self.containers.lookup(cgroup);
+        self.unnamed.contains_key(&cgroup)
+            || container.is_some_and(|container| container.workload().is_none())
     }
 
     fn is_waiting(&self, key: &SeenKey) -> bool {

@@ -165,6 +165,9 @@ impl Node {
                 self.on_event(event);
             }
         }
+        self.take_newborns();
+        self.settle_counts();
+        self.name_the_rest();
         self.settle_counts();
         self.save();
         self.note_alive();

@@ -131,6 +131,15 @@ impl Node {
         }
     }
 
+    /// Asks once more for everything that has no name, and takes that answer:
+    /// the agent ends, and what waits for a name would be lost.
+    pub(super) fn name_the_rest(&mut self) {
+        for (cgroup, mut unnamed) in std::mem::take(&mut self.unnamed) {
+            unnamed.gone = true;
+            self.ask_runtime(cgroup, unnamed);
+        }
+    }
+
     /// One question, and what follows from the answer.
     fn ask_runtime(&mut self, cgroup: CgroupId, mut unnamed: Unnamed) {
         unnamed.asked += 1;
