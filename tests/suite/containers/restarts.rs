@@ -13,7 +13,7 @@ pub fn learning_goes_on_after_a_restart() -> Result<()> {
 }
 
 pub fn learning_goes_on_after_a_crash() -> Result<()> {
-    goes_on_after(Agent::crash)
+    goes_on_after(|agent| agent.crash())
 }
 
 fn goes_on_after(end: impl FnOnce(Agent<'_>) -> Result<()>) -> Result<()> {
