@@ -4,7 +4,7 @@
 mod builder;
 mod spec;
 
-pub use builder::Builder;
+pub use builder::{Builder, Bundle};
 
 use crate::cgroup;
 use crate::rootfs::Rootfs;

@@ -5,6 +5,7 @@ use crate::until;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ impl Record {
 /// A receiver on a unix socket of its own; ended when dropped.
 #[derive(Debug)]
 pub struct Rsyslogd {
-    process: Child,
+    process: RefCell<Child>,
     folder: TempDir,
     /// Of the network inputs, UDP and TCP alike.
     port: Option<u16>,
@@ -71,8 +72,8 @@ impl Rsyslogd {
     fn listening(port: Option<u16>) -> Result<Self> {
         let folder = places::folder("rsyslog")?;
         let process = launch(folder.path(), port)?;
-        let mut receiver = Self {
-            process,
+        let receiver = Self {
+            process: RefCell::new(process),
             folder,
             port,
         };
@@ -81,9 +82,10 @@ impl Rsyslogd {
     }
 
     /// Ends it, and takes its socket away. What it has received stays.
-    pub fn go_away(&mut self) -> Result<()> {
-        self.process.kill().context("cannot end rsyslogd")?;
-        self.process.wait().context("cannot wait for rsyslogd")?;
+    pub fn go_away(&self) -> Result<()> {
+        let mut process = self.process.borrow_mut();
+        process.kill().context("cannot end rsyslogd")?;
+        process.wait().context("cannot wait for rsyslogd")?;
         for file in [SOCKET, PID] {
             fs::remove_file(self.folder.path().join(file))
                 .with_context(|| format!("cannot remove rsyslogd's {file}"))?;
@@ -92,8 +94,8 @@ impl Rsyslogd {
     }
 
     /// Starts it again after [`Rsyslogd::go_away`], on the same socket.
-    pub fn come_back(&mut self) -> Result<()> {
-        self.process = launch(self.folder.path(), self.port)?;
+    pub fn come_back(&self) -> Result<()> {
+        self.process.replace(launch(self.folder.path(), self.port)?);
         self.wait_until_it_listens()
     }
 
@@ -151,11 +153,11 @@ impl Rsyslogd {
         })
     }
 
-    fn wait_until_it_listens(&mut self) -> Result<()> {
+    fn wait_until_it_listens(&self) -> Result<()> {
         let (socket, errors) = (self.socket(), self.folder.path().join(ERRORS));
         let port = self.port;
         until("rsyslogd to listen", crate::container::PATIENCE, || {
-            if let Some(status) = self.process.try_wait()? {
+            if let Some(status) = self.process.borrow_mut().try_wait()? {
                 anyhow::bail!("rsyslogd ended ({status})");
             }
             Ok((socket.exists() && port.is_none_or(is_open)).then_some(()))
@@ -168,8 +170,9 @@ impl Drop for Rsyslogd {
     fn drop(&mut self) {
         // It has nothing that a clean end would save: records are written as
         // they come.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let process = self.process.get_mut();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 

@@ -84,7 +84,7 @@ impl Node {
                 .entry(cgroup)
                 .or_default()
                 .push(Waiting { key, exec });
-            self.ask_once_more(cgroup);
+            self.ask_now(cgroup);
             if !self.awaits_a_name(cgroup) {
                 self.judge_waiting(cgroup);
             }

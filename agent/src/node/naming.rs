@@ -188,9 +188,26 @@ impl Node {
         }
     }
 
+    /// An exec in a cgroup without a name. A runtime has written down what the
+    /// container is before its first process runs, and takes it away when that
+    /// has ended, which may be a millisecond later: it is asked at once. Such
+    /// questions are not among the [`QUESTIONS`]; there is one at most for each
+    /// distinct exec.
+    pub(super) fn ask_now(&mut self, cgroup: CgroupId) {
+        let above = self.containers.lookup(cgroup);
+        let container = above.map_or(cgroup, |container| container.cgroup);
+        match self.unnamed.remove(&container) {
+            Some(mut unnamed) => {
+                unnamed.asked -= 1;
+                self.ask_runtime(container, unnamed);
+            }
+            None => self.ask_once_more(cgroup),
+        }
+    }
+
     /// An exec in a cgroup that nobody vouched for, in a mount namespace of its
     /// own.
-    pub(super) fn ask_once_more(&mut self, cgroup: CgroupId) {
+    fn ask_once_more(&mut self, cgroup: CgroupId) {
         if self.unnamed.contains_key(&cgroup) || self.containers.lookup(cgroup).is_some() {
             return;
         }

@@ -9,7 +9,7 @@ use crate::rootfs::{Image, Rootfs};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// The file in the bundle that has what the first process printed.
@@ -97,20 +97,31 @@ impl Builder<'_> {
 
     /// Runs it to its end, in the foreground, and gives what it printed.
     pub fn run_to_end(self) -> Result<Output> {
-        let (_rootfs, bundle) = self.bundle()?;
-        let output = runc()
-            .args(["run", "--bundle"])
-            .arg(bundle.path())
-            .arg(&self.id)
-            .stdin(Stdio::null())
-            .output()
-            .context("cannot start runc run");
+        let bundle = self.bundle()?;
+        let output = run(&bundle.folder, &self.id).output();
         cgroup::remove(&self.cgroup());
-        output
+        output.context("cannot start runc run")
+    }
+
+    /// Its root and its `config.json` alone, to run many containers from.
+    pub fn bundle(&self) -> Result<Bundle> {
+        if node::ending() {
+            bail!("interrupted before starting {}", self.id);
+        }
+        let rootfs = Rootfs::over(self.image)?;
+        let folder = places::folder("bundle")?;
+        cgroup::note_missing_above(&self.cgroup());
+        let config = folder.path().join("config.json");
+        fs::write(&config, self.spec.render(&rootfs.path()).to_string())
+            .with_context(|| format!("cannot write {}", config.display()))?;
+        Ok(Bundle { rootfs, folder })
     }
 
     fn prepare(self, how: &str) -> Result<Container> {
-        let (rootfs, bundle) = self.bundle()?;
+        let Bundle {
+            rootfs,
+            folder: bundle,
+        } = self.bundle()?;
         let output = bundle.path().join(OUTPUT);
         let output =
             File::create(&output).with_context(|| format!("cannot make {}", output.display()))?;
@@ -145,23 +156,45 @@ impl Builder<'_> {
         Ok(container)
     }
 
-    fn bundle(&self) -> Result<(Rootfs, TempDir)> {
-        if node::ending() {
-            bail!("interrupted before starting {}", self.id);
-        }
-        let rootfs = Rootfs::over(self.image)?;
-        let bundle = places::folder("bundle")?;
-        cgroup::note_missing_above(&self.cgroup());
-        let config = bundle.path().join("config.json");
-        fs::write(&config, self.spec.render(&rootfs.path()).to_string())
-            .with_context(|| format!("cannot write {}", config.display()))?;
-        Ok((rootfs, bundle))
-    }
-
     fn cgroup(&self) -> PathBuf {
         match &self.spec.cgroups_path {
             Some(path) => cgroup::in_hierarchy(path),
             None => Path::new(CGROUP_ROOT).join(&self.id),
         }
     }
+}
+
+/// What containers are run from; they share its root.
+#[derive(Debug)]
+pub struct Bundle {
+    rootfs: Rootfs,
+    folder: TempDir,
+}
+
+impl Bundle {
+    /// Runs a container of this id, which is unique on the machine, to its
+    /// end. What it prints goes nowhere.
+    pub fn run_to_end(&self, id: &str) -> Result<()> {
+        let status = run(&self.folder, id)
+            .stdout(Stdio::null())
+            .status()
+            .context("cannot start runc run")?;
+        if !status.success() {
+            bail!(
+                "`runc run {id}` on {} failed ({status})",
+                self.rootfs.path().display()
+            );
+        }
+        Ok(())
+    }
+}
+
+fn run(bundle: &TempDir, id: &str) -> Command {
+    let mut command = runc();
+    command
+        .args(["run", "--bundle"])
+        .arg(bundle.path())
+        .arg(id)
+        .stdin(Stdio::null());
+    command
 }

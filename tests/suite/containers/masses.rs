@@ -1,1 +1,134 @@
-//! TODO
+//! Very many containers, and very many execs.
+
+use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds, at, exec};
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+use testbed::{Container, Record, node, unique_name};
+
+/// Containers whose only process lives a millisecond.
+const CONTAINERS: usize = 1000;
+/// Execs of the flood, unless [`FLOOD_TIME`] is over before.
+const FLOOD: u64 = 100_000;
+const FLOOD_TIME: Duration = Duration::from_secs(20);
+/// Execs of one process of the flood.
+const ROUND: u64 = 5_000;
+
+pub fn b19_the_first_exec_is_never_lost() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
+    let agent = scene.agent(&["--enforce"])?;
+
+    // One bundle for all: a container of its own is what each has to be, not
+    // a file system of its own.
+    let bundle = scene.container(&["/app/worker"]).bundle()?;
+    let ids: Vec<String> = (0..CONTAINERS).map(|_| unique_name()).collect();
+    thread::scope(|scope| -> Result<()> {
+        let halves: Vec<_> = ids
+            .chunks(CONTAINERS.div_ceil(2))
+            .map(|half| scope.spawn(|| half.iter().try_for_each(|id| bundle.run_to_end(id))))
+            .collect();
+        halves
+            .into_iter()
+            .try_for_each(|half| half.join().expect("it does not panic"))
+    })?;
+
+    scene.finish_with(agent, |records| {
+        let (good, bad): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|record| {
+            let field = |name| record.parameter(ELEMENT, name);
+            field("workload") == Some(&scene.workload())
+                && field("path") == Some("/app/worker")
+                && field("reason") == Some("unlisted")
+        });
+        ensure!(bad.is_empty(), "{} records are wrong, such as {}", bad.len(), bad[0].raw);
+        let mut told: BTreeMap<&str, u64> = BTreeMap::new();
+        for record in good {
+            let field = |name| record.parameter(ELEMENT, name);
+            *told.entry(field("container").context("a container")?).or_default() += 1;
+        }
+        let lost = ids.iter().filter(|id| !told.contains_key(id.as_str())).count();
+        ensure!(
+            lost == 0 && told.len() == CONTAINERS && told.values().all(|count| *count == 1),
+            "of {CONTAINERS} containers {lost} were not told of: {:#?}",
+            told.iter().filter(|(_, count)| **count != 1).collect::<Vec<_>>()
+        );
+        Ok(())
+    })
+}
+
+pub fn b24_one_exec_in_a_flood() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document("  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/storm\n")?;
+    let agent = scene.agent(&["--enforce"])?;
+    let flooded = scene.idle()?;
+    let quiet = scene.idle()?;
+
+    let flood = thread::scope(|scope| -> Result<u64> {
+        let flood = scope.spawn(|| flood(&flooded));
+        // In the middle of it.
+        agent.wait_for("the flood", PATIENCE, |status| {
+            scene
+                .of_status(status)
+                .is_some_and(|workload| workload["deviations"].as_u64() > Some(ROUND))
+        })?;
+        exec(&flooded, &["/app/worker"])?;
+        exec(&quiet, &["/app/worker"])?;
+        flood.join().expect("it does not panic")
+    })?;
+
+    accounting_holds(&agent)?;
+    let status = agent.wait_for("all of it to be counted", PATIENCE, |status| {
+        scene
+            .of_status(status)
+            .is_some_and(|workload| workload["deviations"] == flood + 2)
+    })?;
+    // Every exec that the kernel counted: the flood and its storms, two times
+    // sleep, and the two single ones; and runc's own, whose number is its own
+    // affair.
+    let execs = scene.of_status(&status).context("the workload")?["execs"]
+        .as_u64()
+        .context("a number")?;
+    ensure!(execs >= flood + flood.div_ceil(ROUND) + 4, "{execs} execs");
+    scene.finish_with(agent, |records| {
+        let counted = |container: &Container, path: &str| -> u64 {
+            records
+                .iter()
+                .filter(|record| super::expect::is_of(record, container))
+                .filter(|record| record.parameter(ELEMENT, "path") == Some(path))
+                .map(count)
+                .sum()
+        };
+        let found = [
+            counted(&flooded, "/opt/intruders/hello"),
+            counted(&flooded, "/app/worker"),
+            counted(&quiet, "/app/worker"),
+        ];
+        ensure!(found == [flood, 1, 1], "{found:?}, and the flood had {flood}");
+        ensure!(
+            records.iter().map(count).sum::<u64>() == flood + 2 && records.len() <= 10,
+            "{} records of {} execs",
+            records.len(),
+            records.iter().map(count).sum::<u64>()
+        );
+        println!("{flood} execs in {} records", records.len());
+        Ok(())
+    })
+}
+
+/// Runs an intruder as often as it can; how often that was.
+fn flood(container: &Container) -> Result<u64> {
+    let begun = Instant::now();
+    let mut total = 0;
+    while total < FLOOD && begun.elapsed() < FLOOD_TIME && !node::ending() {
+        let round = exec(container, &[&at("storm"), &ROUND.to_string(), &at("hello")])?;
+        let printed = String::from_utf8_lossy(&round.stdout);
+        total += printed.trim().parse::<u64>().context("storm prints a number")?;
+    }
+    Ok(total)
+}
+
+fn count(record: &Record) -> u64 {
+    let count = record.parameter(ELEMENT, "count");
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}

@@ -41,4 +41,8 @@ pub const TESTS: &[Named] = tests![
     nested: b16_a_child_cgroup_belongs_to_its_container,
         b16_a_container_in_a_container_belongs_to_the_outer,
         a_pods_container_is_named_by_its_controller;
+    hostile_names: b31_every_name_is_one_record;
+    sinks: records_arrive_over_udp, records_arrive_over_tcp,
+        records_wait_for_a_receiver_that_went_away;
+    masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;
 ];
