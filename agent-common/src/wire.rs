@@ -294,7 +294,7 @@ wire! {
 
 wire! {
     /// A cgroup that came or went since the agent last looked.
-    Newborn, 536, {
+    Newborn, 544, {
         /// Monotonic clock of its mkdir; 0 if only its end was seen.
         made_ns: u64,
         /// Monotonic clock of its rmdir; 0 while it lives.
@@ -303,6 +303,9 @@ wire! {
         path_len: u32,
         /// 1 if the path is longer than `path`, which then has its beginning.
         cut: u32,
+        /// The process that made it; 0 if only its end was seen.
+        maker: u32,
+        pad: u32,
         /// Its path below the hierarchy's root.
         path: [u8; 512],
     }

@@ -8,6 +8,7 @@ use crate::kernel::{Typed, layout, load, peek};
 use crate::maps::{CGROUPS, ESCAPES, MNTNS, NEWBORN, SCRATCH_NEWBORN, add_shared, lost};
 use crate::report::{bell, send};
 use crate::task;
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use agent_common::wire::{
     CGROUP_PATH_MAX, Cgroup, Escape, Header, Newborn, SLOT_PENDING, VERSION, cgroup_state, kind,
 };
@@ -105,6 +106,9 @@ fn newborn(id: u64, path: u64, gone: bool) {
     let entry: &mut Newborn = unsafe { &mut *scratch };
     entry.made_ns = if gone { 0 } else { now };
     entry.removed_ns = if gone { now } else { 0 };
+    let maker = (bpf_get_current_pid_tgid() >> 32) as u32;
+    entry.maker = if gone { 0 } else { maker };
+    entry.pad = 0;
     // SAFETY: a string of the kernel's; the helper checks the source.
     let len = unsafe {
         bpf_probe_read_kernel_str(

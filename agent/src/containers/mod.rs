@@ -22,5 +22,5 @@ pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode};
 pub use live_layer::live_layer;
 pub use processes::{LiveProcess, live_processes};
-pub use runtime_state::{Confirmed, Description, RuntimeFiles};
+pub use runtime_state::{Bundle, Confirmed, Description, RuntimeFiles};
 pub use table::{Container, Containers, Made, Since};

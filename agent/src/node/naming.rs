@@ -6,7 +6,9 @@
 
 use super::Node;
 use super::workloads::SlotUse;
-use crate::containers::{CgroupName, Confirmed, Container, Made, Recognised, Since, recognise};
+use crate::containers::{
+    Bundle, CgroupName, Confirmed, Container, Made, Recognised, Since, recognise,
+};
 use crate::model::{CgroupId, ContainerId, Runtime, Slot, WorkloadId};
 use agent_common::wire::{Newborn, SLOT_HOST, SLOT_PENDING};
 use std::time::{Duration, Instant};
@@ -26,6 +28,9 @@ pub struct Unnamed {
     since: Since,
     /// Empty for a container that only lacks its description.
     ids: Vec<ContainerId>,
+    /// Of the process that made it: what is left to go by if the runtime has
+    /// forgotten the container before it could be asked.
+    bundle: Option<Bundle>,
     asked: u32,
     next: Instant,
     gone: bool,
@@ -47,7 +52,17 @@ impl Node {
             if newborn.made_ns != 0 {
                 let path = self.path_of(*cgroup, newborn);
                 self.cgroup_made(*cgroup, &path, Since::Made(newborn.made_ns));
+                if let Some(unnamed) = self.unnamed.get_mut(cgroup) {
+                    unnamed.bundle = self.files.bundle_of(newborn.maker);
+                }
             }
+        }
+        let is_unnamed = |(cgroup, newborn): &(CgroupId, Newborn)| {
+            newborn.removed_ns != 0 && self.unnamed.contains_key(cgroup)
+        };
+        if newborns.iter().any(is_unnamed) {
+            // What ran in it decides what it was, and may be in the ring still.
+            self.settle_counts();
         }
         for (cgroup, newborn) in &newborns {
             if newborn.removed_ns != 0 {
@@ -71,7 +86,7 @@ impl Node {
     /// A cgroup is there.
     pub(super) fn cgroup_made(&mut self, cgroup: CgroupId, path: &[u8], since: Since) {
         match self.containers.made(cgroup, path, since) {
-            Made::Container => self.ask(cgroup, path, since, Vec::new()),
+            Made::Container => self.ask(cgroup, path, since, Vec::new(), None),
             Made::ChildOf(container) => self.adopt(cgroup, container),
             Made::ChildOfUnknown(above) => match self.hierarchy.id_of(&above) {
                 Ok(parent) if parent != cgroup => {
@@ -83,25 +98,40 @@ impl Node {
                 // The container is gone and only its child was heard of.
                 _ => {
                     if let Recognised::Container { name, .. } = recognise(path) {
-                        self.is_container(cgroup, path, name, since);
+                        self.is_container(cgroup, path, name, since, None);
                     }
                 }
             },
-            Made::Unconfirmed(ids) => self.ask(cgroup, path, since, ids),
+            Made::Unconfirmed(ids) => self.ask(cgroup, path, since, ids, None),
             Made::Host => self.is_host(cgroup, path, true),
         }
     }
 
-    fn is_container(&mut self, cgroup: CgroupId, path: &[u8], name: CgroupName, since: Since) {
+    fn is_container(
+        &mut self,
+        cgroup: CgroupId,
+        path: &[u8],
+        name: CgroupName,
+        since: Since,
+        bundle: Option<Bundle>,
+    ) {
         self.containers.confirm(cgroup, path, name, since);
-        self.ask(cgroup, path, since, Vec::new());
+        self.ask(cgroup, path, since, Vec::new(), bundle);
     }
 
-    fn ask(&mut self, cgroup: CgroupId, path: &[u8], since: Since, ids: Vec<ContainerId>) {
+    fn ask(
+        &mut self,
+        cgroup: CgroupId,
+        path: &[u8],
+        since: Since,
+        ids: Vec<ContainerId>,
+        bundle: Option<Bundle>,
+    ) {
         let unnamed = Unnamed {
             path: path.to_vec(),
             since,
             ids,
+            bundle,
             asked: 0,
             next: Instant::now(),
             gone: false,
@@ -148,7 +178,13 @@ impl Node {
             let Some(container) = self.containers.lookup(cgroup) else {
                 return;
             };
-            let description = self.files.describe(&container.name);
+            let mut description = self.files.describe(&container.name);
+            if last
+                && !description.complete
+                && let Some(bundle) = &unnamed.bundle
+            {
+                description = self.files.describe_by(bundle, &container.name);
+            }
             if description.complete || last {
                 self.containers.describe(cgroup, description);
                 return self.settle(cgroup);
@@ -156,10 +192,16 @@ impl Node {
         } else {
             match self.files.confirm(&unnamed.path, &unnamed.ids) {
                 Confirmed::Yes(name) => {
-                    return self.is_container(cgroup, &unnamed.path, name, unnamed.since);
+                    let Unnamed {
+                        path,
+                        since,
+                        bundle,
+                        ..
+                    } = unnamed;
+                    return self.is_container(cgroup, &path, name, since, bundle);
                 }
-                Confirmed::No => return self.nobody_vouches(cgroup, &unnamed),
-                Confirmed::NotYet if last => return self.nobody_vouches(cgroup, &unnamed),
+                Confirmed::No => return self.nobody_vouches(cgroup, unnamed),
+                Confirmed::NotYet if last => return self.nobody_vouches(cgroup, unnamed),
                 Confirmed::NotYet => {}
             }
         }
@@ -169,7 +211,7 @@ impl Node {
 
     /// No runtime knows of it. What runs there decides: a process in a mount
     /// namespace of its own makes it a container, whoever made it.
-    fn nobody_vouches(&mut self, cgroup: CgroupId, unnamed: &Unnamed) {
+    fn nobody_vouches(&mut self, cgroup: CgroupId, unnamed: Unnamed) {
         let own_namespace = self.waiting.get(&cgroup).is_some_and(|waiting| {
             waiting
                 .iter()
@@ -182,7 +224,13 @@ impl Node {
                     id: id.clone(),
                     pod_uid: None,
                 };
-                self.is_container(cgroup, &unnamed.path, name, unnamed.since);
+                let Unnamed {
+                    path,
+                    since,
+                    bundle,
+                    ..
+                } = unnamed;
+                self.is_container(cgroup, &path, name, since, bundle);
             }
             _ => self.is_host(cgroup, &unnamed.path, false),
         }

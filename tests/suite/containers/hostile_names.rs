@@ -14,10 +14,15 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
     let scene = Scene::new()?;
     let names = names();
     let (programs, scripts) = (PathBuf::from("/evil"), PathBuf::from("/scripts"));
+    // A script's name is cut at 512 bytes of escaped text; docs/ALERTS.md.
+    let of_scripts: BTreeSet<Vec<u8>> =
+        names.iter().filter(|name| name.len() <= 100).cloned().collect();
     for name in &names {
         let program = in_image(&scene, &programs)?.join(OsStr::from_bytes(name));
         fs::hard_link(scene_program(&scene)?, &program)
             .with_context(|| format!("cannot link {}", program.display()))?;
+    }
+    for name in &of_scripts {
         let script = in_image(&scene, &scripts)?.join(OsStr::from_bytes(name));
         fs::write(&script, "#!/bin/busybox true\n")?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
@@ -44,10 +49,14 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
             });
             Ok(names.map(<[u8]>::to_vec).collect())
         };
-        for (field, folder) in [("path", &programs), ("script", &scripts)] {
+        for (field, folder, names) in [
+            ("path", &programs, &names),
+            ("script", &scripts, &of_scripts),
+        ] {
             let told = told(field, folder)?;
-            let missing: Vec<_> = names.difference(&told).map(|n| n.escape_ascii().to_string()).collect();
-            let other: Vec<_> = told.difference(&names).map(|n| n.escape_ascii().to_string()).collect();
+            let text = |name: &Vec<u8>| name.escape_ascii().to_string();
+            let missing: Vec<_> = names.difference(&told).map(text).collect();
+            let other: Vec<_> = told.difference(names).map(text).collect();
             ensure!(missing.is_empty() && other.is_empty(), "of {field}, missing: {missing:#?}, other: {other:#?}");
         }
         for record in records {
@@ -58,7 +67,7 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
             );
         }
         // Not one more: a name that broke out would have made another.
-        ensure!(records.len() == 2 * names.len(), "{} records", records.len());
+        ensure!(records.len() == names.len() + of_scripts.len(), "{} records", records.len());
         Ok(())
     })
 }
@@ -80,7 +89,7 @@ fn names() -> BTreeSet<Vec<u8>> {
     allowed()
         .map(|byte| vec![b'a', byte, b'z'])
         .chain(attacks.map(<[u8]>::to_vec))
-        .chain([allowed().collect(), vec![0xe2; 255]])
+        .chain([allowed().collect(), vec![0xe2; 250]])
         .collect()
 }
 

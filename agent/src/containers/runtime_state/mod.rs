@@ -60,6 +60,10 @@ pub enum Confirmed {
     No,
 }
 
+/// What a bundle says of the container that is made from it.
+#[derive(Debug)]
+pub struct Bundle(Names);
+
 /// The files that runtimes leave on a node.
 #[derive(Clone, Debug)]
 pub struct RuntimeFiles {
@@ -214,6 +218,32 @@ impl RuntimeFiles {
             }
             Some((runtime, names))
         })
+    }
+
+    /// The bundle of the process that made a container's cgroup: runc and crun
+    /// work in its folder. `None` for another's, such as systemd's.
+    pub fn bundle_of(&self, maker: u32) -> Option<Bundle> {
+        // Through the kernel's own link: it leads there from any namespace.
+        let folder = self.root.join(format!("proc/{maker}/cwd"));
+        let names = bundle_names(&folder)?;
+        let name = std::fs::read_link(&folder).ok()?;
+        let of_folder = name
+            .file_name()
+            .and_then(|name| name.to_str())
+            .map(Names::of_folder);
+        Some(Bundle(names.or(of_folder.unwrap_or_default())))
+    }
+
+    /// What a container of this bundle is called, where the runtime's own files
+    /// are gone before they were read.
+    pub fn describe_by(&self, bundle: &Bundle, name: &CgroupName) -> Description {
+        let Bundle(names) = bundle;
+        Description {
+            workload: names.workload(name.runtime, name.id.as_str()),
+            image: names.image().map(str::to_owned),
+            pod: names.pod().map(str::to_owned),
+            complete: true,
+        }
     }
 
     /// The folders in which runc and crun keep a folder per container, and whose
