@@ -44,5 +44,9 @@ pub const TESTS: &[Named] = tests![
     hostile_names: b31_every_name_is_one_record;
     sinks: records_arrive_over_udp, records_arrive_over_tcp,
         records_wait_for_a_receiver_that_went_away;
+    commands: commands_end_with_a_status_that_means_something, sigterm_ends_it_within_a_second,
+        a_stuck_receiver_does_not_hold_the_end_up;
+    refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
+        with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;
 ];
