@@ -14,6 +14,7 @@ use crate::learn::{Gap, Outcome, Sighting};
 use crate::model::{CgroupId, Exec, Reason, Slot, Untrusted, WorkloadId};
 use agent_common::wire::{SLOT_PENDING, SeenKey};
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// How long an entry stays in the kernel's map after it became known: an exec
@@ -105,6 +106,19 @@ impl Node {
         self.waiting
             .get(&CgroupId(key.container))
             .is_some_and(|waiting| waiting.iter().any(|one| one.key == *key))
+    }
+
+    /// Takes in what ran in cgroups that ended before they had a name, and may
+    /// still be in the ring: it decides what they were, and no later look will
+    /// find them.
+    pub(super) fn gather_execs_of(&mut self, cgroups: &HashSet<CgroupId>) {
+        for SeenEntry { key, exec, .. } in self.kernel.seen() {
+            let is_new = !self.tracked.contains_key(&key) && !self.is_waiting(&key);
+            if is_new && exec.pending && cgroups.contains(&exec.container) {
+                let waiting = self.waiting.entry(exec.container).or_default();
+                waiting.push(Waiting { key, exec });
+            }
+        }
     }
 
     /// Judges what waited for a cgroup's name.

@@ -11,6 +11,7 @@ use crate::containers::{
 };
 use crate::model::{CgroupId, ContainerId, Runtime, Slot, WorkloadId};
 use agent_common::wire::{Newborn, SLOT_HOST, SLOT_PENDING};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// The wait before the first further question; it doubles each time.
@@ -48,6 +49,17 @@ impl Node {
         };
         // Parents before children; what only ended comes first.
         newborns.sort_by_key(|(_, newborn)| newborn.made_ns);
+        let ended: HashSet<CgroupId> = newborns
+            .iter()
+            .filter(|(cgroup, newborn)| {
+                let is_news = newborn.made_ns != 0 || self.unnamed.contains_key(cgroup);
+                newborn.removed_ns != 0 && is_news
+            })
+            .map(|(cgroup, _)| *cgroup)
+            .collect();
+        if !ended.is_empty() {
+            self.gather_execs_of(&ended);
+        }
         for (cgroup, newborn) in &newborns {
             if newborn.made_ns != 0 {
                 let path = self.path_of(*cgroup, newborn);
@@ -56,13 +68,6 @@ impl Node {
                     unnamed.bundle = self.files.bundle_of(newborn.maker);
                 }
             }
-        }
-        let is_unnamed = |(cgroup, newborn): &(CgroupId, Newborn)| {
-            newborn.removed_ns != 0 && self.unnamed.contains_key(cgroup)
-        };
-        if newborns.iter().any(is_unnamed) {
-            // What ran in it decides what it was, and may be in the ring still.
-            self.settle_counts();
         }
         for (cgroup, newborn) in &newborns {
             if newborn.removed_ns != 0 {
@@ -350,6 +355,10 @@ impl Node {
     pub(super) fn drain_containers(&mut self) {
         let before = super::clock::monotonic_ns().saturating_sub(LINGER_NS);
         for container in self.containers.drain(before) {
+            // Each takes up to half a millisecond. Were a hundred to go at
+            // once, a container that comes meanwhile could be gone before it
+            // was asked about.
+            self.take_newborns();
             self.forget_execs_of(container.cgroup);
             for told in [
                 self.kernel.forget_namespaces(container.cgroup),

@@ -85,6 +85,7 @@ impl Node {
         hierarchy.check_placement(&files)?;
         // Its lock keeps a second agent from going any further.
         let store = Store::open(&config.state)?;
+        come_first();
         let mut kernel = Kernel::load(Sizes::default())?;
         if !kernel.layers_known() {
             tracing::warn!(
@@ -243,6 +244,20 @@ impl Node {
             let told = self.kernel.allow(slot, &identity);
             self.told(told);
         }
+    }
+}
+
+/// A container that lives for some milliseconds is named by files that go with
+/// it: on a node with every core busy the agent would read them too late. It
+/// needs little, but at once.
+fn come_first() {
+    const NICE: i32 = -10;
+
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::warn!(
+            %error,
+            "cannot come before other processes (CAP_SYS_NICE); containers that live a moment may be reported by their ids alone"
+        );
     }
 }
 

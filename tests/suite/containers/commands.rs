@@ -102,7 +102,10 @@ pub fn a_stuck_receiver_does_not_hold_the_end_up() -> Result<()> {
     let status = agent.stop()?;
     let took = begun.elapsed();
 
-    ensure!(status.success() && took <= Duration::from_secs(1), "{status}, {took:?}");
+    ensure!(
+        status.success() && took <= Duration::from_secs(1),
+        "{status}, {took:?}"
+    );
     drop(container);
     scene.rsyslogd.come_back()
 }

@@ -94,7 +94,10 @@ pub fn b07_programs_in_memory() -> Result<()> {
     let container = scene.idle()?;
 
     for name in ["x", "runc_cloned:/proc/self/exe", "../app/worker"] {
-        exec(&container, &[&at("memfd"), name, "/app/worker", "/app/worker"])?;
+        exec(
+            &container,
+            &[&at("memfd"), name, "/app/worker", "/app/worker"],
+        )?;
     }
 
     scene.finish(
@@ -149,7 +152,10 @@ pub fn b09_one_file_by_every_spelling() -> Result<()> {
 
     scene.finish(
         agent,
-        &[(&container, &["unlisted /app/evil", "unlisted /app/evil +10"])],
+        &[(
+            &container,
+            &["unlisted /app/evil", "unlisted /app/evil +10"],
+        )],
     )
 }
 

@@ -15,8 +15,11 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
     let names = names();
     let (programs, scripts) = (PathBuf::from("/evil"), PathBuf::from("/scripts"));
     // A script's name is cut at 512 bytes of escaped text; docs/ALERTS.md.
-    let of_scripts: BTreeSet<Vec<u8>> =
-        names.iter().filter(|name| name.len() <= 100).cloned().collect();
+    let of_scripts: BTreeSet<Vec<u8>> = names
+        .iter()
+        .filter(|name| name.len() <= 100)
+        .cloned()
+        .collect();
     for name in &names {
         let program = in_image(&scene, &programs)?.join(OsStr::from_bytes(name));
         fs::hard_link(scene_program(&scene)?, &program)
@@ -57,7 +60,10 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
             let text = |name: &Vec<u8>| name.escape_ascii().to_string();
             let missing: Vec<_> = names.difference(&told).map(text).collect();
             let other: Vec<_> = told.difference(names).map(text).collect();
-            ensure!(missing.is_empty() && other.is_empty(), "of {field}, missing: {missing:#?}, other: {other:#?}");
+            ensure!(
+                missing.is_empty() && other.is_empty(),
+                "of {field}, missing: {missing:#?}, other: {other:#?}"
+            );
         }
         for record in records {
             ensure!(
@@ -67,7 +73,11 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
             );
         }
         // Not one more: a name that broke out would have made another.
-        ensure!(records.len() == names.len() + of_scripts.len(), "{} records", records.len());
+        ensure!(
+            records.len() == names.len() + of_scripts.len(),
+            "{} records",
+            records.len()
+        );
         Ok(())
     })
 }
@@ -105,11 +115,14 @@ fn unescaped(text: &str) -> Result<Vec<u8>> {
             bytes.push(b'\\');
             rest = after;
         } else if let Some(after) = rest.strip_prefix('x') {
-            let digits = after.get(..2).with_context(|| format!("two digits in {text}"))?;
+            let digits = after
+                .get(..2)
+                .with_context(|| format!("two digits in {text}"))?;
             bytes.push(u8::from_str_radix(digits, 16)?);
             rest = &after[2..];
-        } else if let Some((digits, after)) =
-            rest.strip_prefix("u{").and_then(|rest| rest.split_once('}'))
+        } else if let Some((digits, after)) = rest
+            .strip_prefix("u{")
+            .and_then(|rest| rest.split_once('}'))
         {
             let code = u32::from_str_radix(digits, 16)?;
             let c = char::from_u32(code).context("a character")?;
@@ -131,7 +144,9 @@ fn in_image(scene: &Scene, folder: &Path) -> Result<PathBuf> {
 fn scene_program(scene: &Scene) -> Result<PathBuf> {
     let program = scene.image.inside("/app/silent");
     if !program.exists() {
-        scene.image.program(&intruders::build("hello")?, "/app/silent")?;
+        scene
+            .image
+            .program(&intruders::build("hello")?, "/app/silent")?;
     }
     Ok(program)
 }

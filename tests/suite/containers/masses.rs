@@ -41,17 +41,29 @@ pub fn b19_the_first_exec_is_never_lost() -> Result<()> {
                 && field("path") == Some("/app/worker")
                 && field("reason") == Some("unlisted")
         });
-        ensure!(bad.is_empty(), "{} records are wrong, such as {}", bad.len(), bad[0].raw);
+        ensure!(
+            bad.is_empty(),
+            "{} records are wrong, such as {}",
+            bad.len(),
+            bad[0].raw
+        );
         let mut told: BTreeMap<&str, u64> = BTreeMap::new();
         for record in good {
             let field = |name| record.parameter(ELEMENT, name);
-            *told.entry(field("container").context("a container")?).or_default() += 1;
+            *told
+                .entry(field("container").context("a container")?)
+                .or_default() += 1;
         }
-        let lost = ids.iter().filter(|id| !told.contains_key(id.as_str())).count();
+        let lost = ids
+            .iter()
+            .filter(|id| !told.contains_key(id.as_str()))
+            .count();
         ensure!(
             lost == 0 && told.len() == CONTAINERS && told.values().all(|count| *count == 1),
             "of {CONTAINERS} containers {lost} were not told of: {:#?}",
-            told.iter().filter(|(_, count)| **count != 1).collect::<Vec<_>>()
+            told.iter()
+                .filter(|(_, count)| **count != 1)
+                .collect::<Vec<_>>()
         );
         Ok(())
     })
@@ -59,7 +71,9 @@ pub fn b19_the_first_exec_is_never_lost() -> Result<()> {
 
 pub fn b24_one_exec_in_a_flood() -> Result<()> {
     let scene = Scene::new()?;
-    scene.write_document("  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/storm\n")?;
+    scene.write_document(
+        "  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/storm\n",
+    )?;
     let agent = scene.agent(&["--enforce"])?;
     let flooded = scene.idle()?;
     let quiet = scene.idle()?;
@@ -104,7 +118,10 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
             counted(&flooded, "/app/worker"),
             counted(&quiet, "/app/worker"),
         ];
-        ensure!(found == [flood, 1, 1], "{found:?}, and the flood had {flood}");
+        ensure!(
+            found == [flood, 1, 1],
+            "{found:?}, and the flood had {flood}"
+        );
         ensure!(
             records.iter().map(count).sum::<u64>() == flood + 2 && records.len() <= 10,
             "{} records of {} execs",
@@ -123,7 +140,10 @@ fn flood(container: &Container) -> Result<u64> {
     while total < FLOOD && begun.elapsed() < FLOOD_TIME && !node::ending() {
         let round = exec(container, &[&at("storm"), &ROUND.to_string(), &at("hello")])?;
         let printed = String::from_utf8_lossy(&round.stdout);
-        total += printed.trim().parse::<u64>().context("storm prints a number")?;
+        total += printed
+            .trim()
+            .parse::<u64>()
+            .context("storm prints a number")?;
     }
     Ok(total)
 }

@@ -156,7 +156,9 @@ pub fn a_written_document_is_enforced() -> Result<()> {
         "/opt/app/releases/1.2/bin/runner",
         "/usr/bin/curl",
     ] {
-        scene.image.program(&testbed::intruders::build("hello")?, path)?;
+        scene
+            .image
+            .program(&testbed::intruders::build("hello")?, path)?;
     }
     scene.image.script("/app/other.sh", "#!/bin/sh\ntrue\n")?;
     scene.write_document(

@@ -8,7 +8,8 @@ use testbed::unique_name;
 const LISTED: &str = "  processes:\n    - path: /bin/busybox\n    - path: /app/worker\n";
 
 /// A first process that waits until it stands in another cgroup.
-const WAIT: &str = "until [ -e /go ]; do sleep 0.02; done; /app/worker; /opt/intruders/hello; exec sleep 1000";
+const WAIT: &str =
+    "until [ -e /go ]; do sleep 0.02; done; /app/worker; /opt/intruders/hello; exec sleep 1000";
 
 pub fn b16_a_child_cgroup_belongs_to_its_container() -> Result<()> {
     let scene = Scene::new()?;
@@ -22,7 +23,10 @@ pub fn b16_a_child_cgroup_belongs_to_its_container() -> Result<()> {
         .context("cannot move it into the child")?;
     fs::write(container.rootfs().inside("/go"), "")?;
     testbed::until("its last word", super::scene::PATIENCE, || {
-        Ok(container.printed().contains("hello from /opt").then_some(()))
+        Ok(container
+            .printed()
+            .contains("hello from /opt")
+            .then_some(()))
     })?;
 
     let status = scene.wait_for_mode(&agent, "enforce")?;

@@ -27,7 +27,10 @@ pub fn without_root() -> Result<()> {
         .args(["run", "--state"])
         .arg(scene.home.state());
 
-    check(command, "execwarden loads programs into the kernel: run it as root")
+    check(
+        command,
+        "execwarden loads programs into the kernel: run it as root",
+    )
 }
 
 pub fn without_cgroup_v2() -> Result<()> {
@@ -83,7 +86,12 @@ fn with_mounts(scene: &Scene, line: &str) -> Result<Command> {
     let unshare = find_program("unshare").context("unshare is not installed")?;
     let mut command = Command::new(unshare);
     command
-        .args(["--mount", "sh", "-c", &format!("{line} && exec \"$0\" \"$@\"")])
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{line} && exec \"$0\" \"$@\""),
+        ])
         .arg(binary()?);
     add_folders(&mut command, scene);
     Ok(command)

@@ -56,7 +56,10 @@ impl Scene {
     /// Starts the agent, which reports to the scene's receiver.
     pub fn agent(&self, args: &[&str]) -> Result<Agent<'_>> {
         let url = self.rsyslogd.url();
-        Agent::start(&self.home, ["--syslog", url.as_str()].iter().chain(args).copied())
+        Agent::start(
+            &self.home,
+            ["--syslog", url.as_str()].iter().chain(args).copied(),
+        )
     }
 
     /// A container of the scene's workload.
@@ -88,10 +91,14 @@ impl Scene {
 
     /// Waits until the workload is in this mode.
     pub fn wait_for_mode(&self, agent: &Agent<'_>, mode: &str) -> Result<Value> {
-        agent.wait_for(&format!("the workload's mode to be {mode}"), PATIENCE, |status| {
-            self.of_status(status)
-                .is_some_and(|workload| workload["mode"] == mode)
-        })
+        agent.wait_for(
+            &format!("the workload's mode to be {mode}"),
+            PATIENCE,
+            |status| {
+                self.of_status(status)
+                    .is_some_and(|workload| workload["mode"] == mode)
+            },
+        )
     }
 
     /// Writes a person's document for the workload; `rest` is what comes below

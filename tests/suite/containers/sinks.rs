@@ -26,7 +26,10 @@ fn arrive_over(protocol: &str) -> Result<()> {
 
     scene.finish(
         agent,
-        &[(&container, &["unlisted /app/worker", "unlisted /app/worker +2"])],
+        &[(
+            &container,
+            &["unlisted /app/worker", "unlisted /app/worker +2"],
+        )],
     )
 }
 
