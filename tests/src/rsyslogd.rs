@@ -95,7 +95,7 @@ impl Rsyslogd {
 
     /// Starts it again after [`Rsyslogd::go_away`], on the same socket.
     pub fn come_back(&self) -> Result<()> {
-        self.process.replace(launch(self.folder.path(), self.port)?);
+        *self.process.borrow_mut() = launch(self.folder.path(), self.port)?;
         self.wait_until_it_listens()
     }
 

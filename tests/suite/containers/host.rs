@@ -12,8 +12,8 @@ pub fn a_unit_learns_and_is_enforced() -> Result<()> {
     let unit = Cgroup::named(&format!("/system.slice/{service}"))?;
     let workload = format!("unit/{service}");
     let run = |program: &str| -> Result<()> {
-        let status = unit.command(program).status().context("cannot start sh")?;
-        ensure!(status.success(), "{program} ended with {status}");
+        let output = unit.command(program).output().context("cannot start sh")?;
+        ensure!(output.status.success(), "{program}: {output:?}");
         Ok(())
     };
 

@@ -128,7 +128,6 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
             records.len(),
             records.iter().map(count).sum::<u64>()
         );
-        println!("{flood} execs in {} records", records.len());
         Ok(())
     })
 }
