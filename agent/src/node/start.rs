@@ -232,7 +232,7 @@ impl Node {
             &identity,
             &Sighting {
                 at: Timestamp::now(),
-                execs: 1,
+                execs: 0,
                 container: &container.name.id,
                 image: None,
             },
