@@ -132,6 +132,30 @@ impl Container {
         Ok(printed)
     }
 
+    /// Runs a program in it to its good end, by a hand from outside as a
+    /// runtime's is; one exec.
+    pub fn exec_from_outside(&mut self, program: &str) -> Result<()> {
+        let status = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "--", "/bin/sh", "-c"])
+            .arg("echo $$ > \"$0\" && exec \"$@\"")
+            .arg(self.cgroup.path().join("cgroup.procs"))
+            .arg(program)
+            .stdout(Stdio::null())
+            .status()
+            .context("cannot start unshare")?;
+        ensure!(status.success(), "`{program}` ended with {status}");
+        self.execs.set(self.execs.get() + 1);
+        Ok(())
+    }
+
+    /// Ends its processes, wherever its shell has gone.
+    pub fn end(&mut self) {
+        drop(self.to.take());
+        let _ = fs::write(self.cgroup.path().join("cgroup.kill"), "1");
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+
     fn line(&mut self, line: &str) -> Result<(String, String)> {
         let to = self.to.as_mut().context("the shell has ended")?;
         writeln!(to, "{line}").context("the shell does not listen")?;
@@ -156,11 +180,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // The end of its input is its end.
-        drop(self.to.take());
-        let _ = fs::write(self.cgroup.path().join("cgroup.kill"), "1");
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
+        self.end();
     }
 }
 

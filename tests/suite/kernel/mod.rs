@@ -2,9 +2,11 @@
 //! Every test loads its own, and ends with the counts held against the execs
 //! that it made: exactly.
 
+mod cgroups;
 mod container;
 mod fileless;
 mod files;
+mod floods;
 mod layers;
 mod names;
 mod paths;
@@ -22,6 +24,7 @@ pub const TESTS: &[Named] = tests![
         a_new_exec_is_told_once_and_then_counted,
         each_container_is_told_of_on_its_own,
         a_deviation_carries_its_evidence,
+        an_exec_by_a_hand_from_outside_is_marked,
         a_written_file_is_judged_anew,
         a_file_that_was_only_looked_at_stays_known,
         a_new_generation_forgets_every_verdict,
@@ -54,4 +57,18 @@ pub const TESTS: &[Named] = tests![
         an_allowed_script_allows_no_other_and_not_its_interpreter,
         an_allowed_interpreter_allows_no_script,
         a_scripts_name_is_read_up_to_its_bound;
+    cgroups:
+        an_exec_before_anybody_knows_the_container_is_kept_with_its_cgroup,
+        b16_a_child_cgroup_belongs_to_its_container,
+        b16_a_child_cgroup_older_than_its_containers_name_belongs_to_it,
+        b15_who_leaves_the_container_is_judged_as_the_container,
+        b15_who_leaves_from_the_hosts_namespace_is_told_by_its_ancestors,
+        b17_cgroup_ids_are_not_reused,
+        children_of_a_container_go_with_their_folder,
+        cgroups_of_a_v1_hierarchy_are_none_of_ours;
+    floods:
+        b24_a_full_ring_loses_nothing,
+        b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
+        every_cpu_counts_and_one_of_them_is_first,
+        the_verifier_walks_less_than_it_may_and_no_run_is_missed;
 ];

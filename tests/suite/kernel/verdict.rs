@@ -139,9 +139,24 @@ pub fn a_deviation_carries_its_evidence() -> Result<()> {
     })
 }
 
+pub fn an_exec_by_a_hand_from_outside_is_marked() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let mut web = watch.container(ENFORCE)?;
+
+        web.exec_from_outside(&hello)?;
+
+        let exec = watch.only_seen(&web)?.exec;
+        ensure!(exec.origin == Origin::Outside, "{exec:?}");
+        ensure!(exec.ppid == std::process::id(), "{exec:?}");
+        Ok(())
+    })
+}
+
 pub fn a_written_file_is_judged_anew() -> Result<()> {
+    type Change = fn(&str) -> Result<()>;
     // In place, with another size and with the same; and no content at all.
-    let changes: [(&str, fn(&str) -> Result<()>); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("a byte more", |path| {
             Ok(OpenOptions::new()
                 .append(true)

@@ -164,7 +164,7 @@ impl Watch {
     /// What came through the ring of a container since the last call for any.
     pub fn rung(&mut self, container: &Container) -> Result<Vec<Exec>> {
         let mut rung = Vec::new();
-        while let Some(event) = self.ring.next() {
+        for event in self.ring.by_ref() {
             if let Event::Exec(_, exec) = event?
                 && exec.container == container.id()
             {

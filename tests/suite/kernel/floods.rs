@@ -1,0 +1,121 @@
+//! More than there is room for: what is lost is counted, and only what may be.
+
+use super::container::Container;
+use super::files::Folder;
+use super::watch::{watching, watching_with};
+use agent_common::wire::mode::ENFORCE;
+use anyhow::{Result, ensure};
+use execwarden::kernel::Sizes;
+use execwarden::model::Identity;
+use std::collections::HashSet;
+use std::fs;
+
+pub fn b24_a_full_ring_loses_nothing() -> Result<()> {
+    const EXECS: u64 = 5_000;
+    let sizes = Sizes {
+        ring: 4096,
+        quota: EXECS,
+        ..Sizes::default()
+    };
+    watching_with(sizes, |watch| {
+        let folder = Folder::new()?;
+        let mut web = watch.container(ENFORCE)?;
+
+        run_distinct(&mut web, &folder, EXECS)?;
+        watch.expected.ring_full = true;
+
+        let losses = watch.kernel.losses();
+        ensure!(losses.ring_full > 0, "{losses:?}");
+        let seen = watch.seen(&web);
+        let paths: HashSet<_> = seen.iter().map(|entry| &entry.exec.identity.file).collect();
+        ensure!(paths.len() as u64 == EXECS, "{} distinct", paths.len());
+        ensure!(seen.iter().all(|entry| entry.count == 1));
+        Ok(())
+    })
+}
+
+pub fn b25_what_is_over_the_quota_is_counted_and_hides_nobody_else() -> Result<()> {
+    const QUOTA: u64 = 16;
+    let sizes = Sizes {
+        quota: QUOTA,
+        ..Sizes::default()
+    };
+    watching_with(sizes, |watch| {
+        let folder = Folder::new()?;
+        let hello = folder.hello("hello")?;
+        let mut loud = watch.container(ENFORCE)?;
+        let mut quiet = watch.container(ENFORCE)?;
+
+        run_distinct(&mut loud, &folder, 40)?;
+        quiet.exec(&[&hello])?;
+        // What has its place keeps counting.
+        let first = watch.seen(&loud)[0].exec.identity.file.clone();
+        loud.exec(&[first.as_plain_str().unwrap_or("")])?;
+
+        let usage = watch.kernel.usage(loud.slot());
+        ensure!(usage.inserted == QUOTA, "{usage:?}");
+        ensure!(usage.overflowed == 40 - QUOTA, "{usage:?}");
+        let counts = watch.kernel.accounting(loud.slot());
+        ensure!(counts.deviating == 41, "{counts:?}");
+        ensure!(watch.only_seen(&quiet)?.count == 1);
+        ensure!(watch.kernel.usage(quiet.slot()).overflowed == 0);
+        Ok(())
+    })
+}
+
+pub fn every_cpu_counts_and_one_of_them_is_first() -> Result<()> {
+    watching(|watch| {
+        let folder = Folder::new()?;
+        let (new, known) = (folder.hello("new")?, folder.hello("known")?);
+        let storm = folder.intruder("storm", "storm")?;
+        let mut web = watch.container(ENFORCE)?;
+        for path in [&known, &storm] {
+            watch.allow(&web, &Identity::image(path))?;
+        }
+
+        let storms = format!("{storm} 300 {new} & {storm} 300 {known} &");
+        let ended = web.sh(&format!("{storms} {storms} wait"), 4 + 4 * 300)?;
+
+        ensure!(ended == ["300"; 4].join("\n"), "{ended}");
+        ensure!(watch.only_seen(&web)?.count == 600);
+        ensure!(watch.rung(&web)?.len() == 1, "told more than once");
+        let counts = watch.kernel.accounting(web.slot());
+        ensure!((counts.known, counts.deviating) == (604, 600), "{counts:?}");
+        Ok(())
+    })
+}
+
+pub fn the_verifier_walks_less_than_it_may_and_no_run_is_missed() -> Result<()> {
+    watching(|watch| {
+        let folder = Folder::new()?;
+        let mut web = watch.container(ENFORCE)?;
+
+        run_distinct(&mut web, &folder, 100)?;
+
+        for program in watch.kernel.programs() {
+            println!(
+                "{}: {} instructions walked by the verifier",
+                program.tracepoint, program.verified_insns
+            );
+            // Of the million that the kernel allows; others' kernels walk more.
+            ensure!(program.verified_insns < 500_000, "{program:?}");
+            ensure!(program.missed == 0, "{program:?}");
+        }
+        Ok(())
+    })
+}
+
+/// Runs one file under that many names.
+fn run_distinct(container: &mut Container, folder: &Folder, execs: u64) -> Result<()> {
+    let file = folder.hello("file")?;
+    let names = folder.at("names");
+    fs::create_dir(&names)?;
+    for number in 0..execs {
+        fs::hard_link(&file, format!("{names}/{number}"))?;
+    }
+    container.sh(
+        &format!("for name in {names}/*; do $name >&8 || return; done"),
+        execs,
+    )?;
+    Ok(())
+}
