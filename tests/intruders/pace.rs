@@ -3,10 +3,9 @@
 //! waitpid). It executes nothing else, so that whoever counts the execs of its
 //! cgroup counts these.
 //!
-//! `TIMES PROGRAM` runs one program that often; `each FIRST TIMES PROGRAM` runs
-//! that many once each, whose names are PROGRAM and a number from FIRST on. The
-//! answer is a line of two numbers: the nanoseconds it took, and how many ended
-//! well.
+//! `TIMES PROGRAM` runs one program that often; `each TIMES PROGRAM` runs
+//! PROGRAM0, PROGRAM1 and so on. The answer is a line of two numbers: the
+//! nanoseconds it took, and how many ended well.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io::{BufRead, Write};
@@ -38,14 +37,13 @@ fn main() {
 }
 
 fn follow(line: &str) -> (u128, usize) {
-    let number = |word: &str| word.parse::<usize>().expect("TIMES and FIRST are numbers");
-    let words: Vec<&str> = line.splitn(4, ' ').collect();
+    let number = |word: &str| word.parse::<usize>().expect("TIMES is a number");
+    let words: Vec<&str> = line.splitn(3, ' ').collect();
     // Made before the clock starts.
     let (times, programs) = match words[..] {
-        ["each", first, times, program] => {
-            let (first, times) = (number(first), number(times));
-            let names = (first..first + times).map(|n| string(format!("{program}{n}")));
-            (times, names.collect::<Vec<_>>())
+        ["each", times, program] => {
+            let names = (0..number(times)).map(|n| string(format!("{program}{n}")));
+            (number(times), names.collect::<Vec<_>>())
         }
         [times, program] => (number(times), vec![string(program.to_owned())]),
         _ => panic!("not an order: {line}"),

@@ -1,15 +1,18 @@
 //! What an exec costs, with the agent and without: `cargo xtask bench exec`.
+mod agent;
 mod count;
 mod machine;
 mod pacer;
 mod pairs;
 mod place;
 mod program;
+mod report;
 mod subject;
 
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use place::{InContainer, OnHost};
+use report::Report;
 use testbed::node;
 
 #[derive(Parser)]
@@ -39,26 +42,34 @@ fn main() -> Result<()> {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    println!("{}", machine::line()?);
+    ensure!(
+        !machine::is_counting()?,
+        "the kernel counts the time of bpf programs, which costs time itself; run: sysctl kernel.bpf_stats_enabled=0"
+    );
     let cpu = machine::cpu()?;
+    println!("{}", machine::line()?);
+    println!(
+        "{} pairs of {} execs on CPU {cpu}; medians with 95 % intervals.\n",
+        args.pairs, args.execs
+    );
     let (container, host) = (InContainer::new()?, OnHost::new()?);
     let (mut inside, mut outside) = (container.pacer(cpu)?, host.pacer(cpu)?);
-    let begun = std::time::Instant::now();
-    for row in program::measure((&container, &mut inside), (&host, &mut outside))? {
-        println!(
-            "{:30} {:.0}  runs {} foreign {} events {} execs {}",
-            row.name, row.ns, row.runs, row.foreign, row.events, row.execs
-        );
-    }
-    println!("{:?}", begun.elapsed());
-    let (bare, rows) = pairs::measure(&container, &mut inside, args.pairs, args.execs)?;
-    println!("bare {bare:.1}");
-    for row in rows {
-        println!(
-            "{:30} {:.1} ratio {:.4} events {} of {}",
-            row.name, row.with, row.ratio, row.events, row.execs
-        );
-    }
-    println!("{:?}", begun.elapsed());
+
+    eprintln!("the time in the kernel …");
+    let programs = program::measure((&container, &mut inside), (&host, &mut outside))?;
+    eprintln!("the whole exec, with and without …");
+    let (bare, pairs) = pairs::measure(&container, &mut inside, args.pairs, args.execs)?;
+    eprintln!("the agent …");
+    let agent = agent::measure(&container, cpu)?;
+
+    let report = Report {
+        programs,
+        bare,
+        pairs,
+        agent,
+    };
+    println!("{}", report.render());
+    println!("In every phase the kernel counted exactly the execs that were made.");
+    println!("{}", machine::line()?);
     Ok(())
 }

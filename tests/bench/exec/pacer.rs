@@ -39,10 +39,9 @@ impl Pacer {
         self.tell(&format!("{times} {program}"), times)
     }
 
-    /// Runs this many programs once each, whose names are `program` and a
-    /// number from `first` on; how long it took.
-    pub fn run_each(&mut self, first: u64, times: u64, program: &str) -> Result<Duration> {
-        self.tell(&format!("each {first} {times} {program}"), times)
+    /// Runs `program0`, `program1`, … up to this many; how long it took.
+    pub fn run_each(&mut self, times: u64, program: &str) -> Result<Duration> {
+        self.tell(&format!("each {times} {program}"), times)
     }
 
     fn tell(&mut self, line: &str, times: u64) -> Result<Duration> {

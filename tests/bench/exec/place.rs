@@ -9,7 +9,7 @@ use std::process::Command;
 use testbed::{Cgroup, Container, Image, intruders};
 
 /// Files that are the same program under other names, for first sights.
-pub const NAMES: u64 = 1000;
+pub const NAMES: u64 = 100;
 
 /// What stands for the runtime's own choice of a name.
 const TITLE: (&str, &str) = ("org.opencontainers.image.title", "bench");
@@ -55,10 +55,7 @@ impl InContainer {
 
     /// Starts a pacer in it.
     pub fn pacer(&self, cpu: usize) -> Result<Pacer> {
-        Pacer::start(
-            self.container
-                .exec_command(["/bin/pace", &cpu.to_string()]),
-        )
+        Pacer::start(self.container.exec_command(["/bin/pace", &cpu.to_string()]))
     }
 }
 

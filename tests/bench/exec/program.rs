@@ -12,12 +12,14 @@ use aya::sys::{Stats, enable_stats};
 use execwarden::model::{CgroupId, Identity};
 use testbed::Median;
 
-/// Execs of one batch: short, so that many batches see no exec of others.
-const BATCH: u64 = 50;
-/// Undisturbed batches that are enough.
-const ENOUGH: usize = 20;
-/// Batches of which the fewest disturbed are taken where that does not happen.
-const MOST: u64 = NAMES / BATCH;
+/// Rounds, in each of which every case is measured once: what else the machine
+/// does meets all of them alike.
+const ROUNDS: usize = 16;
+/// Execs of one case in a round.
+const BATCH: u64 = NAMES;
+/// Of each case's batches, those that count: the ones in which others executed
+/// least.
+const COUNTED: usize = ROUNDS / 2;
 
 /// One row of the table.
 pub struct Row {
@@ -25,13 +27,16 @@ pub struct Row {
     pub name: &'static str,
     /// Nanoseconds for one run, of the batches that count.
     pub ns: Median,
+    /// The same of the quickest batch: what others do to the machine can only
+    /// slow it down.
+    pub least: f64,
     /// Runs of these batches that were for execs of others.
     pub foreign: u64,
     /// Runs of these batches.
     pub runs: u64,
-    /// Ring records about these execs, over all batches.
+    /// Ring records about the execs of all batches.
     pub events: u64,
-    /// Execs, over all batches.
+    /// Execs of all batches.
     pub execs: u64,
 }
 
@@ -40,129 +45,146 @@ pub fn measure(
     container: (&InContainer, &mut Pacer),
     host: (&OnHost, &mut Pacer),
 ) -> Result<Vec<Row>> {
-    let (in_container, inside) = container;
-    let (on_host, outside) = host;
-    let (container, host) = (in_container.cgroup()?, on_host.cgroup()?);
-    let nothing = || Policy::Allow(vec![Identity::image(InContainer::NOTHING)]);
-    let every_name = (0..NAMES)
-        .map(|n| Identity::image(&format!("{}{n}", InContainer::NAMED)))
-        .collect();
-    let again = |name, policy, cgroup, verdict, program| Case {
+    let (_, inside) = container;
+    let (_, outside) = host;
+    let cases = cases(container.0, host.0)?;
+    let mut batches: Vec<Vec<Batch>> = cases.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for (case, batches) in cases.iter().zip(&mut batches) {
+            let pacer = match case.place {
+                Place::Container => &mut *inside,
+                Place::Host => &mut *outside,
+            };
+            batches.push(case.batch(pacer)?);
+        }
+    }
+    let rows = cases.iter().zip(batches);
+    rows.map(|(case, batches)| row(case.name, batches))
+        .collect()
+}
+
+fn cases<'a>(container: &InContainer, host: &'a OnHost) -> Result<[Case<'a>; 6]> {
+    let known = Policy::Allow(vec![Identity::image(InContainer::NOTHING)]);
+    let known_on_host = Policy::Allow(vec![host.identity()]);
+    let every_name = (0..NAMES).map(|n| Identity::image(&format!("{}{n}", InContainer::NAMED)));
+    let every_name = Policy::Allow(every_name.collect());
+    let (inside, outside) = (container.cgroup()?, host.cgroup()?);
+    let in_container = |name, policy, verdict, program| Case {
         name,
+        place: Place::Container,
+        cgroup: inside,
         policy,
-        cgroup,
         verdict,
         program,
-        distinct: false,
     };
-    let first = |name, policy, verdict| Case {
+    let on_host = |name, policy, verdict| Case {
         name,
+        place: Place::Host,
+        cgroup: outside,
         policy,
-        cgroup: container,
         verdict,
-        program: InContainer::NAMED,
-        distinct: true,
+        program: Program::Again(host.nothing()),
     };
-    let run = InContainer::NOTHING;
-    let on_host_policy = Policy::Allow(vec![on_host.identity()]);
-    Ok(vec![
-        again("known, in a container", nothing(), container, Verdict::Known, run).measure(inside)?,
-        again(
-            "known, in the host's mounts",
-            on_host_policy,
-            host,
-            Verdict::Known,
-            on_host.nothing(),
-        )
-        .measure(outside)?,
-        again(
-            "ignored: outside containers",
+    let (again, first) = (
+        Program::Again(InContainer::NOTHING),
+        Program::Each(InContainer::NAMED),
+    );
+    Ok([
+        in_container("known, in a container", known, Verdict::Known, again),
+        on_host("known, in the host's mounts", known_on_host, Verdict::Known),
+        on_host(
+            "ignored, outside containers",
             Policy::Ignore,
-            host,
             Verdict::Ignored,
-            on_host.nothing(),
-        )
-        .measure(outside)?,
-        again(
+        ),
+        in_container(
             "deviating, seen before",
             Policy::Refuse,
-            container,
             Verdict::Deviating,
-            run,
-        )
-        .measure(inside)?,
-        first("allowed, first sight", Policy::Allow(every_name), Verdict::Known).measure(inside)?,
-        first("deviating, first sight", Policy::Refuse, Verdict::Deviating).measure(inside)?,
+            again,
+        ),
+        in_container("allowed, first sight", every_name, Verdict::Known, first),
+        in_container(
+            "deviating, first sight",
+            Policy::Refuse,
+            Verdict::Deviating,
+            first,
+        ),
     ])
 }
 
 struct Case<'a> {
     name: &'static str,
-    policy: Policy,
+    place: Place,
     cgroup: CgroupId,
+    policy: Policy,
     verdict: Verdict,
-    program: &'a str,
-    /// Whether each exec is of another name.
-    distinct: bool,
+    program: Program<'a>,
+}
+
+enum Place {
+    Container,
+    Host,
+}
+
+/// What is executed in a batch.
+#[derive(Clone, Copy)]
+enum Program<'a> {
+    /// One program all the time, which was seen before.
+    Again(&'a str),
+    /// Every name once, never seen before.
+    Each(&'a str),
 }
 
 struct Batch {
     ns: u64,
     runs: u64,
+    events: u64,
 }
 
 impl Case<'_> {
-    fn measure(&self, pacer: &mut Pacer) -> Result<Row> {
+    fn batch(&self, pacer: &mut Pacer) -> Result<Batch> {
         let mut subject = Subject::attach(&self.policy, self.cgroup)?;
-        if !self.distinct {
-            pacer.run(BATCH, self.program)?;
+        let run = |pacer: &mut Pacer| match self.program {
+            Program::Again(program) => pacer.run(BATCH, program),
+            Program::Each(program) => pacer.run_each(BATCH, program),
+        };
+        if let Program::Again(_) = self.program {
+            run(pacer)?;
             subject.take_events()?;
         }
-        let mut batches = Vec::new();
-        let (mut execs, mut events) = (0, 0);
         let _counting = enable_stats(Stats::RunTime).context("cannot switch on bpf statistics")?;
-        while execs / BATCH < MOST
-            && batches.iter().filter(|batch| is_undisturbed(batch)).count() < ENOUGH
-        {
-            batches.push(self.batch(&subject, pacer, execs)?);
-            execs += BATCH;
-            events += subject.take_events()?;
-        }
-        batches.sort_by_key(|batch| batch.runs);
-        batches.truncate(ENOUGH);
-        let per_run: Vec<f64> = batches
-            .iter()
-            .map(|batch| batch.ns as f64 / batch.runs as f64)
-            .collect();
-        let runs = batches.iter().map(|batch| batch.runs).sum();
-        Ok(Row {
-            name: self.name,
-            ns: Median::of(&per_run).context("there are no batches")?,
-            foreign: runs - BATCH * batches.len() as u64,
-            runs,
-            events,
-            execs,
-        })
-    }
 
-    fn batch(&self, subject: &Subject, pacer: &mut Pacer, at: u64) -> Result<Batch> {
         let (runs, ns) = subject.program_time()?;
         let before = subject.accounting();
-        if self.distinct {
-            pacer.run_each(at, BATCH, self.program)?;
-        } else {
-            pacer.run(BATCH, self.program)?;
-        }
+        run(pacer)?;
         count::check(before, subject.accounting(), BATCH, self.verdict)?;
         let (runs_after, ns_after) = subject.program_time()?;
         Ok(Batch {
             ns: ns_after - ns,
             runs: runs_after - runs,
+            events: subject.take_events()?,
         })
     }
 }
 
-/// Whether nothing else on this machine executed anything meanwhile.
-fn is_undisturbed(batch: &&Batch) -> bool {
-    batch.runs == BATCH
+fn row(name: &'static str, mut batches: Vec<Batch>) -> Result<Row> {
+    let execs = BATCH * batches.len() as u64;
+    let events = batches.iter().map(|batch| batch.events).sum();
+    batches.sort_by_key(|batch| batch.runs);
+    batches.truncate(COUNTED);
+    let per_run: Vec<f64> = batches
+        .iter()
+        .map(|batch| batch.ns as f64 / batch.runs as f64)
+        .collect();
+    let runs: u64 = batches.iter().map(|batch| batch.runs).sum();
+    Ok(Row {
+        name,
+        ns: Median::of(&per_run).context("there are no batches")?,
+        least: per_run.iter().copied().fold(f64::INFINITY, f64::min),
+        foreign: runs - BATCH * batches.len() as u64,
+        runs,
+        events,
+        execs,
+    })
 }

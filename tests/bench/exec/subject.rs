@@ -1,8 +1,8 @@
 //! The programs in the kernel, with one container to judge: what the agent
 //! sets up, without the agent.
 
-use anyhow::{Context, Result, ensure};
 use agent_common::wire::{self, SLOT_FIRST, SLOT_HOST, mode};
+use anyhow::{Context, Result, ensure};
 use execwarden::kernel::{Accounting, Event, Kernel, Ring, Sizes};
 use execwarden::model::{CgroupId, Identity, Slot};
 
