@@ -16,10 +16,10 @@ enum What {
     /// the agent itself takes (root)
     Exec {
         /// Pairs of runs, with the programs and without, per scenario
-        #[arg(long, default_value_t = 40)]
+        #[arg(long, default_value_t = 30)]
         pairs: u64,
         /// Execs in each run
-        #[arg(long, default_value_t = 500)]
+        #[arg(long, default_value_t = 300)]
         execs: u64,
     },
 }

@@ -10,14 +10,19 @@ use serde_json::Value;
 use std::fs;
 use std::thread;
 use std::time::Duration;
-use testbed::{Agent, Home, Rsyslogd};
+use testbed::{Agent, Home, Median, Rsyslogd};
 
-/// Execs in each scenario: enough for an hour's worth of a busy node.
-const EXECS: u64 = 4000;
+/// Execs in each scenario.
+const EXECS: u64 = SLICES * SLICE;
+/// They come in slices with idle time between them, and the middle slice
+/// counts: what others do on the node comes in bursts, and gives the agent work.
+const SLICES: u64 = 10;
+/// Execs in a slice.
+const SLICE: u64 = 300;
 /// Execs before: the agent has judged them when it is measured.
 const WARM_UP: u64 = 50;
-/// How long the agent is watched with nothing to do.
-const IDLE: Duration = Duration::from_secs(2);
+/// How long the agent is watched with nothing to do: about as long as a slice.
+const IDLE: Duration = Duration::from_millis(200);
 /// How long the agent gets to take note of what happened.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The workload, as the agent forms it from the container's annotation.
@@ -27,16 +32,20 @@ const WORKLOAD: &str = "runc/bench";
 pub struct Row {
     /// What the execs were.
     pub name: &'static str,
-    /// Seconds of CPU time for a million execs.
-    pub cpu_per_million: f64,
-    /// Times the agent was woken up meanwhile.
-    pub wake_ups: u64,
-    /// Times it would have been woken up with nothing to do.
-    pub idle_wake_ups: f64,
-    /// Execs.
-    pub execs: u64,
+    /// With the execs.
+    pub busy: Share,
+    /// In as long a time without them.
+    pub idle: Share,
     /// What it held at the end.
     pub memory: Memory,
+}
+
+/// What the agent did, of the middle slice.
+pub struct Share {
+    /// Seconds of CPU time for a million execs.
+    pub cpu_per_million: f64,
+    /// Times it was woken up, for a thousand execs.
+    pub wake_ups_per_thousand: f64,
 }
 
 struct Scenario {
@@ -103,11 +112,17 @@ impl Scenario {
             self.deviations == 0 || counted.is_some_and(|counted| counted >= WARM_UP)
         })?;
 
-        let idle = work_during(&agent, || {
-            thread::sleep(IDLE);
-            Ok(IDLE)
-        })?;
-        let busy = work_during(&agent, || pacer.run(EXECS, InContainer::NOTHING))?;
+        let (mut idle, mut busy) = (Vec::new(), Vec::new());
+        for _ in 0..SLICES {
+            let rest = work_during(&agent, || {
+                thread::sleep(IDLE);
+                Ok(IDLE)
+            })?;
+            let work = work_during(&agent, || pacer.run(SLICE, InContainer::NOTHING))?;
+            let as_long = work.took.as_secs_f64() / rest.took.as_secs_f64();
+            idle.push((rest.work, as_long));
+            busy.push((work.work, 1.0));
+        }
 
         self.check(&agent, &begun)?;
         let memory = Memory::of(agent.pid())?;
@@ -115,11 +130,8 @@ impl Scenario {
         ensure!(status.success(), "the agent ended with {status}");
         Ok(Row {
             name: self.name,
-            cpu_per_million: busy.work.cpu.as_secs_f64() * 1e6 / EXECS as f64,
-            wake_ups: busy.work.wake_ups,
-            idle_wake_ups: idle.work.wake_ups as f64 * busy.took.as_secs_f64()
-                / idle.took.as_secs_f64(),
-            execs: EXECS,
+            busy: Share::of(&busy)?,
+            idle: Share::of(&idle)?,
             memory,
         })
     }
@@ -165,6 +177,25 @@ impl Scenario {
              \x20   - path: {own}\n",
             self.mode
         )
+    }
+}
+
+impl Share {
+    /// Of slices of work, each with what it is to be multiplied by.
+    fn of(slices: &[(Work, f64)]) -> Result<Self> {
+        let middle = |number: fn(Work) -> f64| {
+            let scaled: Vec<_> = slices
+                .iter()
+                .map(|&(work, scale)| number(work) * scale / SLICE as f64)
+                .collect();
+            Median::of(&scaled)
+                .map(|median| median.middle)
+                .context("there are no slices")
+        };
+        Ok(Self {
+            cpu_per_million: 1e6 * middle(|work| work.cpu.as_secs_f64())?,
+            wake_ups_per_thousand: 1e3 * middle(|work| work.wake_ups as f64)?,
+        })
     }
 }
 

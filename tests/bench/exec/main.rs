@@ -18,10 +18,10 @@ use testbed::node;
 #[derive(Parser)]
 struct Args {
     /// Pairs of runs, with the programs and without, per scenario
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pairs: u64,
     /// Execs in each run
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     execs: u64,
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]

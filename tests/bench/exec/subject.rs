@@ -1,7 +1,7 @@
 //! The programs in the kernel, with one container to judge: what the agent
 //! sets up, without the agent.
 
-use agent_common::wire::{self, SLOT_FIRST, SLOT_HOST, mode};
+use agent_common::wire::{self, SLOT_FIRST, mode};
 use anyhow::{Context, Result, ensure};
 use execwarden::kernel::{Accounting, Event, Kernel, Ring, Sizes};
 use execwarden::model::{CgroupId, Identity, Slot};
@@ -32,19 +32,16 @@ impl Subject {
     /// Loads, fills the maps, and attaches.
     pub fn attach(policy: &Policy, cgroup: CgroupId) -> Result<Self> {
         let mut kernel = Kernel::load(Sizes::default())?;
-        let slot = match policy {
-            Policy::Ignore => {
-                let slot = Slot(SLOT_HOST);
-                kernel.set_host(cgroup, slot, true)?;
-                slot
-            }
+        // A slot of its own also for what is ignored: the host's would count the
+        // execs of others too.
+        let slot = Slot(SLOT_FIRST);
+        kernel.set_slot(slot, judged(policy))?;
+        match policy {
+            Policy::Ignore => kernel.set_host(cgroup, slot, true)?,
             Policy::Allow(_) | Policy::Learn | Policy::Refuse => {
-                let slot = Slot(SLOT_FIRST);
-                kernel.set_slot(slot, judged(policy))?;
                 kernel.set_container(cgroup, cgroup, slot, None)?;
-                slot
             }
-        };
+        }
         if let Policy::Allow(identities) = policy {
             kernel.replace_allowed(slot, identities)?;
         }
@@ -101,10 +98,10 @@ impl Subject {
 
 fn judged(policy: &Policy) -> wire::Slot {
     wire::Slot {
-        mode: if matches!(policy, Policy::Learn) {
-            mode::LEARN
-        } else {
-            mode::ENFORCE
+        mode: match policy {
+            Policy::Ignore => mode::OFF,
+            Policy::Learn => mode::LEARN,
+            Policy::Allow(_) | Policy::Refuse => mode::ENFORCE,
         },
         generation: 1,
         // Every name there is.
