@@ -65,7 +65,7 @@ impl Subject {
     /// cgroup. What is to be learned is known from here on.
     pub fn take_events(&mut self) -> Result<u64> {
         let mut events = 0;
-        while let Some(event) = self.ring.next() {
+        for event in self.ring.by_ref() {
             let Event::Exec(key, exec) = event.context("the programs sent nonsense")? else {
                 continue;
             };
