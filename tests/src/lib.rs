@@ -14,6 +14,7 @@ pub mod node;
 mod places;
 pub mod rootfs;
 pub mod rsyslogd;
+pub mod statistics;
 mod until;
 
 pub use agent::{Agent, Home};
@@ -22,4 +23,5 @@ pub use container::Container;
 pub use places::{find_busybox, find_program, target_folder};
 pub use rootfs::{Image, Rootfs};
 pub use rsyslogd::{Record, Rsyslogd};
+pub use statistics::Median;
 pub use until::until;

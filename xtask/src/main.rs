@@ -1,8 +1,9 @@
-//! The build tool: `cargo xtask setup`, `build`, `test`, `demo`.
+//! The build tool: `cargo xtask setup`, `build`, `test`, `demo`, `bench`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
 
+mod bench;
 mod build;
 mod command;
 mod demo;
@@ -30,6 +31,9 @@ enum Task {
     Demo,
     /// Check format and lints, then run every test
     Test(test::Args),
+    /// Measure what the agent costs
+    #[command(disable_help_subcommand = true)]
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Task::Build(args) => build::run(args),
         Task::Demo => demo::run(),
         Task::Test(args) => test::run(args),
+        Task::Bench(args) => bench::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -91,7 +91,10 @@ impl Teller<'_> {
     }
 
     fn ran(&self, out: &mut String, identity: &Identity) {
-        let file = self.text(&identity.file);
+        let file = match identity.file.as_bytes() {
+            [] => "a file without a path".to_owned(),
+            _ => self.text(&identity.file),
+        };
         let _ = match &identity.script {
             Some(script) => write!(out, " ran {} with {file}", self.text(script)),
             None => write!(out, " ran {file}"),

@@ -155,6 +155,8 @@ impl Kernel {
             layers_known: layout.ovl_upper != ABSENT,
         };
         kernel.set_fixed_slots()?;
+        drop(btf);
+        super::memory::return_freed();
         Ok(kernel)
     }
 

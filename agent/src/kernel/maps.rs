@@ -186,8 +186,8 @@ impl Kernel {
         self.remove::<u64, Cgroup>("CGROUPS", &cgroup.0)
     }
 
-    /// Binds a mount namespace (its kernel-wide id is not known to the agent)
-    /// to nothing any more: forgets those of a container that is gone.
+    /// Forgets the mount namespaces of a container that is gone: a process that
+    /// stands in one of them is no escaped one of its any more.
     pub fn forget_namespaces(&mut self, container: CgroupId) -> Result<(), PolicyError> {
         let gone: Vec<u64> = self
             .hash_ref::<u64, u64>("MNTNS")

@@ -11,6 +11,8 @@ mod health;
 mod layouts;
 mod load;
 mod maps;
+#[expect(unsafe_code, reason = "glibc's malloc_trim is a C function")]
+mod memory;
 #[expect(
     unsafe_code,
     reason = "tokio takes a descriptor only on our word that it lives"

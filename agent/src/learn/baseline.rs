@@ -69,7 +69,7 @@ pub enum State {
 pub struct Sighting<'a> {
     /// The wall-clock time of the last of them.
     pub at: Timestamp,
-    /// How many; a sighting is at least one.
+    /// How many; 0 for a process that was found running, whose exec nobody saw.
     pub execs: u64,
     /// Where.
     pub container: &'a ContainerId,
@@ -131,14 +131,10 @@ impl Baseline {
         if self.state != State::Learning || identity.layer == Layer::Unknown {
             return Outcome::Refused;
         }
-        let sighting = Sighting {
-            execs: sighting.execs.max(1),
-            ..*sighting
-        };
         let image = self.name_origin(sighting.container, sighting.image);
 
         if let Some(evidence) = self.entries.get_mut(identity) {
-            evidence.add(&sighting, image.as_ref());
+            evidence.add(sighting, image.as_ref());
             return Outcome::Known;
         }
         if self.entries.len() == MAX_ENTRIES {
@@ -148,7 +144,7 @@ impl Baseline {
             return Outcome::Full;
         }
         let mut evidence = Evidence::new(sighting.at);
-        evidence.add(&sighting, image.as_ref());
+        evidence.add(sighting, image.as_ref());
         self.entries.insert(identity.clone(), evidence);
         Outcome::New
     }

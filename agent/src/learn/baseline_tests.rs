@@ -282,7 +282,7 @@ fn gaps_are_one_sentence_each() {
         ),
         (
             Gap::PreExisting {
-                container: container("0123456789abcdef"),
+                container: container(&"0123456789abcdef".repeat(4)),
             },
             "container 0123456789ab was already running when learning began",
         ),

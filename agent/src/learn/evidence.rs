@@ -41,7 +41,8 @@ impl Evidence {
         self.last_seen
     }
 
-    /// How often it ran; stays at `u64::MAX` once there.
+    /// How often it ran; 0 for what was only found running, and stays at
+    /// `u64::MAX` once there.
     pub fn execs(&self) -> u64 {
         self.execs
     }

@@ -25,7 +25,7 @@ pub enum RecordError {
     /// Bytes that are written neither as text nor as pairs of hex digits.
     #[error("{0:?} is not an even number of hex digits")]
     BadHex(String),
-    /// An entry with an end before its start, or without an exec.
+    /// An entry with an end before its start.
     #[error("entry {0} has evidence that contradicts itself")]
     BadEvidence(usize),
     /// The same identity twice.
@@ -268,7 +268,7 @@ fn read_entry(
     containers: &[ContainerId],
     images: &[Arc<str>],
 ) -> Result<(Identity, Evidence), RecordError> {
-    if entry.first_seen > entry.last_seen || entry.execs == 0 {
+    if entry.first_seen > entry.last_seen {
         return Err(RecordError::BadEvidence(number));
     }
     let identity = Identity {

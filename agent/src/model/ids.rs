@@ -39,9 +39,11 @@ impl ContainerId {
         &self.0
     }
 
-    /// The first twelve characters, as the runtimes' own tools print it.
+    /// The first twelve characters of a generated id, as the runtimes' own tools
+    /// print it; a name that a person gave is not cut.
     pub fn short(&self) -> &str {
-        &self.0[..self.0.len().min(12)]
+        let is_generated = self.0.len() >= 32 && self.0.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_generated { &self.0[..12] } else { &self.0 }
     }
 }
 

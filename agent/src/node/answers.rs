@@ -21,6 +21,9 @@ use crate::model::{Slot, WorkloadId};
 use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
 use jiff::Timestamp;
 
+/// How often counts are read that do not add up.
+const READINGS: usize = 5;
+
 impl Node {
     /// Answers one request; never fails the agent.
     pub(super) fn answer(&mut self, request: Request) -> Response {
@@ -95,8 +98,16 @@ impl Node {
         }
     }
 
-    /// All slots together: every exec of the node.
+    /// All slots together: every exec of the node. A CPU may stand between two
+    /// of its counts while they are read; what does not hold is read again.
     fn accounting(&self) -> kernel::Accounting {
+        (0..READINGS)
+            .map(|_| self.read_accounting())
+            .reduce(|last, next| if last.holds() { last } else { next })
+            .unwrap_or_default()
+    }
+
+    fn read_accounting(&self) -> kernel::Accounting {
         let mut sum = kernel::Accounting::default();
         for slot in [SLOT_HOST, SLOT_PENDING] {
             sum += self.kernel.accounting(Slot(slot));

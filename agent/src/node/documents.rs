@@ -31,7 +31,24 @@ pub fn document_of(baseline: &Baseline) -> Document {
             ended,
             ended_because,
         },
-        gaps: baseline.gaps().map(|gap| gap.to_string()).collect(),
+        gaps: baseline
+            .gaps()
+            .map(|gap| gap.to_string())
+            .chain(found_running(baseline))
+            .collect(),
     };
     Document::by_agent(baseline.workload().clone(), processes, Some(status))
+}
+
+/// The entries that are there because a process was found running: its exec,
+/// and so its layer, was not seen.
+fn found_running(baseline: &Baseline) -> impl Iterator<Item = String> + '_ {
+    baseline
+        .entries()
+        .iter()
+        .filter(|(_, evidence)| evidence.execs() == 0)
+        .map(|(identity, _)| {
+            let path = identity.path().escaped(512);
+            format!("{path} was found running when learning began; it was not seen to start")
+        })
 }

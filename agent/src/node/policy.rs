@@ -1,11 +1,12 @@
 //! Which phase a workload is in, and what the kernel is told of it.
 //!
 //! A person's document counts before a learned one. What the agent learns
-//! beside a person's document is written for them to read, and changes
-//! nothing.
+//! beside it is written for them to read, and changes nothing, unless their
+//! document has `mode: learn`: then it is added to theirs.
 
 use super::Node;
 use super::workloads::Phase;
+use crate::allowlist::folder::Loaded;
 use crate::allowlist::{Allowlist, Mode as DocumentMode, Reload};
 use crate::config::ModeChoice;
 use crate::control::protocol::AllowlistSource;
@@ -25,7 +26,13 @@ impl Node {
         if wish == Some(DocumentMode::Off) {
             return Phase::Off;
         }
-        let beside = person.map(|loaded| loaded.allowlist.clone());
+        let beside = match (person, self.learned.get(id)) {
+            // They asked for it: what was learned adds to what they wrote.
+            (Some(person), Some(learned)) if wish == Some(DocumentMode::Learn) => {
+                Some(with_learned(person, learned))
+            }
+            (person, _) => person.map(|loaded| loaded.allowlist.clone()),
+        };
         let learned = self.learned.get(id).map(|loaded| loaded.allowlist.clone());
         let enforced = |source| {
             let (allowlist, source) = match (&beside, learned.clone()) {
@@ -182,6 +189,23 @@ impl Node {
         }
         self.document_errors = errors;
     }
+}
+
+/// A person's document that asks to learn, with what was learned and they did
+/// not strike.
+fn with_learned(person: &Loaded, learned: &Loaded) -> Allowlist {
+    let mut document = person.document.clone();
+    let found = learned.document.spec.processes.iter();
+    let kept = found.filter(|process| {
+        process
+            .identity()
+            .is_some_and(|identity| !person.allowlist.is_removed(&identity))
+    });
+    document.spec.processes.extend(kept.cloned());
+    Allowlist::new(&document).unwrap_or_else(|error| {
+        tracing::error!(%error, "what was learned is left out");
+        person.allowlist.clone()
+    })
 }
 
 /// How many processes a phase lists.

@@ -28,7 +28,7 @@ use std::time::Instant;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Not root.
-    #[error("execwarden loads programs into the kernel: run it as root")]
+    #[error("programs can only be loaded into the kernel by root: run this as root")]
     NotRoot,
     /// No cgroup v2, or containers outside it.
     #[error(transparent)]
@@ -233,7 +233,7 @@ impl Node {
             &identity,
             &Sighting {
                 at: Timestamp::now(),
-                execs: 1,
+                execs: 0,
                 container: &container.name.id,
                 image: None,
             },
