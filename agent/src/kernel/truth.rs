@@ -65,14 +65,16 @@ impl Accounting {
     }
 }
 
-impl AddAssign<&Counters> for Accounting {
-    fn add_assign(&mut self, cpu: &Counters) {
-        self.seen += cpu.seen;
-        self.known += cpu.known;
-        self.learning += cpu.learning;
-        self.deviating += cpu.deviating;
-        self.ignored += cpu.ignored;
-        self.errors += cpu.errors;
+impl From<&Counters> for Accounting {
+    fn from(cpu: &Counters) -> Self {
+        Self {
+            seen: cpu.seen,
+            known: cpu.known,
+            learning: cpu.learning,
+            deviating: cpu.deviating,
+            ignored: cpu.ignored,
+            errors: cpu.errors,
+        }
     }
 }
 
@@ -165,7 +167,7 @@ impl Kernel {
         let mut sum = Accounting::default();
         if let Ok(counters) = self.per_cpu::<Counters>("COUNTERS").get(&slot.0, 0) {
             for cpu in counters.iter() {
-                sum += cpu;
+                sum += Accounting::from(cpu);
             }
         }
         sum

@@ -1,28 +1,17 @@
-//! What the kernel saw: judged once, learned or reported, and counted for as
-//! long as it stays in the kernel's map.
+//! What the kernel saw, judged once: learned, reported, or known after all.
 
 use super::Node;
 use super::clock::time_of;
+use super::counting::Purpose;
 use super::workloads::Phase;
-use crate::alert::{
-    Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
-};
+use crate::alert::Nearest;
 use crate::containers::Container;
 use crate::judge::{Scope, Verdict, judge};
 use crate::kernel::{Event, SeenEntry};
-use crate::learn::{Gap, Outcome, Sighting};
-use crate::model::{CgroupId, Exec, Reason, Slot, Untrusted, WorkloadId};
-use agent_common::wire::{SLOT_PENDING, SeenKey};
-use jiff::Timestamp;
+use crate::learn::{Outcome, Sighting};
+use crate::model::{CgroupId, Exec, Reason, Untrusted, WorkloadId};
+use agent_common::wire::SeenKey;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
-
-/// How long an entry stays in the kernel's map after it became known: an exec
-/// that was under way has found it by then.
-const SETTLING: Duration = Duration::from_secs(1);
-/// How long a deviation may rest before its entry makes room for others. Should
-/// it come again, that is a first one again, under the same id.
-const RESTING: Duration = Duration::from_secs(600);
 
 /// An exec whose cgroup has no name yet.
 pub struct Waiting {
@@ -30,31 +19,6 @@ pub struct Waiting {
     pub key: SeenKey,
     /// What it was.
     pub exec: Exec,
-}
-
-/// An entry of the kernel's map that was judged.
-pub struct Tracked {
-    /// How many execs of it were taken into account.
-    counted: u64,
-    /// When it last had more.
-    moved: Instant,
-    /// The slot whose quota it uses.
-    charged: Slot,
-    purpose: Purpose,
-}
-
-/// What further execs of an entry count for.
-enum Purpose {
-    /// The sum of an alert.
-    Alert(AlertId, WorkloadId),
-    /// A learned entry's evidence; later ones are known to the kernel.
-    Learned(WorkloadId, Box<crate::model::Identity>),
-    /// Nothing: covered by the allowlist, or outside containers. Later ones
-    /// are known to the kernel.
-    Known,
-    /// Nothing: the runtime's own stage, which comes again with every exec
-    /// into the container.
-    RuntimeStage,
 }
 
 impl Node {
@@ -74,7 +38,7 @@ impl Node {
         }
     }
 
-    fn on_exec(&mut self, key: SeenKey, exec: Exec) {
+    pub(super) fn on_exec(&mut self, key: SeenKey, exec: Exec) {
         if self.tracked.contains_key(&key) || self.is_waiting(&key) {
             // The walk over the map was quicker than the ring.
             return;
@@ -102,7 +66,7 @@ impl Node {
             || container.is_some_and(|container| container.workload().is_none())
     }
 
-    fn is_waiting(&self, key: &SeenKey) -> bool {
+    pub(super) fn is_waiting(&self, key: &SeenKey) -> bool {
         self.waiting
             .get(&CgroupId(key.container))
             .is_some_and(|waiting| waiting.iter().any(|one| one.key == *key))
@@ -213,336 +177,6 @@ impl Node {
             Outcome::Full | Outcome::Refused => {
                 self.deviates(key, exec, id, container, Reason::Unlisted, Vec::new(), None);
             }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one verdict")]
-    fn deviates(
-        &mut self,
-        key: SeenKey,
-        exec: &Exec,
-        workload_id: &WorkloadId,
-        container: Option<&Container>,
-        reason: Reason,
-        also: Vec<Reason>,
-        nearest: Option<Nearest>,
-    ) {
-        let at = time_of(exec.at_ns);
-        // A workload without an allowlist: one alert per container, and all
-        // that is merely unlisted in its sum.
-        let (id, subject) = if reason == Reason::NoAllowlist {
-            (
-                AlertId::new(&self.boot, exec.container, reason, None),
-                Subject::Container,
-            )
-        } else {
-            (
-                AlertId::new(&self.boot, exec.container, reason, Some(&exec.identity)),
-                Subject::Exec {
-                    identity: exec.identity.clone(),
-                    evidence: Some(ExecEvidence::from(exec)),
-                    nearest,
-                },
-            )
-        };
-        let record = self.record(id, at, reason, also, subject, workload_id, container);
-        self.alerts.raise(record, 1, at);
-        if let Some(workload) = self.workloads.get_mut(workload_id) {
-            workload.deviations += 1;
-        }
-        self.track(key, exec, Purpose::Alert(id, workload_id.clone()));
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
-    pub(super) fn record(
-        &self,
-        id: AlertId,
-        time: Timestamp,
-        reason: Reason,
-        also: Vec<Reason>,
-        subject: Subject,
-        workload: &WorkloadId,
-        container: Option<&Container>,
-    ) -> Record {
-        let learning = self
-            .workloads
-            .get(workload)
-            .is_some_and(|workload| matches!(workload.phase, Phase::Learning { .. }));
-        let description = container.and_then(|container| container.description.as_ref());
-        let text = |text: Option<&String>| text.map(|text| Untrusted::from(text.as_str()));
-        Record {
-            id,
-            number: 0,
-            time,
-            node: self.config.node_name.as_str().to_owned(),
-            kind: Kind::Deviation,
-            reason,
-            also,
-            subject,
-            workload: workload.clone(),
-            container: container.map(|container| ContainerInfo {
-                id: container.name.id.clone(),
-                runtime: Some(container.name.runtime),
-                pod: text(description.and_then(|found| found.pod.as_ref())),
-                image: text(description.and_then(|found| found.image.as_ref())),
-            }),
-            attributed: container.is_none() || description.is_some_and(|found| found.complete),
-            mode: if learning { Mode::Learn } else { Mode::Enforce },
-            action: Action::Alerted,
-        }
-    }
-
-    fn track(&mut self, key: SeenKey, exec: &Exec, purpose: Purpose) {
-        let charged = if exec.pending {
-            Slot(SLOT_PENDING)
-        } else {
-            self.containers
-                .lookup(exec.container)
-                .and_then(Container::workload)
-                .or_else(|| self.units.get(&exec.container))
-                .and_then(|id| self.workloads.get(id))
-                .map_or(Slot(SLOT_PENDING), |workload| workload.slot)
-        };
-        let tracked = Tracked {
-            counted: 1,
-            moved: Instant::now(),
-            charged,
-            purpose,
-        };
-        self.tracked.insert(key, tracked);
-    }
-
-    /// Walks the kernel's map: what the ring did not deliver is judged, what
-    /// came again is counted, what is known by now makes room.
-    pub(super) fn settle_counts(&mut self) {
-        for entry in self.kernel.seen() {
-            match self.tracked.get_mut(&entry.key) {
-                Some(tracked) => {
-                    let more = entry.count.saturating_sub(tracked.counted);
-                    if more > 0 {
-                        tracked.counted = entry.count;
-                        tracked.moved = Instant::now();
-                        self.count(&entry, more);
-                    }
-                }
-                None => self.on_exec(entry.key, entry.exec),
-            }
-        }
-        let now = Instant::now();
-        let over: Vec<SeenKey> = self
-            .tracked
-            .iter()
-            .filter(|(_, tracked)| {
-                let rests = now.saturating_duration_since(tracked.moved);
-                match tracked.purpose {
-                    Purpose::Known | Purpose::Learned(..) => rests >= SETTLING,
-                    Purpose::Alert(..) => rests >= RESTING,
-                    Purpose::RuntimeStage => false,
-                }
-            })
-            .map(|(key, _)| *key)
-            .collect();
-        for key in over {
-            self.forget_exec(&key);
-        }
-        self.report_escapes();
-    }
-
-    /// `more` execs of an entry that was judged before.
-    fn count(&mut self, entry: &SeenEntry, more: u64) {
-        let Some(tracked) = self.tracked.get(&entry.key) else {
-            return;
-        };
-        let at = time_of(entry.last_ns);
-        match &tracked.purpose {
-            Purpose::Alert(id, workload) => {
-                if let Some(workload) = self.workloads.get_mut(workload) {
-                    workload.deviations += more;
-                }
-                self.alerts.more(*id, more, at);
-            }
-            Purpose::Learned(workload, identity) => {
-                if let Some(workload) = self.workloads.get_mut(workload)
-                    && let Phase::Learning {
-                        baseline, dirty, ..
-                    } = &mut workload.phase
-                {
-                    *dirty |= baseline.count(identity, more, at);
-                }
-            }
-            Purpose::Known | Purpose::RuntimeStage => {}
-        }
-    }
-
-    /// Takes an entry out of the kernel's map and gives its room back.
-    fn forget_exec(&mut self, key: &SeenKey) {
-        let Some(tracked) = self.tracked.remove(key) else {
-            return;
-        };
-        let told = self.kernel.forget_seen(key);
-        self.told(told);
-        self.release(tracked.charged);
-        if let Purpose::Alert(id, _) = tracked.purpose
-            && !self
-                .tracked
-                .values()
-                .any(|other| matches!(other.purpose, Purpose::Alert(also, _) if also == id))
-        {
-            self.alerts.forget(id);
-        }
-    }
-
-    /// Takes out everything of a container, after a last look at its counts.
-    pub(super) fn forget_execs_of(&mut self, container: CgroupId) {
-        let from = SeenKey {
-            container: container.0,
-            path_hash: 0,
-            script_hash: 0,
-            layer: 0,
-            circumstances: 0,
-        };
-        let of_container = |key: &SeenKey| key.container == container.0;
-        let keys: Vec<SeenKey> = self
-            .tracked
-            .range(from..)
-            .map(|(key, _)| *key)
-            .take_while(of_container)
-            .collect();
-        for key in keys {
-            self.forget_exec(&key);
-        }
-    }
-
-    /// Takes out everything of a workload, so that it is judged anew.
-    pub(super) fn forget_execs_of_workload(&mut self, id: &WorkloadId) {
-        let containers: Vec<CgroupId> = self
-            .containers
-            .iter()
-            .filter(|container| container.workload() == Some(id))
-            .flat_map(|container| {
-                let mut own = self.containers.children(container.cgroup);
-                own.push(container.cgroup);
-                own
-            })
-            .chain(
-                self.units
-                    .iter()
-                    .filter(|(_, unit)| *unit == id)
-                    .map(|(cgroup, _)| *cgroup),
-            )
-            .collect();
-        for container in containers {
-            self.forget_execs_of(container);
-        }
-    }
-
-    fn report_escapes(&mut self) {
-        for escape in self.kernel.escapes() {
-            let told = self
-                .escapes_told
-                .entry((escape.container, escape.to))
-                .or_insert(0);
-            let more = escape.count.saturating_sub(*told);
-            if more == 0 {
-                continue;
-            }
-            *told = escape.count;
-            let Some(container) = self.containers.lookup(escape.container).cloned() else {
-                continue;
-            };
-            let Some(workload) = container.workload().cloned() else {
-                // Later, when it has a name.
-                *told -= more;
-                continue;
-            };
-            let at = time_of(escape.at_ns);
-            let id = AlertId::new(&self.boot, escape.container, Reason::Escaped, None);
-            let subject = Subject::Escape(Leaver {
-                pid: escape.pid,
-                uid: escape.uid,
-                comm: escape.comm,
-                start_ns: escape.start_ns,
-                to: escape.to,
-            });
-            let record = self.record(
-                id,
-                at,
-                Reason::Escaped,
-                Vec::new(),
-                subject,
-                &workload,
-                Some(&container),
-            );
-            self.alerts.raise(record, more, at);
-        }
-    }
-
-    /// Execs that found a slot's quota used up.
-    fn report_overflow(&mut self, slot: Slot) {
-        let overflowed = self.kernel.usage(slot).overflowed;
-        let Some(id) = self.workloads.by_slot(slot).cloned() else {
-            tracing::error!(
-                overflowed,
-                "more distinct execs of containers without a name than are kept apart"
-            );
-            return;
-        };
-        let Some(workload) = self.workloads.get_mut(&id) else {
-            return;
-        };
-        let count = overflowed.saturating_sub(workload.overflow_told);
-        if count == 0 {
-            return;
-        }
-        workload.overflow_told = overflowed;
-        workload.deviations += count;
-        if let Phase::Learning {
-            baseline, dirty, ..
-        } = &mut workload.phase
-        {
-            baseline.note(Gap::EventsLost { count });
-            *dirty = true;
-        }
-        let at = Timestamp::now();
-        // One per workload: its containers share the quota.
-        let alert = AlertId::new(
-            &format!("{}/{id}", self.boot),
-            CgroupId(0),
-            Reason::Overflow,
-            None,
-        );
-        let subject = Subject::Overflow { count };
-        let record = self.record(alert, at, Reason::Overflow, Vec::new(), subject, &id, None);
-        self.alerts.raise(record, count, at);
-    }
-
-    /// Looks for what the kernel could not do.
-    pub(super) fn check_losses(&mut self) {
-        let losses = self.kernel.losses();
-        if losses.cgroups_full > self.losses_told.cgroups_full {
-            tracing::error!(
-                times = losses.cgroups_full,
-                "the kernel's map of cgroups was full; looking through all of them"
-            );
-            self.take_in_cgroups();
-        }
-        if losses.seen_full > self.losses_told.seen_full {
-            self.note_lost(losses.seen_full - self.losses_told.seen_full);
-        }
-        if losses.ring_full > self.losses_told.ring_full {
-            tracing::warn!(
-                times = losses.ring_full,
-                "the ring was full; the maps were walked instead and nothing was lost"
-            );
-        }
-        self.losses_told = losses;
-        let slots: Vec<Slot> = self
-            .workloads
-            .iter()
-            .map(|(_, workload)| workload.slot)
-            .collect();
-        for slot in slots {
-            self.report_overflow(slot);
         }
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! - [`start`]: everything is opened, checked and attached; what runs already
 //!   is taken in
-//! - [`naming`]: cgroups come and go → containers → workloads
-//! - [`execs`]: what the kernel saw → judge → learned, or an alert; and the
-//!   counts of what comes again
+//! - [`naming`]: cgroups come and go, and get their names
+//! - [`settling`]: a cgroup with a name → its workload and slot
+//! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
+//! - [`deviations`]: a deviation → its record
+//! - [`counting`]: what comes again, for as long as the kernel's map has it
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`policy`]: documents change → slots and maps change
 //! - [`workloads`]: who has a slot and what is done with it (pure)
@@ -20,11 +22,14 @@
 mod alerts;
 mod answers;
 mod clock;
+mod counting;
+mod deviations;
 mod documents;
 mod execs;
 mod learning;
 mod naming;
 mod policy;
+mod settling;
 mod start;
 mod workloads;
 
@@ -40,7 +45,8 @@ use crate::model::{CgroupId, WorkloadId};
 use crate::store::Store;
 use agent_common::wire::SeenKey;
 use alerts::Alerts;
-use execs::{Tracked, Waiting};
+use counting::Tracked;
+use execs::Waiting;
 use naming::Unnamed;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

@@ -1,16 +1,13 @@
-//! Cgroups come and go; containers get their names and workloads.
+//! Cgroups come and go, and get their names.
 //!
 //! The kernel has put every new cgroup into `NEWBORN` before the first exec in
 //! it can happen. A name that is not known at once is asked for again, shortly
 //! and boundedly; until then the execs wait. None is dropped.
 
 use super::Node;
-use super::workloads::SlotUse;
-use crate::containers::{
-    Bundle, CgroupName, Confirmed, Container, Made, Recognised, Since, recognise,
-};
-use crate::model::{CgroupId, ContainerId, Runtime, Slot, WorkloadId};
-use agent_common::wire::{Newborn, SLOT_HOST, SLOT_PENDING};
+use crate::containers::{Bundle, CgroupName, Confirmed, Made, Recognised, Since, recognise};
+use crate::model::{CgroupId, ContainerId, Runtime};
+use agent_common::wire::Newborn;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -18,8 +15,6 @@ use std::time::{Duration, Instant};
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 /// How often a runtime is asked: the last time after about a second.
 const QUESTIONS: u32 = 10;
-/// How long a removed container is kept for what was seen of it, nanoseconds.
-const LINGER_NS: u64 = 3_000_000_000;
 /// Where there is nothing to ask about.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -169,7 +164,15 @@ impl Node {
     /// Asks once more for everything that has no name, and takes that answer:
     /// the agent ends, and what waits for a name would be lost.
     pub(super) fn name_the_rest(&mut self) {
-        for (cgroup, mut unnamed) in std::mem::take(&mut self.unnamed) {
+        let rest: Vec<CgroupId> = self.unnamed.keys().copied().collect();
+        for cgroup in rest {
+            self.ask_last(cgroup);
+        }
+    }
+
+    /// No use in waiting: what the runtime says now is all there will be.
+    pub(super) fn ask_last(&mut self, cgroup: CgroupId) {
+        if let Some(mut unnamed) = self.unnamed.remove(&cgroup) {
             unnamed.gone = true;
             self.ask_runtime(cgroup, unnamed);
         }
@@ -267,197 +270,6 @@ impl Node {
         let tree = self.hierarchy.scan().unwrap_or_default();
         if let Some((_, path)) = tree.into_iter().find(|(id, _)| *id == cgroup) {
             self.cgroup_made(cgroup, &path, Since::BeforeTheAgent);
-        }
-    }
-
-    /// It is outside containers.
-    fn is_host(&mut self, cgroup: CgroupId, path: &[u8], vouched: bool) {
-        let slot = if self.config.host {
-            let unit = WorkloadId::Unit {
-                unit: unit_of(path),
-            };
-            self.units.insert(cgroup, unit.clone());
-            self.workload_slot(&unit)
-        } else {
-            Slot(SLOT_HOST)
-        };
-        let told = self.kernel.set_host(cgroup, slot, vouched);
-        self.told(told);
-        let forgotten = self.kernel.forget_namespaces(cgroup);
-        self.told(forgotten);
-        self.judge_waiting(cgroup);
-    }
-
-    /// A container has a name: its workload, its slot, and what waited for it.
-    fn settle(&mut self, cgroup: CgroupId) {
-        let Some(container) = self.containers.lookup(cgroup).cloned() else {
-            return;
-        };
-        let Some(id) = container.workload().cloned() else {
-            return;
-        };
-        let slot = self.workload_slot(&id);
-        if let Some(workload) = self.workloads.get_mut(&id) {
-            workload.containers += 1;
-            workload.pre_existing += u64::from(container.since == Since::BeforeTheAgent);
-        }
-        let root_dev = self.root_of(&container);
-        // Gone already: the kernel has no use for it.
-        if container.removed_ns.is_none() {
-            let told = self.kernel.set_container(cgroup, cgroup, slot, root_dev);
-            self.told(told);
-        }
-        tracing::info!(container = container.name.id.short(), workload = %id, "container");
-        self.container_appeared(&container, &id);
-        for child in self.containers.children(cgroup) {
-            self.adopt(child, cgroup);
-        }
-        self.judge_waiting(cgroup);
-    }
-
-    /// A cgroup below a container.
-    fn adopt(&mut self, cgroup: CgroupId, container: CgroupId) {
-        let Some(workload) = self
-            .containers
-            .lookup(container)
-            .and_then(Container::workload)
-        else {
-            // With its container, when that has a name.
-            return;
-        };
-        let slot = self
-            .workloads
-            .get(workload)
-            .map_or(Slot(SLOT_PENDING), |workload| workload.slot);
-        let told = self.kernel.set_container(cgroup, container, slot, None);
-        self.told(told);
-        let forgotten = self.kernel.forget_namespaces(cgroup);
-        self.told(forgotten);
-        self.judge_waiting(cgroup);
-    }
-
-    fn cgroup_removed(&mut self, cgroup: CgroupId, at_ns: u64) {
-        if let Some(mut unnamed) = self.unnamed.remove(&cgroup) {
-            // No use in waiting: what is left now is all there will be.
-            unnamed.gone = true;
-            self.ask_runtime(cgroup, unnamed);
-        }
-        self.units.remove(&cgroup);
-        if self.containers.lookup(cgroup).is_none() {
-            let told = self.kernel.forget_cgroup(cgroup);
-            self.told(told);
-        }
-        self.containers.removed(cgroup, at_ns);
-    }
-
-    /// Lets go of containers that ended a while ago, when all that was seen of
-    /// them has been judged and counted.
-    pub(super) fn drain_containers(&mut self) {
-        let before = super::clock::monotonic_ns().saturating_sub(LINGER_NS);
-        for container in self.containers.drain(before) {
-            // Each takes up to half a millisecond. Were a hundred to go at
-            // once, a container that comes meanwhile could be gone before it
-            // was asked about.
-            self.take_newborns();
-            self.forget_execs_of(container.cgroup);
-            for told in [
-                self.kernel.forget_namespaces(container.cgroup),
-                self.kernel.forget_escapes(container.cgroup),
-                self.kernel.forget_cgroup(container.cgroup),
-            ] {
-                self.told(told);
-            }
-            self.escapes_told
-                .retain(|(left, _), _| *left != container.cgroup);
-            let Some(id) = container.workload() else {
-                continue;
-            };
-            let Some(workload) = self.workloads.get_mut(id) else {
-                continue;
-            };
-            workload.containers = workload.containers.saturating_sub(1);
-            if container.since == Since::BeforeTheAgent {
-                workload.pre_existing = workload.pre_existing.saturating_sub(1);
-            }
-            if workload.containers == 0 {
-                self.let_workload_go(id);
-            }
-        }
-    }
-
-    /// The slot of a workload, which is taken in if it is new.
-    pub(super) fn workload_slot(&mut self, id: &WorkloadId) -> Slot {
-        if let Some(workload) = self.workloads.get(id) {
-            return workload.slot;
-        }
-        let before = self.workloads.next_slot().map_or_else(
-            || {
-                tracing::error!(workload = %id, "more workloads than the kernel has slots; each distinct exec of this one is judged by the agent");
-                SlotUse::default()
-            },
-            |slot| {
-                let usage = self.kernel.usage(slot);
-                SlotUse {
-                    inserted: usage.inserted,
-                    overflowed: usage.overflowed,
-                    counted: self.kernel.accounting(slot),
-                }
-            },
-        );
-        let phase = self.first_phase(id);
-        let slot = self.workloads.add(id.clone(), phase, before).slot;
-        self.apply_policy(id);
-        slot
-    }
-
-    /// The device of a container's root, where it ran before the agent; the
-    /// kernel finds it at the first exec of any other.
-    fn root_of(&self, container: &Container) -> Option<u32> {
-        if container.since != Since::BeforeTheAgent {
-            return None;
-        }
-        super::start::root_dev(&self.hierarchy.folder(&container.path))
-    }
-
-    /// What the kernel did not take is said, and judged by the agent instead.
-    pub(super) fn told(&self, result: Result<(), crate::kernel::PolicyError>) {
-        if let Err(error) = result {
-            tracing::error!(%error, "what the kernel does not know is reported as a deviation");
-        }
-    }
-}
-
-/// The systemd unit that a cgroup belongs to: the last folder that is one, or
-/// `-`.
-fn unit_of(path: &[u8]) -> String {
-    String::from_utf8_lossy(path)
-        .split('/')
-        .rev()
-        .find(|name| {
-            let suffixes = [".service", ".socket", ".mount", ".swap"];
-            suffixes.iter().any(|suffix| name.ends_with(suffix))
-        })
-        .unwrap_or("-")
-        .to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_is_the_innermost_service() {
-        for (path, unit) in [
-            ("/system.slice/cron.service", "cron.service"),
-            ("/system.slice/docker.service/x", "docker.service"),
-            ("/user.slice/user-0.slice/session-1.scope", "-"),
-            (
-                "/user.slice/user-0.slice/user@0.service/app.slice/a.service",
-                "a.service",
-            ),
-            ("/", "-"),
-        ] {
-            assert_eq!(unit_of(path.as_bytes()), unit, "{path}");
         }
     }
 }

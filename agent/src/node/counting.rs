@@ -1,0 +1,190 @@
+//! Execs that were judged and are still in the kernel's map: counted for as
+//! long as they stay, and taken out when they need no place any more.
+
+use super::Node;
+use super::clock::time_of;
+use super::workloads::Phase;
+use crate::alert::AlertId;
+use crate::containers::Container;
+use crate::kernel::SeenEntry;
+use crate::model::{CgroupId, Exec, Identity, Slot, WorkloadId};
+use agent_common::wire::{SLOT_PENDING, SeenKey};
+use std::time::{Duration, Instant};
+
+/// How long an entry stays in the kernel's map after it became known: an exec
+/// that was under way has found it by then.
+const SETTLING: Duration = Duration::from_secs(1);
+/// How long a deviation may rest before its entry makes room for others. Should
+/// it come again, that is a first one again, under the same id.
+const RESTING: Duration = Duration::from_secs(600);
+
+/// An entry of the kernel's map that was judged.
+pub struct Tracked {
+    /// How many execs of it were taken into account.
+    counted: u64,
+    /// When it last had more.
+    moved: Instant,
+    /// The slot whose quota it uses.
+    charged: Slot,
+    purpose: Purpose,
+}
+
+/// What further execs of an entry count for.
+pub enum Purpose {
+    /// The sum of an alert.
+    Alert(AlertId, WorkloadId),
+    /// A learned entry's evidence; later ones are known to the kernel.
+    Learned(WorkloadId, Box<Identity>),
+    /// Nothing: covered by the allowlist, or outside containers. Later ones
+    /// are known to the kernel.
+    Known,
+    /// Nothing: the runtime's own stage, which comes again with every exec
+    /// into the container.
+    RuntimeStage,
+}
+
+impl Node {
+    pub(super) fn track(&mut self, key: SeenKey, exec: &Exec, purpose: Purpose) {
+        let charged = if exec.pending {
+            Slot(SLOT_PENDING)
+        } else {
+            self.containers
+                .lookup(exec.container)
+                .and_then(Container::workload)
+                .or_else(|| self.units.get(&exec.container))
+                .and_then(|id| self.workloads.get(id))
+                .map_or(Slot(SLOT_PENDING), |workload| workload.slot)
+        };
+        let tracked = Tracked {
+            counted: 1,
+            moved: Instant::now(),
+            charged,
+            purpose,
+        };
+        self.tracked.insert(key, tracked);
+    }
+
+    /// Walks the kernel's map: what the ring did not deliver is judged, what
+    /// came again is counted, what is known by now makes room.
+    pub(super) fn settle_counts(&mut self) {
+        for entry in self.kernel.seen() {
+            match self.tracked.get_mut(&entry.key) {
+                Some(tracked) => {
+                    let more = entry.count.saturating_sub(tracked.counted);
+                    if more > 0 {
+                        tracked.counted = entry.count;
+                        tracked.moved = Instant::now();
+                        self.count(&entry, more);
+                    }
+                }
+                None => self.on_exec(entry.key, entry.exec),
+            }
+        }
+        let now = Instant::now();
+        let over: Vec<SeenKey> = self
+            .tracked
+            .iter()
+            .filter(|(_, tracked)| {
+                let rests = now.saturating_duration_since(tracked.moved);
+                match tracked.purpose {
+                    Purpose::Known | Purpose::Learned(..) => rests >= SETTLING,
+                    Purpose::Alert(..) => rests >= RESTING,
+                    Purpose::RuntimeStage => false,
+                }
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in over {
+            self.forget_exec(&key);
+        }
+        self.report_escapes();
+    }
+
+    /// `more` execs of an entry that was judged before.
+    fn count(&mut self, entry: &SeenEntry, more: u64) {
+        let Some(tracked) = self.tracked.get(&entry.key) else {
+            return;
+        };
+        let at = time_of(entry.last_ns);
+        match &tracked.purpose {
+            Purpose::Alert(id, workload) => {
+                if let Some(workload) = self.workloads.get_mut(workload) {
+                    workload.deviations += more;
+                }
+                self.alerts.more(*id, more, at);
+            }
+            Purpose::Learned(workload, identity) => {
+                if let Some(workload) = self.workloads.get_mut(workload)
+                    && let Phase::Learning {
+                        baseline, dirty, ..
+                    } = &mut workload.phase
+                {
+                    *dirty |= baseline.count(identity, more, at);
+                }
+            }
+            Purpose::Known | Purpose::RuntimeStage => {}
+        }
+    }
+
+    /// Takes an entry out of the kernel's map and gives its room back.
+    fn forget_exec(&mut self, key: &SeenKey) {
+        let Some(tracked) = self.tracked.remove(key) else {
+            return;
+        };
+        let told = self.kernel.forget_seen(key);
+        self.told(told);
+        self.release(tracked.charged);
+        if let Purpose::Alert(id, _) = tracked.purpose
+            && !self
+                .tracked
+                .values()
+                .any(|other| matches!(other.purpose, Purpose::Alert(also, _) if also == id))
+        {
+            self.alerts.forget(id);
+        }
+    }
+
+    /// Takes out everything of a container, after a last look at its counts.
+    pub(super) fn forget_execs_of(&mut self, container: CgroupId) {
+        let from = SeenKey {
+            container: container.0,
+            path_hash: 0,
+            script_hash: 0,
+            layer: 0,
+            circumstances: 0,
+        };
+        let of_container = |key: &SeenKey| key.container == container.0;
+        let keys: Vec<SeenKey> = self
+            .tracked
+            .range(from..)
+            .map(|(key, _)| *key)
+            .take_while(of_container)
+            .collect();
+        for key in keys {
+            self.forget_exec(&key);
+        }
+    }
+
+    /// Takes out everything of a workload, so that it is judged anew.
+    pub(super) fn forget_execs_of_workload(&mut self, id: &WorkloadId) {
+        let containers: Vec<CgroupId> = self
+            .containers
+            .iter()
+            .filter(|container| container.workload() == Some(id))
+            .flat_map(|container| {
+                let mut own = self.containers.children(container.cgroup);
+                own.push(container.cgroup);
+                own
+            })
+            .chain(
+                self.units
+                    .iter()
+                    .filter(|(_, unit)| *unit == id)
+                    .map(|(cgroup, _)| *cgroup),
+            )
+            .collect();
+        for container in containers {
+            self.forget_execs_of(container);
+        }
+    }
+}

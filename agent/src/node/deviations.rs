@@ -1,0 +1,203 @@
+//! From a deviation to its record; and the deviations that are no exec: a
+//! process that left, and more than is kept apart.
+
+use super::Node;
+use super::clock::time_of;
+use super::counting::Purpose;
+use super::workloads::Phase;
+use crate::alert::{
+    Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
+};
+use crate::containers::Container;
+use crate::learn::Gap;
+use crate::model::{CgroupId, Exec, Reason, Slot, Untrusted, WorkloadId};
+use agent_common::wire::SeenKey;
+use jiff::Timestamp;
+
+impl Node {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one verdict")]
+    pub(super) fn deviates(
+        &mut self,
+        key: SeenKey,
+        exec: &Exec,
+        workload_id: &WorkloadId,
+        container: Option<&Container>,
+        reason: Reason,
+        also: Vec<Reason>,
+        nearest: Option<Nearest>,
+    ) {
+        let at = time_of(exec.at_ns);
+        // A workload without an allowlist: one alert per container, and all
+        // that is merely unlisted in its sum.
+        let (id, subject) = if reason == Reason::NoAllowlist {
+            (
+                AlertId::new(&self.boot, exec.container, reason, None),
+                Subject::Container,
+            )
+        } else {
+            (
+                AlertId::new(&self.boot, exec.container, reason, Some(&exec.identity)),
+                Subject::Exec {
+                    identity: exec.identity.clone(),
+                    evidence: Some(ExecEvidence::from(exec)),
+                    nearest,
+                },
+            )
+        };
+        let record = self.record(id, at, reason, also, subject, workload_id, container);
+        self.alerts.raise(record, 1, at);
+        if let Some(workload) = self.workloads.get_mut(workload_id) {
+            workload.deviations += 1;
+        }
+        self.track(key, exec, Purpose::Alert(id, workload_id.clone()));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    pub(super) fn record(
+        &self,
+        id: AlertId,
+        time: Timestamp,
+        reason: Reason,
+        also: Vec<Reason>,
+        subject: Subject,
+        workload: &WorkloadId,
+        container: Option<&Container>,
+    ) -> Record {
+        let learning = self
+            .workloads
+            .get(workload)
+            .is_some_and(|workload| matches!(workload.phase, Phase::Learning { .. }));
+        let description = container.and_then(|container| container.description.as_ref());
+        let text = |text: Option<&String>| text.map(|text| Untrusted::from(text.as_str()));
+        Record {
+            id,
+            number: 0,
+            time,
+            node: self.config.node_name.as_str().to_owned(),
+            kind: Kind::Deviation,
+            reason,
+            also,
+            subject,
+            workload: workload.clone(),
+            container: container.map(|container| ContainerInfo {
+                id: container.name.id.clone(),
+                runtime: Some(container.name.runtime),
+                pod: text(description.and_then(|found| found.pod.as_ref())),
+                image: text(description.and_then(|found| found.image.as_ref())),
+            }),
+            attributed: container.is_none() || description.is_some_and(|found| found.complete),
+            mode: if learning { Mode::Learn } else { Mode::Enforce },
+            action: Action::Alerted,
+        }
+    }
+
+    pub(super) fn report_escapes(&mut self) {
+        for escape in self.kernel.escapes() {
+            let told = self
+                .escapes_told
+                .entry((escape.container, escape.to))
+                .or_insert(0);
+            let more = escape.count.saturating_sub(*told);
+            if more == 0 {
+                continue;
+            }
+            *told = escape.count;
+            let Some(container) = self.containers.lookup(escape.container).cloned() else {
+                continue;
+            };
+            let Some(workload) = container.workload().cloned() else {
+                // Later, when it has a name.
+                *told -= more;
+                continue;
+            };
+            let at = time_of(escape.at_ns);
+            let id = AlertId::new(&self.boot, escape.container, Reason::Escaped, None);
+            let subject = Subject::Escape(Leaver {
+                pid: escape.pid,
+                uid: escape.uid,
+                comm: escape.comm,
+                start_ns: escape.start_ns,
+                to: escape.to,
+            });
+            let record = self.record(
+                id,
+                at,
+                Reason::Escaped,
+                Vec::new(),
+                subject,
+                &workload,
+                Some(&container),
+            );
+            self.alerts.raise(record, more, at);
+        }
+    }
+
+    /// Execs that found a slot's quota used up.
+    pub(super) fn report_overflow(&mut self, slot: Slot) {
+        let overflowed = self.kernel.usage(slot).overflowed;
+        let Some(id) = self.workloads.by_slot(slot).cloned() else {
+            tracing::error!(
+                overflowed,
+                "more distinct execs of containers without a name than are kept apart"
+            );
+            return;
+        };
+        let Some(workload) = self.workloads.get_mut(&id) else {
+            return;
+        };
+        let count = overflowed.saturating_sub(workload.overflow_told);
+        if count == 0 {
+            return;
+        }
+        workload.overflow_told = overflowed;
+        workload.deviations += count;
+        if let Phase::Learning {
+            baseline, dirty, ..
+        } = &mut workload.phase
+        {
+            baseline.note(Gap::EventsLost { count });
+            *dirty = true;
+        }
+        let at = Timestamp::now();
+        // One per workload: its containers share the quota.
+        let alert = AlertId::new(
+            &format!("{}/{id}", self.boot),
+            CgroupId(0),
+            Reason::Overflow,
+            None,
+        );
+        let subject = Subject::Overflow { count };
+        let record = self.record(alert, at, Reason::Overflow, Vec::new(), subject, &id, None);
+        self.alerts.raise(record, count, at);
+    }
+
+    /// Looks for what the kernel could not do.
+    pub(super) fn check_losses(&mut self) {
+        let losses = self.kernel.losses();
+        if losses.cgroups_full > self.losses_told.cgroups_full {
+            tracing::error!(
+                times = losses.cgroups_full,
+                "the kernel's map of cgroups was full; looking through all of them"
+            );
+            self.take_in_cgroups();
+        }
+        if losses.seen_full > self.losses_told.seen_full {
+            self.note_lost(losses.seen_full - self.losses_told.seen_full);
+        }
+        if losses.ring_full > self.losses_told.ring_full {
+            tracing::warn!(
+                times = losses.ring_full,
+                "the ring was full; the maps were walked instead and nothing was lost"
+            );
+        }
+        self.losses_told = losses;
+        let slots: Vec<Slot> = self
+            .workloads
+            .iter()
+            .map(|(_, workload)| workload.slot)
+            .collect();
+        for slot in slots {
+            self.report_overflow(slot);
+        }
+    }
+}
