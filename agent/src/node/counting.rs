@@ -88,8 +88,7 @@ impl Node {
                 let rests = now.saturating_duration_since(tracked.moved);
                 match tracked.purpose {
                     Purpose::Known | Purpose::Learned(..) => rests >= SETTLING,
-                    Purpose::Alert(..) => rests >= RESTING,
-                    Purpose::RuntimeStage => false,
+                    Purpose::Alert(..) | Purpose::RuntimeStage => rests >= RESTING,
                 }
             })
             .map(|(key, _)| *key)
