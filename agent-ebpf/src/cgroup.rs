@@ -8,10 +8,10 @@ use crate::kernel::{Typed, layout, load, peek};
 use crate::maps::{CGROUPS, ESCAPES, MNTNS, NEWBORN, SCRATCH_NEWBORN, add_shared, lost};
 use crate::report::{bell, send};
 use crate::task;
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use agent_common::wire::{
     CGROUP_PATH_MAX, Cgroup, Escape, Header, Newborn, SLOT_PENDING, VERSION, cgroup_state, kind,
 };
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel_str,
 };
