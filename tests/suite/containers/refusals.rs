@@ -29,7 +29,7 @@ pub fn without_root() -> Result<()> {
 
     check(
         command,
-        "execwarden loads programs into the kernel: run it as root",
+        "programs can only be loaded into the kernel by root: run this as root",
     )
 }
 
