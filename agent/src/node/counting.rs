@@ -6,9 +6,9 @@ use super::clock::time_of;
 use super::workloads::Phase;
 use crate::alert::AlertId;
 use crate::containers::Container;
-use crate::kernel::SeenEntry;
 use crate::model::{CgroupId, Exec, Identity, Slot, WorkloadId};
 use agent_common::wire::{SLOT_PENDING, SeenKey};
+use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
 /// How long an entry stays in the kernel's map after it became known: an exec
@@ -74,7 +74,7 @@ impl Node {
                     if more > 0 {
                         tracked.counted = entry.count;
                         tracked.moved = Instant::now();
-                        self.count(&entry, more);
+                        self.count(&entry.key, more, time_of(entry.last_ns));
                     }
                 }
                 None => self.on_exec(entry.key, entry.exec),
@@ -99,12 +99,14 @@ impl Node {
         self.report_escapes();
     }
 
-    /// `more` execs of an entry that was judged before.
-    fn count(&mut self, entry: &SeenEntry, more: u64) {
-        let Some(tracked) = self.tracked.get(&entry.key) else {
+    /// `more` execs of an entry that was judged before, up to `at`.
+    fn count(&mut self, key: &SeenKey, more: u64, at: Timestamp) {
+        let Some(tracked) = self.tracked.get(key) else {
             return;
         };
-        let at = time_of(entry.last_ns);
+        if more == 0 {
+            return;
+        }
         match &tracked.purpose {
             Purpose::Alert(id, workload) => {
                 if let Some(workload) = self.workloads.get_mut(workload) {
@@ -125,26 +127,32 @@ impl Node {
         }
     }
 
-    /// Takes an entry out of the kernel's map and gives its room back.
+    /// Takes an entry out of the kernel's map, after a last look at its count,
+    /// and gives its room back.
     fn forget_exec(&mut self, key: &SeenKey) {
+        let total = self.kernel.seen_count(key).unwrap_or(0);
+        let told = self.kernel.forget_seen(key);
+        self.told(told);
+        if let Some(tracked) = self.tracked.get(key) {
+            let more = total.saturating_sub(tracked.counted);
+            self.count(key, more, Timestamp::now());
+        }
         let Some(tracked) = self.tracked.remove(key) else {
             return;
         };
-        let told = self.kernel.forget_seen(key);
-        self.told(told);
         self.release(tracked.charged);
+        // The execs of a container without an allowlist share one alert.
         if let Purpose::Alert(id, _) = tracked.purpose
             && !self
-                .tracked
-                .values()
-                .any(|other| matches!(other.purpose, Purpose::Alert(also, _) if also == id))
+                .of_container(CgroupId(key.container))
+                .any(|(_, other)| matches!(other.purpose, Purpose::Alert(also, _) if also == id))
         {
             self.alerts.forget(id);
         }
     }
 
-    /// Takes out everything of a container, after a last look at its counts.
-    pub(super) fn forget_execs_of(&mut self, container: CgroupId) {
+    /// What is tracked of a container.
+    fn of_container(&self, container: CgroupId) -> impl Iterator<Item = (&SeenKey, &Tracked)> {
         let from = SeenKey {
             container: container.0,
             path_hash: 0,
@@ -152,13 +160,14 @@ impl Node {
             layer: 0,
             circumstances: 0,
         };
-        let of_container = |key: &SeenKey| key.container == container.0;
-        let keys: Vec<SeenKey> = self
-            .tracked
+        self.tracked
             .range(from..)
-            .map(|(key, _)| *key)
-            .take_while(of_container)
-            .collect();
+            .take_while(move |(key, _)| key.container == container.0)
+    }
+
+    /// Takes out everything of a container.
+    pub(super) fn forget_execs_of(&mut self, container: CgroupId) {
+        let keys: Vec<SeenKey> = self.of_container(container).map(|(key, _)| *key).collect();
         for key in keys {
             self.forget_exec(&key);
         }
