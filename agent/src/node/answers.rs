@@ -100,7 +100,7 @@ impl Node {
 
     /// All slots together: every exec of the node. A CPU may stand between two
     /// of its counts while they are read; what does not hold is read again.
-    fn accounting(&self) -> kernel::Accounting {
+    pub(super) fn accounting(&self) -> kernel::Accounting {
         (0..READINGS)
             .map(|_| self.read_accounting())
             .reduce(|last, next| if last.holds() { last } else { next })

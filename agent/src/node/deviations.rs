@@ -170,34 +170,4 @@ impl Node {
         let record = self.record(alert, at, Reason::Overflow, Vec::new(), subject, &id, None);
         self.alerts.raise(record, count, at);
     }
-
-    /// Looks for what the kernel could not do.
-    pub(super) fn check_losses(&mut self) {
-        let losses = self.kernel.losses();
-        if losses.cgroups_full > self.losses_told.cgroups_full {
-            tracing::error!(
-                times = losses.cgroups_full,
-                "the kernel's map of cgroups was full; looking through all of them"
-            );
-            self.take_in_cgroups();
-        }
-        if losses.seen_full > self.losses_told.seen_full {
-            self.note_lost(losses.seen_full - self.losses_told.seen_full);
-        }
-        if losses.ring_full > self.losses_told.ring_full {
-            tracing::warn!(
-                times = losses.ring_full,
-                "the ring was full; the maps were walked instead and nothing was lost"
-            );
-        }
-        self.losses_told = losses;
-        let slots: Vec<Slot> = self
-            .workloads
-            .iter()
-            .map(|(_, workload)| workload.slot)
-            .collect();
-        for slot in slots {
-            self.report_overflow(slot);
-        }
-    }
 }

@@ -8,6 +8,7 @@
 //! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
+//! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`policy`]: documents change → slots and maps change
 //! - [`workloads`]: who has a slot and what is done with it (pure)
@@ -26,6 +27,7 @@ mod counting;
 mod deviations;
 mod documents;
 mod execs;
+mod health;
 mod learning;
 mod naming;
 mod policy;
@@ -89,7 +91,7 @@ struct Node {
     /// By container first, so that all of one are found together.
     tracked: BTreeMap<SeenKey, Tracked>,
     escapes_told: HashMap<(CgroupId, CgroupId), u64>,
-    losses_told: agent_common::wire::Losses,
+    health_told: health::Told,
     alerts: Alerts,
 }
 
@@ -187,7 +189,7 @@ impl Node {
     fn tick(&mut self) {
         self.take_newborns();
         self.settle_counts();
-        self.check_losses();
+        self.check_health();
         #[cfg(debug_assertions)]
         self.kernel.pass_on_diagnostics();
         self.drain_containers();

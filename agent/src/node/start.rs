@@ -1,9 +1,9 @@
 //! Opens everything, in the order in which failing is cheapest, and takes in
 //! what runs already.
 
-use super::Node;
 use super::alerts::Alerts;
 use super::workloads::{Phase, Workloads};
+use super::{Node, health};
 use crate::alert::rfc5424::Settings;
 use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
@@ -111,7 +111,7 @@ impl Node {
             waiting: HashMap::new(),
             tracked: BTreeMap::new(),
             escapes_told: HashMap::new(),
-            losses_told: kernel.losses(),
+            health_told: health::Told::since(kernel.losses()),
             alerts: Alerts::new(Sinks::start(targets, Settings::new(std::process::id()))),
             kernel,
             config,
