@@ -8,6 +8,7 @@
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`sinks`]: where records go
 //! - [`commands`], [`refusals`]: exit statuses and sentences
+//! - [`systemd`]: what systemd is told
 
 mod commands;
 mod disguises;
@@ -22,6 +23,7 @@ mod refusals;
 mod restarts;
 mod scene;
 mod sinks;
+mod systemd;
 
 use crate::harness::{Named, tests};
 
@@ -46,6 +48,7 @@ pub const TESTS: &[Named] = tests![
         records_wait_for_a_receiver_that_went_away;
     commands: commands_end_with_a_status_that_means_something, sigterm_ends_it_within_a_second,
         a_stuck_receiver_does_not_hold_the_end_up;
+    systemd: systemd_hears_ready_alive_and_stopping;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;
