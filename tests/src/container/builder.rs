@@ -78,6 +78,13 @@ impl Builder<'_> {
         self
     }
 
+    /// May run a container runtime of its own: more capabilities, and its part
+    /// of the cgroup hierarchy, writable.
+    pub fn for_a_runtime(mut self) -> Self {
+        self.spec.for_a_runtime = true;
+        self
+    }
+
     /// Where in the v2 hierarchy its cgroup is, such as `/kubepods/pod…/…`;
     /// runc's own choice is `/<id>`.
     pub fn cgroups_path(mut self, path: &str) -> Self {

@@ -21,6 +21,9 @@ const CAPABILITIES: [&str; 14] = [
     "CAP_SYS_CHROOT",
 ];
 
+/// What a runtime inside a container needs beyond that.
+const FOR_A_RUNTIME: [&str; 2] = ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
+
 /// What differs from one test's container to another's.
 #[derive(Debug, Default)]
 pub(super) struct Spec {
@@ -31,6 +34,7 @@ pub(super) struct Spec {
     pub(super) volumes: Vec<(PathBuf, String)>,
     pub(super) tmpfs: Vec<String>,
     pub(super) cgroups_path: Option<String>,
+    pub(super) for_a_runtime: bool,
 }
 
 impl Spec {
@@ -50,6 +54,10 @@ impl Spec {
         if let Some(path) = &self.cgroups_path {
             linux["cgroupsPath"] = json!(path);
         }
+        let mut capabilities = CAPABILITIES.to_vec();
+        if self.for_a_runtime {
+            capabilities.extend(FOR_A_RUNTIME);
+        }
         json!({
             "ociVersion": "1.0.2",
             "process": {
@@ -59,9 +67,9 @@ impl Spec {
                 "env": env,
                 "cwd": "/",
                 "capabilities": {
-                    "bounding": CAPABILITIES,
-                    "effective": CAPABILITIES,
-                    "permitted": CAPABILITIES,
+                    "bounding": capabilities,
+                    "effective": capabilities,
+                    "permitted": capabilities,
                 },
             },
             "root": { "path": rootfs, "readonly": false },
@@ -102,6 +110,9 @@ impl Spec {
                 "destination": destination,
                 "options": ["rbind", "rw"],
             }));
+        }
+        if self.for_a_runtime {
+            mounts.push(mount("cgroup", "/sys/fs/cgroup", "cgroup", &[]));
         }
         for destination in &self.tmpfs {
             mounts.push(mount("tmpfs", destination, "tmpfs", &["mode=1777"]));

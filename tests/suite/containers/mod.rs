@@ -42,6 +42,7 @@ pub const TESTS: &[Named] = tests![
         b10_files_of_the_writable_layer;
     nested: b16_a_child_cgroup_belongs_to_its_container,
         b16_a_container_in_a_container_belongs_to_the_outer,
+        b16_runc_inside_a_container_belongs_to_the_outer,
         a_pods_container_is_named_by_its_controller;
     hostile_names: b31_every_name_is_one_record;
     sinks: records_arrive_over_udp, records_arrive_over_tcp,

@@ -1,9 +1,13 @@
 //! Cgroups below a container's, and names that come from above it.
 
+use super::expect::{brief, is_of};
 use super::scene::{ELEMENT, Scene, exec};
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs;
-use testbed::unique_name;
+use std::path::Path;
+use testbed::{intruders, unique_name};
 
 const LISTED: &str = "  processes:\n    - path: /bin/busybox\n    - path: /app/worker\n";
 
@@ -65,6 +69,69 @@ pub fn b16_a_container_in_a_container_belongs_to_the_outer() -> Result<()> {
         agent,
         &[(&outer, &["unlisted /bin/busybox", "unlisted /app/worker"])],
     )
+}
+
+/// The bundle that a runtime inside a container runs.
+fn inner() -> serde_json::Value {
+    let namespaces = ["pid", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": false,
+            "user": { "uid": 0, "gid": 0 },
+            "args": ["/hello"],
+            "cwd": "/",
+        },
+        "root": { "path": "rootfs" },
+        "mounts": [{ "type": "proc", "source": "proc", "destination": "/proc" }],
+        "linux": { "namespaces": namespaces, "cgroupsPath": "/within" },
+    })
+}
+
+pub fn b16_runc_inside_a_container_belongs_to_the_outer() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document(
+        "  processes:\n    - path: /bin/busybox\n    - path: /usr/sbin/runc\n      layer: volume\n",
+    )?;
+    scene
+        .image
+        .program(&intruders::build("hello")?, "/inner/rootfs/hello")?;
+    scene
+        .image
+        .text("/inner/config.json", &inner().to_string())?;
+    let agent = scene.agent(&["--enforce"])?;
+    let outer = scene
+        .container(&["/bin/sleep", "1000"])
+        .for_a_runtime()
+        .volume(Path::new("/usr"), "/usr")
+        .volume(Path::new("/usr/lib"), "/lib")
+        .volume(Path::new("/usr/lib64"), "/lib64")
+        .tmpfs("/run")
+        .run()?;
+
+    let output = exec(
+        &outer,
+        &["/usr/sbin/runc", "run", "--bundle", "/inner", "within"],
+    )?;
+    let status = agent.status()?;
+
+    ensure!(output.stdout == b"hello from /hello\n", "{output:?}");
+    let workload = scene.of_status(&status).context("the workload")?;
+    ensure!(workload["containers"] == 1, "{workload:#}");
+    // The inner runtime is a program of the outer container like any other: its
+    // copy of itself, on a mount it has taken away, has no name.
+    scene.finish_with(agent, |records| {
+        let briefs: BTreeSet<String> = records.iter().map(brief).collect();
+        ensure!(
+            records.iter().all(|record| is_of(record, &outer))
+                && briefs.contains("unlisted /hello")
+                && briefs
+                    .iter()
+                    .all(|brief| brief == "unlisted /hello" || brief.starts_with("fileless ")),
+            "{briefs:#?}"
+        );
+        Ok(())
+    })
 }
 
 pub fn a_pods_container_is_named_by_its_controller() -> Result<()> {
