@@ -147,6 +147,9 @@ pub struct SinkStatus {
     pub state: String,
     /// Records written.
     pub sent: u64,
+    /// Seconds since the last of them was; not there if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_sent_s: Option<u64>,
     /// Records waiting.
     pub queued: u64,
     /// Records given up because too many waited.

@@ -131,6 +131,7 @@ impl Node {
                     SinkState::Failing { error } => error,
                 },
                 sent: sink.sent,
+                since_sent_s: sink.last_sent.map(|at| at.elapsed().as_secs()),
                 queued: sink.waiting as u64,
                 lost: sink.lost,
             })

@@ -46,6 +46,8 @@ pub struct SinkStatus {
     pub state: SinkState,
     /// Records handed to the kernel.
     pub sent: u64,
+    /// When the last of them was.
+    pub last_sent: Option<Instant>,
     /// Records in the queue.
     pub waiting: usize,
     /// Records thrown away because the queue was full.

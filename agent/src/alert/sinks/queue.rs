@@ -4,7 +4,7 @@ use super::{SinkState, SinkStatus};
 use crate::alert::{Lost, Record};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// While the agent ends, the next attempt is never further off than this.
@@ -43,6 +43,7 @@ struct Inner {
     closing: bool,
     state: SinkState,
     sent: u64,
+    last_sent: Option<Instant>,
     lost: u64,
 }
 
@@ -58,6 +59,7 @@ impl Queue {
                 closing: false,
                 state: SinkState::Connecting,
                 sent: 0,
+                last_sent: None,
                 lost: 0,
             }),
             arrived: Notify::new(),
@@ -106,6 +108,7 @@ impl Queue {
         let mut inner = self.lock();
         if let Some(Item::Record(_)) = inner.head.take() {
             inner.sent += 1;
+            inner.last_sent = Some(Instant::now());
         }
     }
 
@@ -152,6 +155,7 @@ impl Queue {
             target: self.target.clone(),
             state: inner.state.clone(),
             sent: inner.sent,
+            last_sent: inner.last_sent,
             waiting: inner.waiting(),
             lost: inner.lost,
         }
@@ -229,8 +233,10 @@ mod tests {
         (1..=5).for_each(|number| put(&queue, number));
 
         assert_eq!(queue.status().lost, 3);
+        assert_eq!(queue.status().last_sent, None);
         assert_eq!(rest(&queue), ["1-3", "4", "5"]);
         assert_eq!(queue.status().sent, 2);
+        assert!(queue.status().last_sent.is_some());
     }
 
     #[test]

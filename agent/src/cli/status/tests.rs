@@ -47,6 +47,7 @@ fn quiet() -> Status {
             target: "unix:/dev/log".to_owned(),
             state: "connected".to_owned(),
             sent: 40,
+            since_sent_s: Some(7),
             queued: 0,
             lost: 0,
         }],
