@@ -26,4 +26,4 @@ pub use record::{
 };
 pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
-pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError};
+pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError, try_open};

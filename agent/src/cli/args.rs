@@ -1,6 +1,6 @@
 //! The command line, as typed. [`crate::config::Config`] is what it means.
 
-use crate::config::{DEFAULT_CONTROL, Settings, SocketPath};
+use crate::config::{AbsolutePath, DEFAULT_CONTROL, Settings, SocketPath};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use std::path::PathBuf;
     version,
     propagate_version = false,
     max_term_width = 100,
-    after_help = "Exit status: 0 done; 1 the answer is no (a document has an error, or there is no such workload); 2 it could not be done."
+    after_help = "Exit status: 0 done; 1 the answer is no (a document has an error, there is no such workload, or the node is fit with limits); 2 it could not be done, or the node is not fit."
 )]
 pub struct Arguments {
     /// What to do.
@@ -27,6 +27,8 @@ pub enum Command {
     Run(RunArguments),
     /// Show what the running agent does: every workload, and the accounting
     Status(StatusArguments),
+    /// Try whether this node can run the agent, and say what each absence costs
+    Doctor(DoctorArguments),
     /// Look at allowlists
     #[command(subcommand)]
     Allowlist(AllowlistCommand),
@@ -55,6 +57,38 @@ pub struct StatusArguments {
     /// The agent to ask.
     #[command(flatten)]
     pub agent: AgentArguments,
+}
+
+/// `execwarden doctor`: of the agent's own flags, those that lead to something
+/// on the node.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 fit; 1 fit, with limits; 2 not fit, or the command line is not understood."
+)]
+pub struct DoctorArguments {
+    /// Print JSON, with every name whole
+    #[arg(long)]
+    pub json: bool,
+
+    /// Configuration file of the agent; flags win over it
+    /// [default: /etc/execwarden/config.toml, which may be missing]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Where alerts would go; may be repeated [default: the file's, else
+    /// unix:/dev/log]
+    #[arg(long, value_name = "URL")]
+    pub syslog: Vec<String>,
+
+    /// Another folder in which runc keeps its containers' state; may be
+    /// repeated
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub runc_root: Vec<AbsolutePath>,
+
+    /// Socket of the agent to ask
+    /// [default: the file's, else /run/execwarden/control.sock]
+    #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
+    pub control: Option<SocketPath>,
 }
 
 /// Which agent is asked.

@@ -3,13 +3,14 @@
 //!
 //! - [`args`]: the command line as typed;
 //! - [`logging`]: the agent's own log;
-//! - `status`, `allowlist`: what those commands print;
+//! - `status`, `allowlist`, `doctor`: what those commands print;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
 //! A command other than `run` changes nothing on the node.
 
 mod allowlist;
 pub mod args;
+mod doctor;
 pub mod logging;
 mod output;
 mod paint;
@@ -32,9 +33,11 @@ use std::process::ExitCode;
 enum Outcome {
     /// Exit status 0: done.
     Done,
-    /// Exit status 1: the answer is no. A document has an error, or there is
-    /// no such workload.
+    /// Exit status 1: the answer is no. A document has an error, there is no
+    /// such workload, or the node is fit with limits.
     No,
+    /// Exit status 2: the agent cannot run on this node.
+    NotFit,
 }
 
 /// A command that could not do what it should: exit status 2, which is also
@@ -72,6 +75,7 @@ fn exit_status(result: &Result<Outcome, CommandError>) -> u8 {
     match result {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::No) => 1,
+        Ok(Outcome::NotFit) => 2,
         Err(CommandError::Client(ClientError::Refused(refusal)))
             if refusal.kind == RefusalKind::NotFound =>
         {
@@ -85,6 +89,7 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
     match command {
         Command::Run(arguments) => run(arguments),
         Command::Status(arguments) => status(arguments),
+        Command::Doctor(arguments) => doctor::execute(arguments),
         Command::Allowlist(command) => allowlist::execute(command),
     }
 }
@@ -124,6 +129,7 @@ mod tests {
         for (result, expected) in [
             (Ok(Outcome::Done), 0),
             (Ok(Outcome::No), 1),
+            (Ok(Outcome::NotFit), 2),
             (refused(RefusalKind::NotFound), 1),
             (refused(RefusalKind::Busy), 2),
             (Err(CommandError::Agent(StartError::NotRoot)), 2),

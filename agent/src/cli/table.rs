@@ -21,12 +21,17 @@ pub(super) enum Column {
     Number(&'static str),
     /// What the others leave; longer names are shortened in the middle.
     Shortened(&'static str),
+    /// What the others leave; longer sentences go on below.
+    Wrapped(&'static str),
 }
 
 impl Column {
     fn heading(self) -> &'static str {
         match self {
-            Self::Text(heading) | Self::Number(heading) | Self::Shortened(heading) => heading,
+            Self::Text(heading)
+            | Self::Number(heading)
+            | Self::Shortened(heading)
+            | Self::Wrapped(heading) => heading,
         }
     }
 }
@@ -60,11 +65,13 @@ impl<const N: usize> Table<N> {
             .set_content_arrangement(ContentArrangement::Disabled)
             .set_header(self.columns.map(Column::heading));
         for row in self.rows {
-            table.add_row(
-                row.into_iter()
-                    .zip(limits)
-                    .map(|(cell, limit)| Cell::new(shorten(&cell, limit))),
-            );
+            let cells = row.into_iter().zip(limits).zip(self.columns);
+            table.add_row(cells.map(|((cell, limit), column)| {
+                Cell::new(match column {
+                    Column::Wrapped(_) => broken(&cell, limit),
+                    _ => shorten(&cell, limit),
+                })
+            }));
         }
         for (column, kind) in table.column_iter_mut().zip(self.columns) {
             column.set_padding((0, GAP as u16));
@@ -75,15 +82,17 @@ impl<const N: usize> Table<N> {
         trimmed(&table)
     }
 
-    /// The widest each column may be. Shortened columns share what the others
-    /// leave; one that needs less than its share leaves the rest to the next.
+    /// The widest each column may be. Shortened and wrapped columns share what
+    /// the others leave; one that needs less than its share leaves the rest to
+    /// the next.
     fn limits(&self) -> [usize; N] {
         let mut limits = [0; N];
         for (index, limit) in limits.iter_mut().enumerate() {
             let cells = self.rows.iter().map(|row| width(&row[index]));
             *limit = cells.fold(width(self.columns[index].heading()), usize::max);
         }
-        let is_fixed = |index: &usize| !matches!(self.columns[*index], Column::Shortened(_));
+        let is_fixed =
+            |index: &usize| matches!(self.columns[*index], Column::Text(_) | Column::Number(_));
         let (fixed, mut shortened): (Vec<usize>, Vec<usize>) = (0..N).partition(is_fixed);
         let taken = fixed.iter().map(|index| limits[*index]).sum::<usize>() + GAP * (N - 1);
         let mut free = WIDTH.saturating_sub(taken);
@@ -138,6 +147,29 @@ pub(super) fn shorten(name: &str, limit: usize) -> String {
         .chain(std::iter::once('…'))
         .chain(name.chars().skip(length - back))
         .collect()
+}
+
+/// Lines of at most `limit` characters, broken between words where that can be.
+fn broken(text: &str, limit: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = width(word);
+        if used > 0 {
+            let fits = used + 1 + length <= limit;
+            lines.push(if fits { ' ' } else { '\n' });
+            used = if fits { used + 1 } else { 0 };
+        }
+        for character in word.chars() {
+            if used == limit {
+                lines.push('\n');
+                used = 0;
+            }
+            lines.push(character);
+            used += 1;
+        }
+    }
+    lines
 }
 
 /// All digits, in groups of three: `12,345`.
@@ -221,15 +253,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sentences_are_broken_between_words() {
+        for (text, limit, lines) in [
+            ("one two three", 80, "one two three"),
+            ("one two three", 8, "one two\nthree"),
+            ("one two three", 7, "one two\nthree"),
+            ("one /a/long/path", 8, "one\n/a/long/\npath"),
+            ("", 8, ""),
+        ] {
+            assert_eq!(broken(text, limit), lines);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_table_fits_the_page_whatever_the_names(
-            rows in proptest::collection::vec(("[a-z/]{0,300}", any::<u64>(), "[a-z/]{0,300}"), 1..5)
+            rows in proptest::collection::vec(("[a-z/]{0,300}", any::<u64>(), "[a-z/ ]{0,300}"), 1..5)
         ) {
             let mut table = Table::new([
                 Column::Shortened("A"),
                 Column::Number("B"),
-                Column::Shortened("C"),
+                Column::Wrapped("C"),
             ]);
             for (name, number, other) in rows {
                 table.row([name, compact(number), other]);

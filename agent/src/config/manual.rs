@@ -57,6 +57,7 @@ fn check(heading: &str, command: &str) {
 fn every_flag_is_in_the_manual_and_nothing_else() {
     check("## `execwarden run`", "run");
     check("## `execwarden status`", "status");
+    check("## `execwarden doctor`", "doctor");
     check("### `execwarden allowlist list`", "allowlist list");
     check("### `execwarden allowlist show WORKLOAD`", "allowlist show");
     assert!(flags("allowlist validate").is_empty());

@@ -28,6 +28,19 @@ pub enum Mode {
     Hybrid,
 }
 
+/// Where a node's containers are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// There is v2 alone.
+    Unified,
+    /// In v2, on a hybrid node. Others may be in v1.
+    InV2,
+    /// In v1 alone: the folder of one of them.
+    InV1(PathBuf),
+    /// There is none yet, on a hybrid node.
+    Nowhere,
+}
+
 /// The cgroup v2 hierarchy of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hierarchy {
@@ -176,31 +189,40 @@ impl Hierarchy {
         Ok(found)
     }
 
+    /// Where the containers are that `files` knows.
+    pub fn placement(&self, files: &RuntimeFiles) -> Placement {
+        if self.mode == Mode::Unified {
+            return Placement::Unified;
+        }
+        if walk(&self.mount_point).any(|(_, path)| files.is_container(&path)) {
+            return Placement::InV2;
+        }
+        let in_v1 = self.v1_mount_points.iter().find_map(|v1| {
+            let (_, path) = walk(v1)
+                .take(V1_FOLDERS_MAX)
+                .find(|(_, path)| files.is_container(path))?;
+            Some(below(v1, &path))
+        });
+        in_v1.map_or(Placement::Nowhere, Placement::InV1)
+    }
+
     /// Refuses a hybrid node whose containers are in v1 alone, where the agent
     /// does not see them. Warns if there are none to tell by.
     pub fn check_placement(&self, files: &RuntimeFiles) -> Result<(), HierarchyError> {
-        if self.mode == Mode::Unified {
-            return Ok(());
-        }
-        if walk(&self.mount_point).any(|(_, path)| files.is_container(&path)) {
-            return Ok(());
-        }
-        for v1 in &self.v1_mount_points {
-            let found = walk(v1)
-                .take(V1_FOLDERS_MAX)
-                .find(|(_, path)| files.is_container(path));
-            if let Some((_, path)) = found {
+        match self.placement(files) {
+            Placement::Unified | Placement::InV2 => {}
+            Placement::InV1(found) => {
                 return Err(HierarchyError::ContainersInV1 {
-                    found: below(v1, &path),
+                    found,
                     v2: self.mount_point.clone(),
                 });
             }
+            Placement::Nowhere => tracing::warn!(
+                v2 = %self.mount_point.display(),
+                "this node has cgroup v1 beside v2 and no container yet; \
+                 only containers in v2 will be seen"
+            ),
         }
-        tracing::warn!(
-            v2 = %self.mount_point.display(),
-            "this node has cgroup v1 beside v2 and no container yet; \
-             only containers in v2 will be seen"
-        );
         Ok(())
     }
 }

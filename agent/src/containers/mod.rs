@@ -19,7 +19,7 @@ mod runtime_state;
 mod table;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
-pub use hierarchy::{Hierarchy, HierarchyError, Mode};
+pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use live_layer::live_layer;
 pub use processes::{LiveProcess, live_processes};
 pub use runtime_state::{Bundle, Confirmed, Description, RuntimeFiles};

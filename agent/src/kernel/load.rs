@@ -25,7 +25,7 @@ pub(super) const PROGRAMS: [(&str, &str); 4] = [
 pub(super) const CGROUPS_MAX: u32 = 32_768;
 
 const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
-const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
+pub(super) const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
 
 /// How many entries the maps have room for.
 #[derive(Clone, Copy, Debug)]
@@ -124,20 +124,8 @@ impl Kernel {
     pub fn load(sizes: Sizes) -> Result<Self, KernelError> {
         let layout = layout_of_this_kernel()?;
         let key = random_key();
-        let host_mntns = host_mount_namespace()?;
         let btf = aya::Btf::from_sys_fs()?;
-
-        let mut ebpf = EbpfLoader::new()
-            .btf(Some(&btf))
-            .override_global("LAYOUT", &layout, true)
-            .override_global("HASH_K0", &key.k0, true)
-            .override_global("HASH_K1", &key.k1, true)
-            .override_global("HOST_MNTNS", &host_mntns, true)
-            .map_max_entries("SEEN", sizes.seen)
-            .map_max_entries("ALLOW", sizes.allow)
-            .map_max_entries("CGROUPS", CGROUPS_MAX)
-            .map_max_entries("RING", sizes.ring)
-            .load(OBJECT)?;
+        let mut ebpf = make_maps(sizes, key, layout, &btf)?;
         for (name, tracepoint) in PROGRAMS {
             program(&mut ebpf, name)
                 .load(tracepoint, &btf)
@@ -224,7 +212,29 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoi
         .expect("the object has every program of PROGRAMS as a BTF tracepoint")
 }
 
-fn layout_of_this_kernel() -> Result<Layout, KernelError> {
+/// Makes the maps; no program is loaded yet.
+pub(super) fn make_maps(
+    sizes: Sizes,
+    key: Key,
+    layout: Layout,
+    btf: &aya::Btf,
+) -> Result<Ebpf, KernelError> {
+    let host_mntns = host_mount_namespace()?;
+    let ebpf = EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("LAYOUT", &layout, true)
+        .override_global("HASH_K0", &key.k0, true)
+        .override_global("HASH_K1", &key.k1, true)
+        .override_global("HOST_MNTNS", &host_mntns, true)
+        .map_max_entries("SEEN", sizes.seen)
+        .map_max_entries("ALLOW", sizes.allow)
+        .map_max_entries("CGROUPS", CGROUPS_MAX)
+        .map_max_entries("RING", sizes.ring)
+        .load(OBJECT)?;
+    Ok(ebpf)
+}
+
+pub(super) fn layout_of_this_kernel() -> Result<Layout, KernelError> {
     let bytes = std::fs::read(VMLINUX_BTF).map_err(KernelError::NoBtf)?;
     let vmlinux = Btf::parse(&bytes).map_err(|source| KernelError::Btf {
         path: VMLINUX_BTF,
@@ -252,7 +262,7 @@ fn host_mount_namespace() -> Result<u32, KernelError> {
     Ok(namespace.map_err(KernelError::HostNamespace)?.ino() as u32)
 }
 
-fn random_key() -> Key {
+pub(super) fn random_key() -> Key {
     use std::hash::{BuildHasher as _, RandomState};
     // Two draws of the standard library's hash keys, which come from the
     // kernel's random numbers.

@@ -18,6 +18,7 @@ mod memory;
     reason = "tokio takes a descriptor only on our word that it lives"
 )]
 mod ring;
+mod trial;
 mod truth;
 
 pub use btf::{Btf, BtfError};
@@ -27,4 +28,5 @@ pub use layouts::{LayoutError, find_layout};
 pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
 pub use ring::{AsyncRing, Ring};
+pub use trial::{Overlay, Trial, try_layouts, try_programs};
 pub use truth::{Accounting, Escaped, SeenEntry};

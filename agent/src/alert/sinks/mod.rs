@@ -14,6 +14,7 @@ pub use target::{Target, TargetError};
 use super::Record;
 use super::rfc5424::Settings;
 use queue::Queue;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinHandle;
@@ -52,6 +53,13 @@ pub struct SinkStatus {
     pub waiting: usize,
     /// Records thrown away because the queue was full.
     pub lost: u64,
+}
+
+/// Opens the way to `target` as its sink would, within five seconds, and sends
+/// nothing. Of UDP an `Ok` says that the name has an address and the address a
+/// route, no more.
+pub async fn try_open(target: &Target) -> io::Result<()> {
+    line::Line::open(target).await.map(drop)
 }
 
 /// All sinks of the agent.

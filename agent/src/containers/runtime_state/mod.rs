@@ -246,6 +246,17 @@ impl RuntimeFiles {
         }
     }
 
+    /// Every folder that is looked into, whether it is there or not.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let states = self.state_roots().into_iter().map(|(root, _)| root);
+        let others = CONTAINERD_TASKS
+            .iter()
+            .chain(&CONTAINER_STORAGES)
+            .chain([&DOCKER_CONTAINERS])
+            .map(|folder| self.root.join(folder));
+        states.chain(others).collect()
+    }
+
     /// The folders in which runc and crun keep a folder per container, and whose
     /// containers those are.
     fn state_roots(&self) -> Vec<(PathBuf, Runtime)> {

@@ -1,0 +1,206 @@
+//! Asks the node. What cannot be found out is a fact as well.
+
+use super::receivers::{Agent, Reach, Receiver, Running};
+use super::{Facts, kernel, places, receivers, rights};
+use crate::alert::{Target, try_open};
+use crate::cli::CommandError;
+use crate::cli::args::DoctorArguments;
+use crate::config::{Config, DEFAULT_CONTROL, Settings};
+use crate::containers::{Hierarchy, RuntimeFiles};
+use crate::control::client::{self, ClientError};
+use crate::control::protocol::{Answer, Request};
+use crate::control::status::Status;
+use crate::kernel::{Sizes, try_layouts, try_programs};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The inode of the host's pid namespace: `PROC_PID_INIT_INO` of
+/// linux/proc_ns.h, the same on every kernel.
+const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+/// `BPF_FS_MAGIC` of linux/magic.h.
+const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
+
+/// Where runtimes listen: containerd alone, in k3s and in k0s, CRI-O, docker,
+/// podman.
+const SOCKETS: [&str; 6] = [
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+];
+
+/// Everything, with the configuration that these arguments lead to.
+pub(super) fn facts(arguments: DoctorArguments) -> Result<Facts, CommandError> {
+    let control = arguments.control.clone().map(PathBuf::from);
+    let runc_roots = arguments.runc_root.clone().into_iter();
+    let settings = Settings {
+        syslog: arguments.syslog,
+        control: arguments.control,
+        runc_root: arguments.runc_root,
+        ..Settings::default()
+    };
+    let config = Config::load(settings, arguments.config.as_deref());
+
+    // Without a valid configuration, what the flags say still holds.
+    let (configuration, receivers, control, runc_roots) = match config {
+        Ok(config) => (
+            Ok(()),
+            self::receivers(&config)?,
+            config.control,
+            config.runc_roots,
+        ),
+        Err(error) => (
+            Err(error.to_string()),
+            Vec::new(),
+            control.unwrap_or_else(|| DEFAULT_CONTROL.into()),
+            runc_roots.map(PathBuf::from).collect(),
+        ),
+    };
+    Ok(Facts {
+        kernel: of_kernel(),
+        rights: of_rights(),
+        places: of_places(&runc_roots),
+        receivers: receivers::Facts {
+            configuration,
+            receivers,
+            agent: agent(&control),
+        },
+    })
+}
+
+fn of_kernel() -> kernel::Facts {
+    kernel::Facts {
+        release: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        types: try_layouts().map_err(|error| error.to_string()),
+        programs: try_programs(Sizes::default()).map_err(|error| error.to_string()),
+        lsm: fs::read_to_string("/sys/kernel/security/lsm").ok(),
+        bpffs: rustix::fs::statfs("/sys/fs/bpf")
+            .is_ok_and(|stat| stat.f_type as u64 == BPF_FS_MAGIC),
+    }
+}
+
+fn of_rights() -> rights::Facts {
+    rights::Facts {
+        root: rustix::process::geteuid().is_root(),
+        host_pids: fs::metadata("/proc/self/ns/pid")
+            .map(|namespace| namespace.ino() == HOST_PID_NAMESPACE)
+            .map_err(|error| format!("/proc/self/ns/pid: {error}")),
+        capabilities: rustix::thread::capabilities(None)
+            .map(|sets| sets.effective)
+            .map_err(|error| error.to_string()),
+    }
+}
+
+fn of_places(runc_roots: &[PathBuf]) -> places::Facts {
+    let files = runc_roots
+        .iter()
+        .fold(RuntimeFiles::new("/"), |files, root| {
+            files.with_runc_root(root)
+        });
+    let (folders, closed) = readable(files.folders());
+    places::Facts {
+        cgroup: Hierarchy::of_this_node()
+            .map(|hierarchy| {
+                let placement = hierarchy.placement(&files);
+                (hierarchy.mount_point().to_owned(), placement)
+            })
+            .map_err(|error| error.to_string()),
+        folders,
+        closed,
+        sockets: SOCKETS
+            .map(PathBuf::from)
+            .into_iter()
+            .filter(|path| fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket()))
+            .collect(),
+    }
+}
+
+/// The folders that can be read, and those that are there and cannot.
+fn readable(folders: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let mut found = (Vec::new(), Vec::new());
+    for folder in folders {
+        match fs::read_dir(&folder) {
+            Ok(_) => found.0.push(folder),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => found.1.push(folder),
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+/// Every receiver, all tried at once.
+fn receivers(config: &Config) -> Result<Vec<Receiver>, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut found = runtime.block_on(async {
+        let tasks: Vec<_> = config
+            .syslog
+            .iter()
+            .map(|url| (url.clone(), tokio::spawn(reach(url.clone()))))
+            .collect();
+        let mut found = Vec::new();
+        for (target, task) in tasks {
+            let reach = task
+                .await
+                .unwrap_or_else(|error| Reach::Unreachable(error.to_string()));
+            found.push(Receiver { target, reach });
+        }
+        found
+    });
+    // A name that is still being resolved blocks a thread.
+    runtime.shutdown_background();
+    if config.json {
+        found.push(Receiver {
+            target: Target::Stdout.to_string(),
+            reach: Reach::Open,
+        });
+    }
+    Ok(found)
+}
+
+async fn reach(url: String) -> Reach {
+    let target: Target = match url.parse() {
+        Ok(target) => target,
+        Err(error) => return Reach::Malformed(format!("{error}")),
+    };
+    match (try_open(&target).await, target) {
+        (Ok(()), Target::Udp { .. }) => Reach::UdpUntold,
+        (Ok(()), _) => Reach::Open,
+        (Err(error), _) => Reach::Unreachable(error.to_string()),
+    }
+}
+
+fn agent(control: &Path) -> Agent {
+    match client::ask(control, &Request::Status) {
+        Ok(Answer::Status(status)) => Agent::Running(running(&status)),
+        Ok(_) => Agent::Silent(client::unexpected(control).to_string()),
+        Err(ClientError::NoAgent { path }) => Agent::None { socket: path },
+        Err(error) => Agent::Silent(error.to_string()),
+    }
+}
+
+fn running(status: &Status) -> Running {
+    let last = status
+        .sinks
+        .iter()
+        .filter_map(|sink| Some((sink.target.clone(), sink.since_sent_s?)))
+        .min_by_key(|(_, since)| *since)
+        .map(|(target, since)| (target, Duration::from_secs(since)));
+    Running {
+        pid: status.agent.pid,
+        version: status.agent.version.clone(),
+        uptime: Duration::from_secs(status.agent.uptime_s),
+        last,
+        waiting: status.sinks.iter().map(|sink| sink.queued).sum(),
+        lost: status.sinks.iter().map(|sink| sink.lost).sum(),
+    }
+}

@@ -1,0 +1,286 @@
+//! What the kernel has and what it takes.
+
+use super::finding::Finding;
+use crate::cli::table::grouped;
+use crate::kernel::{Overlay, Trial};
+
+/// The oldest kernel that the programs are written for.
+const OLDEST: (u32, u32) = (5, 10);
+
+/// What was asked of the kernel.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// Its release, such as `6.18.0-3-amd64`.
+    pub(super) release: String,
+    /// Where overlayfs's layout is, or why there is no type information.
+    pub(super) types: Result<Overlay, String>,
+    /// Every program, or why none could be tried.
+    pub(super) programs: Result<Vec<Trial>, String>,
+    /// The active security modules, if they can be read.
+    pub(super) lsm: Option<String>,
+    /// Whether bpffs is mounted at its usual place.
+    pub(super) bpffs: bool,
+}
+
+/// The first two numbers of a release.
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = vec![release(&facts.release), types(&facts.types)];
+    findings.extend(overlay(&facts.types));
+    findings.extend(programs(&facts.programs));
+    findings.push(lsm(facts.lsm.as_deref()));
+    findings.push(bpffs(facts.bpffs));
+    findings
+}
+
+fn release(release: &str) -> Finding {
+    let name = "kernel";
+    let cost = "an older kernel does not load the programs; the agent does not start";
+    match version(release) {
+        Some(version) if version >= OLDEST => Finding::ok(name, release, cost),
+        Some(_) => Finding::missing(name, release, cost, "run a kernel of 5.10 or later"),
+        None => Finding::limit(
+            name,
+            format!("{release}, which does not begin with a version"),
+            cost,
+            "see below whether the programs load",
+        ),
+    }
+}
+
+fn types(types: &Result<Overlay, String>) -> Finding {
+    let name = "btf";
+    let cost = "the programs cannot find the kernel's fields; the agent does not start";
+    match types {
+        Ok(_) => Finding::ok(name, "every field that is needed is there", cost),
+        Err(problem) => Finding::missing(
+            name,
+            problem,
+            cost,
+            "run a kernel with CONFIG_DEBUG_INFO_BTF=y; in a container, \
+             let it see the host's /sys/kernel/btf",
+        ),
+    }
+}
+
+fn overlay(types: &Result<Overlay, String>) -> Option<Finding> {
+    let name = "overlay";
+    let cost = "files of the image cannot be told from files written later: \
+                every file of an overlay is reported and none is learned";
+    Some(match types {
+        Ok(Overlay::BuiltIn) => Finding::ok(name, "built into the kernel", cost),
+        Ok(Overlay::Module) => Finding::ok(name, "a module, with BTF", cost),
+        Ok(Overlay::Unknown) => Finding::limit(
+            name,
+            "no BTF of overlayfs",
+            cost,
+            "load the module before the agent starts: modprobe overlay; \
+             a module shows its BTF from kernel 5.11 on",
+        ),
+        // Said already.
+        Err(_) => return None,
+    })
+}
+
+fn programs(programs: &Result<Vec<Trial>, String>) -> Vec<Finding> {
+    match programs {
+        Ok(trials) => trials.iter().map(program).collect(),
+        Err(problem) => vec![Finding::missing(
+            "programs",
+            format!("none could be tried: {problem}"),
+            "nothing is seen; the agent does not start",
+            "see what else is missing here, then try again",
+        )],
+    }
+}
+
+fn program(trial: &Trial) -> Finding {
+    let name = format!("program {}", trial.tracepoint);
+    let cost = match trial.tracepoint {
+        "sched_process_exec" => "no exec is seen; the agent does not start",
+        _ => "containers would be seen too late, or not; the agent does not start",
+    };
+    match &trial.outcome {
+        Ok(0) => Finding::ok(name, "loads and attaches", cost),
+        Ok(verified) => Finding::ok(
+            name,
+            format!("loads and attaches; {} instructions", grouped(*verified)),
+            cost,
+        ),
+        Err(problem) => Finding::missing(
+            name,
+            problem,
+            cost,
+            "if a right is missing, see the capabilities here; if the verifier refuses it, \
+             report the kernel's release and these words",
+        ),
+    }
+}
+
+/// Blocking comes with a later version.
+fn lsm(active: Option<&str>) -> Finding {
+    let found = match active {
+        Some(modules) if modules.split(',').any(|one| one.trim() == "bpf") => {
+            "not used; this kernel has it active"
+        }
+        Some(_) => "not used; this kernel has it not active",
+        None => "not used; /sys/kernel/security/lsm cannot be read",
+    };
+    Finding::ok(
+        "bpf-lsm",
+        found,
+        "nothing: this version reports and does not block",
+    )
+}
+
+fn bpffs(is_mounted: bool) -> Finding {
+    let found = if is_mounted {
+        "not used; mounted at /sys/fs/bpf"
+    } else {
+        "not used; not mounted at /sys/fs/bpf"
+    };
+    Finding::ok(
+        "bpffs",
+        found,
+        "nothing: in this version the programs end with the agent",
+    )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::finding::State;
+    use super::super::finding::tests::find;
+    use super::*;
+
+    pub(in crate::cli::doctor) fn healthy() -> Facts {
+        let trial = |tracepoint| Trial {
+            tracepoint,
+            outcome: Ok(1300),
+        };
+        Facts {
+            release: "6.18.0-3-amd64".to_owned(),
+            types: Ok(Overlay::BuiltIn),
+            programs: Ok(vec![trial("cgroup_mkdir"), trial("sched_process_exec")]),
+            lsm: Some("lockdown,capability,bpf".to_owned()),
+            bpffs: true,
+        }
+    }
+
+    fn check(facts: Facts, name: &str, state: State, found: &str) {
+        let findings = findings(&facts);
+        let finding = find(&findings, name);
+
+        assert_eq!(finding.state, state, "{finding:?}");
+        assert!(finding.found.contains(found), "{finding:?}");
+    }
+
+    #[test]
+    fn releases_have_versions() {
+        for (release, expected) in [
+            ("5.10.0-35-amd64", Some((5, 10))),
+            ("6.18.44-fc-v669", Some((6, 18))),
+            ("7.2-rc1", Some((7, 2))),
+            ("7", None),
+            ("", None),
+            ("99999999999.1", None),
+        ] {
+            assert_eq!(version(release), expected, "{release}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_is_old_enough_from_5_10_on() {
+        for (release, state) in [
+            ("5.10.0", State::Ok),
+            ("10.0.1", State::Ok),
+            ("5.9.16", State::Missing),
+            ("4.19.0", State::Missing),
+            ("mine", State::Limit),
+        ] {
+            let facts = Facts {
+                release: release.to_owned(),
+                ..healthy()
+            };
+            check(facts, "kernel", state, release);
+        }
+    }
+
+    #[test]
+    fn types_and_layers_are_two_things() {
+        for (types, btf, overlay) in [
+            (Ok(Overlay::BuiltIn), State::Ok, Some(State::Ok)),
+            (Ok(Overlay::Module), State::Ok, Some(State::Ok)),
+            (Ok(Overlay::Unknown), State::Ok, Some(State::Limit)),
+            (Err("no BTF".to_owned()), State::Missing, None),
+        ] {
+            let findings = findings(&Facts { types, ..healthy() });
+
+            assert_eq!(find(&findings, "btf").state, btf);
+            let found = findings.iter().find(|finding| finding.name == "overlay");
+            assert_eq!(found.map(|finding| finding.state), overlay);
+        }
+    }
+
+    #[test]
+    fn a_refused_program_is_told_in_the_kernels_words() {
+        let mut facts = healthy();
+        facts.programs = Ok(vec![
+            Trial {
+                tracepoint: "cgroup_mkdir",
+                outcome: Ok(0),
+            },
+            Trial {
+                tracepoint: "sched_process_exec",
+                outcome: Err("R2 invalid mem access".to_owned()),
+            },
+        ]);
+
+        let other = facts.clone();
+        check(
+            facts,
+            "program sched_process_exec",
+            State::Missing,
+            "R2 invalid mem access",
+        );
+        check(
+            other,
+            "program cgroup_mkdir",
+            State::Ok,
+            "loads and attaches",
+        );
+    }
+
+    #[test]
+    fn what_keeps_all_programs_from_being_tried_is_one_finding() {
+        let facts = Facts {
+            programs: Err("no maps".to_owned()),
+            ..healthy()
+        };
+
+        check(facts, "programs", State::Missing, "no maps");
+    }
+
+    #[test]
+    fn what_is_not_used_costs_nothing() {
+        for (lsm, found) in [
+            (Some("lockdown,bpf"), "has it active"),
+            (Some("lockdown,bpfx"), "not active"),
+            (None, "cannot be read"),
+        ] {
+            let facts = Facts {
+                lsm: lsm.map(str::to_owned),
+                ..healthy()
+            };
+            check(facts, "bpf-lsm", State::Ok, found);
+        }
+        let facts = Facts {
+            bpffs: false,
+            ..healthy()
+        };
+        check(facts, "bpffs", State::Ok, "not mounted");
+    }
+}

@@ -1,0 +1,168 @@
+//! Where containers are, and what their runtimes tell of them.
+
+use super::finding::Finding;
+use crate::containers::Placement;
+use std::path::PathBuf;
+
+/// What was found of containers and runtimes.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// Where cgroup v2 is mounted and where the containers are, or why they
+    /// cannot be seen.
+    pub(super) cgroup: Result<(PathBuf, Placement), String>,
+    /// Runtimes' folders that are there.
+    pub(super) folders: Vec<PathBuf>,
+    /// Runtimes' folders that may not be read.
+    pub(super) closed: Vec<PathBuf>,
+    /// Runtimes' sockets that are there.
+    pub(super) sockets: Vec<PathBuf>,
+}
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    vec![
+        cgroup(&facts.cgroup),
+        folders(&facts.folders, &facts.closed),
+        sockets(&facts.sockets),
+    ]
+}
+
+fn cgroup(cgroup: &Result<(PathBuf, Placement), String>) -> Finding {
+    let name = "cgroup";
+    let cost = "containers that are not in cgroup v2 are not seen";
+    let remedy = "boot with systemd.unified_cgroup_hierarchy=1";
+    let (mount_point, placement) = match cgroup {
+        Ok((mount_point, placement)) => (mount_point.display(), placement),
+        Err(problem) => return Finding::missing(name, problem, cost, remedy),
+    };
+    match placement {
+        Placement::Unified => Finding::ok(name, format!("v2 at {mount_point}"), cost),
+        Placement::InV2 => Finding::limit(
+            name,
+            format!("hybrid: v1, and v2 at {mount_point}, which has containers"),
+            cost,
+            remedy,
+        ),
+        Placement::Nowhere => Finding::limit(
+            name,
+            format!("hybrid: v1, and v2 at {mount_point}; no container in either yet"),
+            cost,
+            remedy,
+        ),
+        Placement::InV1(found) => Finding::missing(
+            name,
+            format!(
+                "hybrid, and containers are in v1 alone: {}",
+                found.display()
+            ),
+            format!("{cost}; the agent does not start"),
+            remedy,
+        ),
+    }
+}
+
+fn folders(found: &[PathBuf], closed: &[PathBuf]) -> Finding {
+    let name = "runtime-files";
+    let cost = "containers are named by their ids: each is a workload of its own, and learns anew";
+    if !closed.is_empty() {
+        return Finding::limit(
+            name,
+            format!("may not be read: {}", list(closed)),
+            cost,
+            "run this as root",
+        );
+    }
+    if found.is_empty() {
+        return Finding::limit(
+            name,
+            "no runtime has left any",
+            cost,
+            "none are there before the first container; in a container, let the agent see \
+             the host's /run and /var/lib; name another folder of runc's with --runc-root",
+        );
+    }
+    Finding::ok(name, list(found), cost)
+}
+
+/// Names come from files in this version.
+fn sockets(found: &[PathBuf]) -> Finding {
+    let found = if found.is_empty() {
+        "not used; none found".to_owned()
+    } else {
+        format!("not used; {}", list(found))
+    };
+    Finding::ok(
+        "runtime-sockets",
+        found,
+        "nothing: this version takes names from the runtimes' files",
+    )
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::finding::State;
+    use super::super::finding::tests::find;
+    use super::*;
+
+    pub(in crate::cli::doctor) fn healthy() -> Facts {
+        Facts {
+            cgroup: Ok(("/sys/fs/cgroup".into(), Placement::Unified)),
+            folders: vec!["/run/runc".into()],
+            closed: Vec::new(),
+            sockets: vec!["/run/containerd/containerd.sock".into()],
+        }
+    }
+
+    fn check(facts: &Facts, name: &str, state: State, found: &str) {
+        let findings = findings(facts);
+        let finding = find(&findings, name);
+
+        assert_eq!(finding.state, state, "{finding:?}");
+        assert!(finding.found.contains(found), "{finding:?}");
+    }
+
+    #[test]
+    fn what_counts_is_whether_containers_can_be_seen() {
+        for (placement, state) in [
+            (Placement::Unified, State::Ok),
+            (Placement::InV2, State::Limit),
+            (Placement::Nowhere, State::Limit),
+            (Placement::InV1("/v1/web".into()), State::Missing),
+        ] {
+            let facts = Facts {
+                cgroup: Ok(("/v2".into(), placement)),
+                ..healthy()
+            };
+            check(&facts, "cgroup", state, "v");
+        }
+        let facts = Facts {
+            cgroup: Err("cgroup v2 is not mounted".to_owned()),
+            ..healthy()
+        };
+        check(&facts, "cgroup", State::Missing, "is not mounted");
+    }
+
+    #[test]
+    fn names_need_files_that_can_be_read() {
+        check(&healthy(), "runtime-files", State::Ok, "/run/runc");
+        let nothing = Facts {
+            folders: Vec::new(),
+            sockets: Vec::new(),
+            ..healthy()
+        };
+        check(&nothing, "runtime-files", State::Limit, "no runtime");
+        check(&nothing, "runtime-sockets", State::Ok, "none found");
+        let closed = Facts {
+            closed: vec!["/run/crun".into()],
+            ..healthy()
+        };
+        check(&closed, "runtime-files", State::Limit, "/run/crun");
+    }
+}
