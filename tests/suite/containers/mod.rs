@@ -8,10 +8,14 @@
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`sinks`]: where records go
 //! - [`commands`], [`refusals`]: exit statuses and sentences
+//! - [`doctor`]: what it finds
+//! - [`circumstances`]: the program without rights, mounts or capabilities
 //! - [`systemd`]: what systemd is told
 
+mod circumstances;
 mod commands;
 mod disguises;
+mod doctor;
 mod documents;
 mod expect;
 mod host;
@@ -49,6 +53,10 @@ pub const TESTS: &[Named] = tests![
         records_wait_for_a_receiver_that_went_away;
     commands: commands_end_with_a_status_that_means_something, sigterm_ends_it_within_a_second,
         a_stuck_receiver_does_not_hold_the_end_up;
+    doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,
+        doctor_names_what_a_missing_right_costs, doctor_finds_a_kernel_that_lacks_something,
+        doctor_names_what_is_wrong_with_the_configuration,
+        doctor_leaves_a_running_agent_alone_and_tells_its_last_alert;
     systemd: systemd_hears_ready_alive_and_stopping;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;

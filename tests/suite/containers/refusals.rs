@@ -1,31 +1,22 @@
 //! What keeps the agent from starting: one sentence and exit status 2.
 
+use super::circumstances::{as_nobody, with_mounts};
 use super::scene::Scene;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use testbed::agent::binary;
-use testbed::{find_program, until};
+use testbed::until;
 
 /// A command that is refused before the verifier has anything to do.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 pub fn without_root() -> Result<()> {
     let scene = Scene::new()?;
-    // Cargo's folder may be closed to others.
-    let folder = tempfile::tempdir()?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    let program = folder.path().join("execwarden");
-    fs::copy(binary()?, &program)?;
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .arg(program)
-        .args(["run", "--state"])
-        .arg(scene.home.state());
+    let (_copy, mut command) = as_nobody()?;
+    command.args(["run", "--state"]).arg(scene.home.state());
 
     check(
         command,
@@ -37,7 +28,7 @@ pub fn without_cgroup_v2() -> Result<()> {
     let scene = Scene::new()?;
 
     check(
-        with_mounts(&scene, "umount --lazy /sys/fs/cgroup")?,
+        under(&scene, "umount --lazy /sys/fs/cgroup")?,
         "cgroup v2 is not mounted; boot with systemd.unified_cgroup_hierarchy=1, or mount it: ",
     )
 }
@@ -46,7 +37,7 @@ pub fn without_btf() -> Result<()> {
     let scene = Scene::new()?;
 
     check(
-        with_mounts(&scene, "mount -t tmpfs none /sys/kernel/btf")?,
+        under(&scene, "mount -t tmpfs none /sys/kernel/btf")?,
         "this kernel has no BTF type information",
     )
 }
@@ -81,18 +72,8 @@ fn agent(scene: &Scene) -> Result<Command> {
     Ok(command)
 }
 
-/// The agent in a mount namespace of its own, after a line of shell.
-fn with_mounts(scene: &Scene, line: &str) -> Result<Command> {
-    let unshare = find_program("unshare").context("unshare is not installed")?;
-    let mut command = Command::new(unshare);
-    command
-        .args([
-            "--mount",
-            "sh",
-            "-c",
-            &format!("{line} && exec \"$0\" \"$@\""),
-        ])
-        .arg(binary()?);
+fn under(scene: &Scene, line: &str) -> Result<Command> {
+    let mut command = with_mounts(line)?;
     add_folders(&mut command, scene);
     Ok(command)
 }
