@@ -160,6 +160,8 @@ mod tests {
             ("execwarden run --learn 1w", "\"1w\" is not a duration"),
             ("execwarden run --log-level loud", "'loud'"),
             ("execwarden run --sylog x", "'--syslog'"),
+            ("execwarden doctor --enforce", "'--enforce'"),
+            ("execwarden doctor --control=", "'--control"),
             ("execwarden run --state=", "'--state"),
             ("execwarden run --node-name ä", "\"ä\" is no node name"),
             ("execwarden allowlist validate", "<FILE>"),

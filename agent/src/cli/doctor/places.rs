@@ -97,12 +97,21 @@ fn sockets(found: &[PathBuf]) -> Finding {
     )
 }
 
+/// The first few, and how many more there are.
 fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths
+    const NAMED: usize = 8;
+
+    let (named, others) = paths.split_at(paths.len().min(NAMED));
+    let named: Vec<_> = named
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    paths.join(", ")
+    let named = named.join(", ");
+    if others.is_empty() {
+        named
+    } else {
+        format!("{named} and {} more", others.len())
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +168,11 @@ pub(super) mod tests {
         };
         check(&nothing, "runtime-files", State::Limit, "no runtime");
         check(&nothing, "runtime-sockets", State::Ok, "none found");
+        let many = Facts {
+            folders: (0..4096).map(|n| format!("/run/user/{n}").into()).collect(),
+            ..healthy()
+        };
+        check(&many, "runtime-files", State::Ok, "/7 and 4088 more");
         let closed = Facts {
             closed: vec!["/run/crun".into()],
             ..healthy()
