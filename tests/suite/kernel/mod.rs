@@ -11,6 +11,7 @@ mod layers;
 mod names;
 mod paths;
 mod scripts;
+mod trial;
 mod verdict;
 mod watch;
 
@@ -71,4 +72,6 @@ pub const TESTS: &[Named] = tests![
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
         every_cpu_counts_and_one_of_them_is_first,
         the_verifier_walks_less_than_it_may_and_no_run_is_missed;
+    trial:
+        what_is_only_tried_disturbs_nobody_and_leaves_nothing;
 ];
