@@ -3,7 +3,6 @@
 use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
-use crate::cli::CommandError;
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, Settings};
 use crate::containers::{Hierarchy, RuntimeFiles};
@@ -35,7 +34,7 @@ const SOCKETS: [&str; 6] = [
 ];
 
 /// Everything, with the configuration that these arguments lead to.
-pub(super) fn facts(arguments: DoctorArguments) -> Result<Facts, CommandError> {
+pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let control = arguments.control.clone().map(PathBuf::from);
     let runc_roots = arguments.runc_root.clone().into_iter();
     let settings = Settings {
@@ -50,7 +49,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Result<Facts, CommandError> {
     let (configuration, receivers, control, runc_roots) = match config {
         Ok(config) => (
             Ok(()),
-            self::receivers(&config)?,
+            try_receivers(&config),
             config.control,
             config.runc_roots,
         ),
@@ -61,7 +60,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Result<Facts, CommandError> {
             runc_roots.map(PathBuf::from).collect(),
         ),
     };
-    Ok(Facts {
+    Facts {
         kernel: of_kernel(),
         rights: of_rights(),
         places: of_places(&runc_roots),
@@ -70,7 +69,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Result<Facts, CommandError> {
             receivers,
             agent: agent(&control),
         },
-    })
+    }
 }
 
 fn of_kernel() -> kernel::Facts {
@@ -107,12 +106,10 @@ fn of_places(runc_roots: &[PathBuf]) -> places::Facts {
         });
     let (folders, closed) = readable(files.folders());
     places::Facts {
-        cgroup: Hierarchy::of_this_node()
-            .map(|hierarchy| {
-                let placement = hierarchy.placement(&files);
-                (hierarchy.mount_point().to_owned(), placement)
-            })
-            .map_err(|error| error.to_string()),
+        cgroup: Hierarchy::of_this_node().map(|hierarchy| {
+            let placement = hierarchy.placement(&files);
+            (hierarchy.mount_point().to_owned(), placement)
+        }),
         folders,
         closed,
         sockets: SOCKETS
@@ -137,40 +134,47 @@ fn readable(folders: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
 }
 
 /// Every receiver, all tried at once.
-fn receivers(config: &Config) -> Result<Vec<Receiver>, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+fn try_receivers(config: &Config) -> Vec<Receiver> {
+    let urls = config.syslog.iter().cloned();
+    let reaches = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
-    let mut found = runtime.block_on(async {
-        let tasks: Vec<_> = config
-            .syslog
-            .iter()
-            .map(|url| (url.clone(), tokio::spawn(reach(url.clone()))))
-            .collect();
-        let mut found = Vec::new();
-        for (target, task) in tasks {
-            let reach = task
-                .await
-                .unwrap_or_else(|error| Reach::Unreachable(error.to_string()));
-            found.push(Receiver { target, reach });
+        .build()
+    {
+        Ok(runtime) => {
+            let reaches = runtime.block_on(reach_all(&config.syslog));
+            // A name that is still being resolved blocks a thread.
+            runtime.shutdown_background();
+            reaches
         }
-        found
+        Err(error) => vec![Reach::Unreachable(error.to_string()); urls.len()],
+    };
+    let stdout = config.json.then(|| Receiver {
+        target: Target::Stdout.to_string(),
+        reach: Reach::Open,
     });
-    // A name that is still being resolved blocks a thread.
-    runtime.shutdown_background();
-    if config.json {
-        found.push(Receiver {
-            target: Target::Stdout.to_string(),
-            reach: Reach::Open,
-        });
+    urls.zip(reaches)
+        .map(|(target, reach)| Receiver { target, reach })
+        .chain(stdout)
+        .collect()
+}
+
+async fn reach_all(urls: &[String]) -> Vec<Reach> {
+    let tasks: Vec<_> = urls
+        .iter()
+        .map(|url| tokio::spawn(reach(url.clone())))
+        .collect();
+    let mut reaches = Vec::new();
+    for task in tasks {
+        let reach = task.await;
+        reaches.push(reach.unwrap_or_else(|error| Reach::Unreachable(error.to_string())));
     }
-    Ok(found)
+    reaches
 }
 
 async fn reach(url: String) -> Reach {
     let target: Target = match url.parse() {
         Ok(target) => target,
-        Err(error) => return Reach::Malformed(format!("{error}")),
+        Err(error) => return Reach::Malformed(error.to_string()),
     };
     match (try_open(&target).await, target) {
         (Ok(()), Target::Udp { .. }) => Reach::UdpUntold,

@@ -1,15 +1,15 @@
 //! Where containers are, and what their runtimes tell of them.
 
 use super::finding::Finding;
-use crate::containers::Placement;
+use crate::containers::{HierarchyError, Placement};
 use std::path::PathBuf;
 
 /// What was found of containers and runtimes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Facts {
     /// Where cgroup v2 is mounted and where the containers are, or why they
     /// cannot be seen.
-    pub(super) cgroup: Result<(PathBuf, Placement), String>,
+    pub(super) cgroup: Result<(PathBuf, Placement), HierarchyError>,
     /// Runtimes' folders that are there.
     pub(super) folders: Vec<PathBuf>,
     /// Runtimes' folders that may not be read.
@@ -26,13 +26,25 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     ]
 }
 
-fn cgroup(cgroup: &Result<(PathBuf, Placement), String>) -> Finding {
+fn cgroup(cgroup: &Result<(PathBuf, Placement), HierarchyError>) -> Finding {
     let name = "cgroup";
     let cost = "containers that are not in cgroup v2 are not seen";
+    let blind = "no container can be seen; the agent does not start";
     let remedy = "boot with systemd.unified_cgroup_hierarchy=1";
     let (mount_point, placement) = match cgroup {
         Ok((mount_point, placement)) => (mount_point.display(), placement),
-        Err(problem) => return Finding::missing(name, problem, cost, remedy),
+        Err(error) => {
+            let remedy = match error {
+                HierarchyError::NotMounted | HierarchyError::ContainersInV1 { .. } => remedy,
+                HierarchyError::OnlyAPart(_) => {
+                    "run it in the host's cgroup namespace, with the host's /sys/fs/cgroup"
+                }
+                HierarchyError::Mountinfo(_) | HierarchyError::Unreadable { .. } => {
+                    "let it see /proc and /sys/fs/cgroup"
+                }
+            };
+            return Finding::missing(name, error.to_string(), blind, remedy);
+        }
     };
     match placement {
         Placement::Unified => Finding::ok(name, format!("v2 at {mount_point}"), cost),
@@ -54,7 +66,7 @@ fn cgroup(cgroup: &Result<(PathBuf, Placement), String>) -> Finding {
                 "hybrid, and containers are in v1 alone: {}",
                 found.display()
             ),
-            format!("{cost}; the agent does not start"),
+            blind,
             remedy,
         ),
     }
@@ -151,11 +163,22 @@ pub(super) mod tests {
             };
             check(&facts, "cgroup", state, "v");
         }
-        let facts = Facts {
-            cgroup: Err("cgroup v2 is not mounted".to_owned()),
-            ..healthy()
-        };
-        check(&facts, "cgroup", State::Missing, "is not mounted");
+        let part = HierarchyError::OnlyAPart("/sys/fs/cgroup".into());
+        let unread = HierarchyError::Mountinfo(std::io::ErrorKind::NotFound.into());
+        for (error, remedy) in [
+            (HierarchyError::NotMounted, "boot with"),
+            (part, "cgroup namespace"),
+            (unread, "/proc"),
+        ] {
+            let found = error.to_string();
+            let facts = Facts {
+                cgroup: Err(error),
+                ..healthy()
+            };
+            check(&facts, "cgroup", State::Missing, &found);
+            let told = find(&findings(&facts), "cgroup").remedy.clone();
+            assert!(told.is_some_and(|told| told.contains(remedy)), "{found}");
+        }
     }
 
     #[test]
