@@ -59,6 +59,8 @@ pub enum Need {
     /// Only the layers `image` and `upper` need it; it may stand in the
     /// overlay module's BTF.
     Overlay,
+    /// Evidence that is left out where it is missing.
+    Evidence,
 }
 
 layout! {
@@ -77,6 +79,9 @@ layout! {
     nsproxy_mnt: Must ["nsproxy.mnt_ns"],
     /// `linux_binprm.file`.
     bprm_file: Must ["linux_binprm.file"],
+    /// `linux_binprm.execfd`: the descriptor of the file that a format wants
+    /// handed over open.
+    bprm_execfd: Must ["linux_binprm.execfd"],
     /// `linux_binprm.filename`.
     bprm_filename: Must ["linux_binprm.filename"],
     /// `linux_binprm.interp`.
@@ -109,6 +114,20 @@ layout! {
     dentry_hash_len: Must ["dentry.d_name.hash_len", "dentry.__d_name.hash_len"],
     /// `dentry.d_hash.pprev`: null when the name was removed.
     dentry_pprev: Must ["dentry.d_hash.pprev"],
+    /// `task_struct.fs`.
+    task_fs: Must ["task_struct.fs"],
+    /// `task_struct.files`.
+    task_files: Must ["task_struct.files"],
+    /// `files_struct.fdt`.
+    files_table: Must ["files_struct.fdt"],
+    /// `fdtable.fd`: an array of `struct file *`.
+    table_files: Must ["fdtable.fd"],
+    /// `fs_struct.pwd.mnt`.
+    fs_pwd_mnt: Must ["fs_struct.pwd.mnt"],
+    /// `mount.mnt`: from a `vfsmount` back to its `mount`.
+    mount_mnt: Must ["mount.mnt"],
+    /// `mount.mnt_ns`.
+    mount_ns: Must ["mount.mnt_ns"],
     // All others.
     /// `task_struct.real_parent`.
     task_real_parent: Must ["task_struct.real_parent"],
@@ -116,22 +135,51 @@ layout! {
     task_tgid: Must ["task_struct.tgid"],
     /// `task_struct.start_boottime`, nanoseconds.
     task_start: Must ["task_struct.start_boottime", "task_struct.real_start_time"],
+    /// `task_struct.group_leader`.
+    task_leader: Must ["task_struct.group_leader"],
+    /// `task_struct.mm`: null for a kernel thread.
+    task_mm: Must ["task_struct.mm"],
+    /// `task_struct.task_works`: what is done before the task returns to user
+    /// space, the newest first.
+    task_works: Must ["task_struct.task_works"],
+    /// `task_struct.thread_pid`.
+    task_thread_pid: Must ["task_struct.thread_pid"],
+    /// `task_struct.loginuid`: only with auditing.
+    task_loginuid: Evidence ["task_struct.loginuid"],
+    /// `callback_head.next`.
+    callback_next: Must ["callback_head.next"],
+    /// The `callback_head` in a file that waits to be closed.
+    file_work: Must ["file.f_task_work", "file.f_rcuhead", "file.f_u.fu_rcuhead"],
+    /// `file.f_flags`.
+    file_flags: Must ["file.f_flags"],
+    /// `file.f_cred`: the credentials it was opened with.
+    file_cred: Must ["file.f_cred"],
+    /// `mm_struct.arg_start`.
+    mm_arg_start: Must ["mm_struct.arg_start"],
+    /// `mm_struct.arg_end`.
+    mm_arg_end: Must ["mm_struct.arg_end"],
+    /// `mm_struct.exe_file`.
+    mm_exe_file: Must ["mm_struct.exe_file"],
+    /// `pid.level`: how deep its pid namespace is.
+    pid_level: Must ["pid.level"],
+    /// `pid.numbers`: one `upid` for each level.
+    pid_numbers: Must ["pid.numbers"],
+    /// `upid.ns`, the second of a `upid`'s two fields.
+    upid_ns: Must ["upid.ns"],
     /// `task_struct.cred`.
     task_cred: Must ["task_struct.cred"],
     /// `task_struct.comm`.
     task_comm: Must ["task_struct.comm"],
     /// `task_struct.signal`.
     task_signal: Must ["task_struct.signal"],
-    /// `task_struct.fs`.
-    task_fs: Must ["task_struct.fs"],
     /// `signal_struct.tty`.
     signal_tty: Must ["signal_struct.tty"],
     /// `cred.uid`.
     cred_uid: Must ["cred.uid"],
     /// `cred.euid`.
     cred_euid: Must ["cred.euid"],
-    /// `fs_struct.pwd.mnt`.
-    fs_pwd_mnt: Must ["fs_struct.pwd.mnt"],
+    /// `cred.cap_effective`: 64 bits.
+    cred_capabilities: Must ["cred.cap_effective"],
     /// `fs_struct.pwd.dentry`.
     fs_pwd_dentry: Must ["fs_struct.pwd.dentry"],
     /// `cgroup.self.parent`.
@@ -146,6 +194,8 @@ layout! {
     mntns_id: Must ["mnt_namespace.ns.ns_id", "mnt_namespace.seq"],
     /// `super_block.s_magic`.
     sb_magic: Must ["super_block.s_magic"],
+    /// `super_block.s_root`.
+    sb_root: Must ["super_block.s_root"],
     /// `dentry.d_parent`.
     dentry_parent: Must ["dentry.d_parent"],
     /// `dentry.d_inode`.
@@ -154,14 +204,16 @@ layout! {
     dentry_name: Must ["dentry.d_name.name", "dentry.__d_name.name"],
     /// `vfsmount.mnt_root`.
     vfsmount_root: Must ["vfsmount.mnt_root"],
-    /// `mount.mnt`: from a `vfsmount` back to its `mount`.
-    mount_mnt: Must ["mount.mnt"],
+    /// `vfsmount.mnt_sb`.
+    vfsmount_sb: Must ["vfsmount.mnt_sb"],
+    /// `super_block.s_type`.
+    sb_type: Must ["super_block.s_type"],
+    /// `file_system_type.name`.
+    fs_type_name: Must ["file_system_type.name"],
     /// `mount.mnt_parent`.
     mount_parent: Must ["mount.mnt_parent"],
     /// `mount.mnt_mountpoint`.
     mount_mountpoint: Must ["mount.mnt_mountpoint"],
-    /// `mount.mnt_ns`.
-    mount_ns: Must ["mount.mnt_ns"],
     /// `ovl_inode.vfs_inode`: from the inode back to overlayfs's own.
     ovl_inode: Overlay ["ovl_inode.vfs_inode"],
     /// `ovl_inode.__upperdentry`: null while the file is the image's.

@@ -8,15 +8,31 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The version of every record in this module; the agent refuses another.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest path that is read, in bytes: the kernel's own `PATH_MAX`.
 pub const PATH_MAX: usize = 4096;
-/// How much of a path the map of what was seen keeps, in bytes. Longer paths
-/// are whole in the ring's record, and their hash covers all of them.
-pub const SEEN_PATH_MAX: usize = 512;
-/// The longest script name that is read, in bytes.
-pub const SCRIPT_MAX: usize = 512;
+/// The longest path of a script that is kept, in bytes. A longer one is an
+/// error, never allowed.
+pub const SCRIPT_MAX: usize = 1024;
+/// How much of the intermediate scripts' paths is kept, in bytes, each with a
+/// NUL behind it.
+pub const VIA_MAX: usize = 256;
+/// How much of the arguments is kept, in bytes, each with its NUL.
+pub const ARGS_MAX: usize = 1024;
+/// The longest name of an applet, in bytes. A longer one is no name.
+pub const APPLET_MAX: usize = 64;
+/// How much of the name that was given to execve is kept, in bytes.
+pub const FILENAME_MAX: usize = 256;
+/// How much of a working directory is kept, in bytes: its end.
+pub const CWD_MAX: usize = 256;
+/// How many processes above an exec are kept.
+pub const ANCESTORS: usize = 8;
+/// How much of the path of an ancestor's program is kept, in bytes: its end.
+pub const ANCESTOR_PATH_MAX: usize = 160;
+/// How much of a record's tail the map of what was seen keeps, in bytes. The
+/// ring's record has all of it, and the hashes cover all of it.
+pub const SEEN_TAIL_MAX: usize = 1024;
 /// How much of a cgroup's path is kept, in bytes with the NUL behind it: twice
 /// what Kubernetes' longest take.
 pub const CGROUP_PATH_MAX: usize = 512;
@@ -87,13 +103,50 @@ pub mod flag {
     pub const PENDING: u32 = 1 << 4;
     /// The process has a controlling terminal.
     pub const TTY: u32 = 1 << 5;
-    /// The script's name was longer than [`super::SCRIPT_MAX`].
+    /// The script's path was longer than [`super::SCRIPT_MAX`].
     pub const SCRIPT_CUT: u32 = 1 << 6;
     /// It had left its container's cgroup; judged as the container it left.
     pub const ESCAPED: u32 = 1 << 7;
     /// It still stands in the mount namespace of its parent, which is outside
     /// the container: the runtime's own stage.
     pub const OUTER_MNTNS: u32 = 1 << 8;
+    /// The file that runs, or its script's, lies in a mount namespace that is
+    /// none of the container's.
+    pub const OUTSIDE_FILE: u32 = 1 << 9;
+    /// The working directory does.
+    pub const OUTSIDE_CWD: u32 = 1 << 10;
+    /// It is the container's first process.
+    pub const INIT: u32 = 1 << 11;
+    /// It does not descend from the container's first process.
+    pub const INJECTED: u32 = 1 << 12;
+    /// The arguments could not be read.
+    pub const ARGS_UNREAD: u32 = 1 << 13;
+}
+
+/// Bits of [`Ancestor::flags`].
+pub mod ancestor {
+    /// It belongs to the container.
+    pub const INSIDE: u16 = 1 << 0;
+    /// It is the container's first process.
+    pub const INIT: u16 = 1 << 1;
+    /// Its path is only the end of a longer one.
+    pub const CUT: u16 = 1 << 2;
+}
+
+/// What must be looked at to decide an exec: bits of the values of the map of
+/// what is allowed, and of [`Slot::detail`]. 0: the identity alone decides.
+pub mod need {
+    /// The content of the file; of the script's where it is one.
+    pub const CONTENT: u32 = 1 << 0;
+    /// The arguments.
+    pub const ARGS: u32 = 1 << 1;
+    /// The parent's program, and where the exec comes from.
+    pub const PARENT: u32 = 1 << 2;
+    /// The real user id.
+    pub const USER: u32 = 1 << 3;
+    /// Only in the map of what is allowed: each name that the file is run by
+    /// has an entry of its own.
+    pub const NAME: u32 = 1 << 4;
 }
 
 /// What a ring record is, in [`Header::kind`].
@@ -141,31 +194,30 @@ wire! {
 wire! {
     /// What one distinct exec is, per container: the key of the map of what
     /// was seen.
-    SeenKey, 32, {
+    SeenKey, 40, {
         /// The cgroup id of the container (of the cgroup itself while pending).
         container: u64,
         /// SipHash of the path from the mount namespace's root; of device and
         /// inode when the path could not be read.
         path_hash: u64,
-        /// SipHash of the script's absolute name; 0 without one.
-        script_hash: u64,
-        /// See [`layer`].
+        /// For a script: SipHash of its path, or of the hashes of the chain's
+        /// paths. For a program: SipHash of the applet that its arguments name.
+        name_hash: u64,
+        /// SipHash of what had to be looked at beyond the identity; 0 where
+        /// nothing had to be.
+        detail: u64,
+        /// See [`layer`]: the program's in the low byte, the script's in the
+        /// one above.
         layer: u32,
         /// Those [`flag`]s that make the same file another matter: escaped,
-        /// or in another mount namespace than the container's.
+        /// outside, or in another mount namespace than the container's.
         circumstances: u32,
     }
 }
 
 wire! {
-    /// The evidence taken at the first exec of its kind.
-    Facts, 632, {
-        /// The cgroup the process is in: the container's or a child's.
-        cgroup: u64,
-        /// `ktime_get_ns` (monotonic clock) of the exec.
-        at_ns: u64,
-        /// `task->start_boottime`: with the pid it names the process for good.
-        start_ns: u64,
+    /// One state of one file.
+    FileFacts, 32, {
         /// The inode's number.
         ino: u64,
         /// The file's size in bytes.
@@ -177,54 +229,108 @@ wire! {
         dev: u32,
         /// The inode's generation.
         generation: u32,
+    }
+}
+
+wire! {
+    /// A process above an exec.
+    Ancestor, 16, {
+        /// `start_boottime` of its thread group's leader.
+        start_ns: u64,
+        /// Its process id in the initial pid namespace; 0 behind the last one.
+        pid: u32,
+        /// The length of its program's path in the tail.
+        path_len: u16,
+        /// See [`ancestor`].
+        flags: u16,
+    }
+}
+
+wire! {
+    /// The evidence taken at the first exec of its kind.
+    ///
+    /// The tail that belongs to it holds, each at the next multiple of 8
+    /// bytes: the path; the script's path, or for a program the name given to
+    /// execve; the applet; the parent's path; the arguments; the intermediate
+    /// scripts; the working directory; the other ancestors' paths.
+    Facts, 328, {
+        /// The cgroup the process is in: the container's or a child's.
+        cgroup: u64,
+        /// `ktime_get_ns` (monotonic clock) of the exec.
+        at_ns: u64,
+        /// `task->start_boottime`: with the pid it names the process for good.
+        start_ns: u64,
+        /// The file that runs.
+        program: FileFacts,
+        /// The script's file; zero without one.
+        script: FileFacts,
+        /// Effective capabilities, a bit each.
+        capabilities: u64,
+        /// Those of them that the parent does not have.
+        gained: u64,
         /// The process id in the initial pid namespace.
         pid: u32,
         /// The parent's process id in the initial pid namespace.
         ppid: u32,
+        /// The process id in its own pid namespace.
+        ns_pid: u32,
         /// Real user id.
         uid: u32,
         /// Effective user id.
         euid: u32,
+        /// The user who logged in; `u32::MAX` for nobody.
+        loginuid: u32,
         /// The slot it was judged under.
         slot: u32,
         /// See [`flag`].
         flags: u32,
+        /// Hard links of the file that runs.
+        links: u32,
         /// The length of the whole path in bytes, or 0 if it was not read.
         path_len: u32,
-        /// The length of `script` in bytes.
-        script_len: u32,
+        /// The length of the script's path, or of the name given to execve.
+        name_len: u32,
+        /// The length of the applet's name.
+        applet_len: u32,
+        /// How many bytes of arguments are kept.
+        args_len: u32,
+        /// How many there are.
+        args_total: u32,
+        /// The length of the intermediate scripts, with their NULs.
+        via_len: u32,
+        /// The length of what is kept of the working directory.
+        cwd_len: u32,
+        /// The processes above it, its parent first.
+        ancestors: [Ancestor; 8],
         /// `comm` of the process after the exec: evidence, never a key.
         comm: [u8; 16],
         /// `comm` of the parent.
         parent_comm: [u8; 16],
-        /// The script's absolute name.
-        script: [u8; 512],
     }
 }
 
 wire! {
     /// One distinct exec with its count: the truth, of which the ring's record
     /// is the doorbell.
-    Seen, 1168, {
+    Seen, 1376, {
         /// How often it ran.
         count: u64,
         /// Monotonic clock of the last time.
         last_ns: u64,
         /// The first time.
         facts: Facts,
-        /// How many bytes of `path` are used.
-        path_kept: u32,
+        /// How many bytes of `tail` are used.
+        tail_kept: u32,
         /// Zero.
         pad: u32,
-        /// The beginning of the path.
-        path: [u8; 512],
+        /// The beginning of the tail.
+        tail: [u8; 1024],
     }
 }
 
 wire! {
-    /// A ring record of kind [`kind::EXEC`]; `facts.path_len` bytes of path
-    /// follow it.
-    ExecRecord, 672, {
+    /// A ring record of kind [`kind::EXEC`]; the tail follows it.
+    ExecRecord, 376, {
         /// Kind, version, length.
         header: Header,
         /// Its key in the map of what was seen.
@@ -313,12 +419,17 @@ wire! {
 
 wire! {
     /// How a slot is judged: written by the agent alone.
-    Slot, 24, {
+    Slot, 32, {
         /// See [`mode`].
         mode: u32,
         /// Counts changes of the slot's allowlist; a part of the fast key, so
         /// that a change makes every remembered verdict miss.
         generation: u32,
+        /// What tells two execs of a file apart that is not allowed; see
+        /// [`need`].
+        detail: u32,
+        /// Zero.
+        pad: u32,
         /// How many distinct execs the slot may have in the map of what was
         /// seen.
         quota: u64,
@@ -339,15 +450,37 @@ wire! {
 
 wire! {
     /// What a slot's allowlist covers: the key of the map of what is allowed.
+    /// The value says what more must be looked at: see [`need`].
     AllowKey, 24, {
         /// SipHash of the path.
         path_hash: u64,
-        /// SipHash of the script's absolute name; 0 without one.
-        script_hash: u64,
+        /// As in [`SeenKey`]; 0 for a program under any name.
+        name_hash: u64,
         /// The slot.
         slot: u32,
-        /// See [`layer`].
+        /// As in [`SeenKey`].
         layer: u32,
+    }
+}
+
+wire! {
+    /// An exec that the agent looked at and found to be allowed: the key of
+    /// the map of those, which forgets the oldest.
+    ClearedKey, 40, {
+        /// SipHash of the path.
+        path_hash: u64,
+        /// As in [`SeenKey`].
+        name_hash: u64,
+        /// As in [`SeenKey`].
+        detail: u64,
+        /// The slot.
+        slot: u32,
+        /// The slot's generation.
+        slot_generation: u32,
+        /// As in [`SeenKey`].
+        layer: u32,
+        /// Zero.
+        pad: u32,
     }
 }
 
@@ -359,7 +492,7 @@ wire! {
         ino: u64,
         /// The file's size in bytes.
         size: u64,
-        /// As in [`Facts::ctime`].
+        /// As in [`FileFacts::ctime`].
         ctime: u64,
         /// The mount (an address, compared only): the same file through
         /// another mount has another path.
@@ -367,8 +500,9 @@ wire! {
         /// `dentry->d_name.hash_len`, salted by the kernel with the parent
         /// directory: another hard link has another.
         name: u64,
-        /// SipHash of the script's absolute name; 0 without one.
-        script_hash: u64,
+        /// For a script: SipHash of the same of all scripts' files. For one
+        /// name of a program with several: SipHash of the applet. Else 0.
+        name_hash: u64,
         /// The superblock's device.
         dev: u32,
         /// The inode's generation.
@@ -377,6 +511,26 @@ wire! {
         slot: u32,
         /// The slot's generation.
         slot_generation: u32,
+    }
+}
+
+/// The values of the fast path's map.
+pub mod fast {
+    /// Allowed.
+    pub const YES: u32 = 1;
+    /// Its names are allowed one by one: look the applet up.
+    pub const BY_NAME: u32 = 2;
+}
+
+wire! {
+    /// The first process of a container.
+    Init, 16, {
+        /// `start_boottime`; 0 where the agent only knows the process id.
+        start_ns: u64,
+        /// The process id in the initial pid namespace.
+        pid: u32,
+        /// Zero.
+        pad: u32,
     }
 }
 

@@ -4,7 +4,7 @@
 //! cgroup is pending until the agent has named it; the agent learns of it from
 //! `NEWBORN`, with the path as the kernel had it, even if it is gone by then.
 
-use crate::kernel::{Typed, layout, load, peek};
+use crate::kernel::{Typed, host_mntns, layout, load, peek};
 use crate::maps::{CGROUPS, ESCAPES, MNTNS, NEWBORN, SCRATCH_NEWBORN, add_shared, lost};
 use crate::report::{bell, send};
 use crate::task;
@@ -36,7 +36,7 @@ pub fn pending(id: u64) -> Cgroup {
 
 /// The entry of the nearest ancestor that is a container.
 #[inline(always)]
-pub fn nearest(cgroup: u64) -> Option<Cgroup> {
+pub fn nearest(cgroup: u64) -> Option<*const Cgroup> {
     let mut at = cgroup;
     for _ in 0..LEVELS {
         at = task::peek_cgroup_parent(at)?;
@@ -46,11 +46,24 @@ pub fn nearest(cgroup: u64) -> Option<Cgroup> {
         let id = task::peek_cgroup_id(at)?;
         if let Some(entry) = CGROUPS.get_ptr(&id) {
             // SAFETY: a value of a map, valid while the program runs.
-            let entry = unsafe { *entry };
-            return (entry.state == cgroup_state::CONTAINER).then_some(entry);
+            let state = unsafe { (*entry).state };
+            return (state == cgroup_state::CONTAINER).then_some(entry);
         }
     }
     None
+}
+
+/// The id of the container that [`nearest`] finds; 0 for none.
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_nearest(cgroup: u64) -> u64 {
+    match nearest(cgroup) {
+        // SAFETY: as above.
+        Some(entry) => unsafe { (*entry).container },
+        None => 0,
+    }
 }
 
 /// A cgroup of the v2 hierarchy was made.
@@ -61,6 +74,8 @@ pub fn made(cgroup: Typed, path: u64) {
     }
     let id = task::cgroup_id(cgroup);
     if let Some(container) = nearest(cgroup as u64) {
+        // SAFETY: as above.
+        let container = unsafe { *container };
         if CGROUPS.insert(&id, &container, 0).is_err() {
             lost!(cgroups_full);
         }
@@ -144,6 +159,7 @@ pub fn attached(to: Typed, task: Typed) {
     if inside {
         return;
     }
+    keep_namespace(task, container);
     // SAFETY: no arguments, always available.
     let now = unsafe { bpf_ktime_get_ns() };
     let mut escape = Escape {
@@ -172,6 +188,20 @@ pub fn attached(to: Typed, task: Typed) {
         lost!(escapes_full);
     }
     send((&raw mut escape).cast(), size_of::<Escape>() as u32);
+}
+
+/// Notes whose mount namespace a leaver stands in, which it may have made for
+/// itself without an exec: what it left behind there is the container's still,
+/// and no runtime's stage.
+#[inline(always)]
+fn keep_namespace(task: Typed, container: u64) {
+    let nsproxy: Typed = load(task, layout!(task_nsproxy));
+    let namespace: Typed = load(nsproxy, layout!(nsproxy_mnt));
+    let inum: u32 = load(namespace, layout!(mntns_inum));
+    let id: u64 = load(namespace, layout!(mntns_id));
+    if inum != host_mntns() && MNTNS.get_ptr(&id).is_none() {
+        let _ = MNTNS.insert(&id, &container, 0);
+    }
 }
 
 /// The container a task belonged to before it was moved: told by its mount

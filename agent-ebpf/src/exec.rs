@@ -3,15 +3,16 @@
 //! Fast: cgroup → slot → file key → known, with no helper but the look-ups.
 //! What that does not know goes the slow way ([`crate::sight`]).
 
+use crate::applet;
 use crate::container;
 use crate::flags::Flags;
 use crate::identity::File;
-use crate::kernel::{Typed, layout, load};
+use crate::kernel::{Typed, layout, load, peek_or_zero};
 use crate::maps::{COUNTERS, FAST, SCRATCH, SLOT};
 use crate::script;
-use crate::sight::first_sight;
+use crate::sight::Sight;
 use crate::task;
-use agent_common::wire::{Counters, SLOT_HOST, flag, mode};
+use agent_common::wire::{Counters, FastKey, SLOT_HOST, fast, flag, mode};
 
 /// Which of [`Counters`] an exec goes into.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,23 +32,25 @@ pub enum Verdict {
 /// Judges one exec and counts it exactly once.
 #[inline(always)]
 pub fn judge(task: Typed, bprm: Typed) -> Verdict {
-    let (cgroup_id, cgroup) = task::cgroup(task);
-    let mut judged = container::of_cgroup(cgroup_id, cgroup as u64);
+    let mut judged = container::of_cgroup(task::cgroup(task));
     container::check_namespace(task, &mut judged);
-    let (slot_mode, generation) = slot_mode(judged.slot);
-    if slot_mode == mode::OFF {
+    let rules = rules_of(judged.slot);
+    if rules.mode == mode::OFF {
         return count(judged.slot, Verdict::Ignored);
     }
 
     let file = File::of(bprm);
+    container::check_directory(task, file.vfsmount, &mut judged);
     let name: u64 = load(bprm, layout!(bprm_filename));
     let interpreter: u64 = load(bprm, layout!(bprm_interp));
     let is_program = name == interpreter;
-    let escaped = judged.flags & flag::ESCAPED != 0;
-    if is_program && !escaped && !file.is_nameless() {
-        let fast = file.fast_key(judged.slot, generation, 0);
-        if FAST.get_ptr(&fast).is_some() {
-            return count(judged.slot, Verdict::Known);
+    let trusted = judged.flags & (flag::ESCAPED | flag::OUTSIDE_CWD) == 0 && !file.is_nameless();
+    let fast = file.fast_key(judged.slot, rules.generation);
+    let mut by_name = false;
+    if is_program && trusted {
+        match look_up(&fast) {
+            fast::YES => return count(judged.slot, Verdict::Known),
+            found => by_name = found == fast::BY_NAME,
         }
     }
 
@@ -58,29 +61,64 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     // program is not preempted by itself.
     let scratch = unsafe { &mut *scratch };
     let flags = Flags::starting_with(scratch, judged.flags);
-    scratch.record.facts.script_len = 0;
-    let mut script_hash = 0;
+    scratch.fast = fast;
     if !is_program {
-        script_hash = script::name_hash(task, name, scratch, flags);
+        scratch.fast.name_hash = script::find(bprm, scratch, flags);
+    } else if by_name {
+        scratch.fast.name_hash = applet::name_hash(scratch);
     }
-    let fast = file.fast_key(judged.slot, generation, script_hash);
-    if !is_program
-        && !flags.has(flag::ESCAPED | flag::ERROR)
-        && !file.is_nameless()
-        && FAST.get_ptr(&fast).is_some()
-    {
+    if scratch.fast.name_hash != 0 && trusted && look_up(&scratch.fast) == fast::YES {
         return count(judged.slot, Verdict::Known);
     }
-    let verdict = first_sight(task, &file, scratch, &mut judged, &fast, slot_mode, flags);
+    let sight = Sight {
+        file: &file,
+        address: peek_or_zero(bprm as u64, layout!(bprm_file)),
+        filename: peek_or_zero(bprm as u64, layout!(bprm_filename)),
+        is_script: !is_program,
+        rules,
+    };
+    let verdict = sight.judge(scratch, &mut judged, flags);
     count(judged.slot, verdict)
 }
 
+/// What the fast path knows of a file; 0 for nothing.
 #[inline(always)]
-fn slot_mode(slot: u32) -> (u32, u32) {
+fn look_up(key: &FastKey) -> u32 {
+    match FAST.get_ptr(key) {
+        // SAFETY: a value of a map, valid while the program runs.
+        Some(value) => unsafe { *value },
+        None => 0,
+    }
+}
+
+/// How a slot is judged, as far as one exec needs it.
+#[derive(Clone, Copy)]
+pub struct Rules {
+    /// See [`mode`].
+    pub mode: u32,
+    /// A part of the fast key.
+    pub generation: u32,
+    /// What tells two execs of a file apart that is not allowed.
+    pub detail: u32,
+}
+
+/// One that cannot be read has nothing allowed.
+#[inline(always)]
+fn rules_of(slot: u32) -> Rules {
     match SLOT.get_ptr(slot) {
         // SAFETY: a value of an array, valid while the program runs.
-        Some(state) => unsafe { ((*state).mode, (*state).generation) },
-        None => (mode::ENFORCE, 0),
+        Some(state) => unsafe {
+            Rules {
+                mode: (*state).mode,
+                generation: (*state).generation,
+                detail: (*state).detail,
+            }
+        },
+        None => Rules {
+            mode: mode::ENFORCE,
+            generation: 0,
+            detail: 0,
+        },
     }
 }
 

@@ -30,6 +30,13 @@ impl Flags {
         unsafe { self.0.write_volatile(self.get() | bits) };
     }
 
+    /// Takes some of them back.
+    #[inline(always)]
+    pub fn clear(self, bits: u32) {
+        // SAFETY: as above.
+        unsafe { self.0.write_volatile(self.get() & !bits) };
+    }
+
     /// Whether one of them is set.
     #[inline(always)]
     pub fn has(self, any: u32) -> bool {

@@ -1,16 +1,10 @@
-//! What was run: the fast key, the script's name, the layer.
+//! What was run: the state of a file, the fast key, the hashes.
 
-use crate::kernel::{Typed, hash_key, host_mntns, layout, load, peek};
+use crate::kernel::{Typed, hash_key, layout, load, peek_or_zero};
 use crate::maps::SCRATCH;
 use crate::report::PATH_WORDS;
-use agent_common::layout::ABSENT;
 use agent_common::siphash::State;
-use agent_common::wire::{Cgroup, FastKey, SCRIPT_MAX, layer};
-
-const OVERLAYFS: u64 = 0x794c_7630;
-const TMPFS: u64 = 0x0102_1994;
-const RAMFS: u64 = 0x8584_58f6;
-const HUGETLBFS: u64 = 0x9584_58f6;
+use agent_common::wire::{APPLET_MAX, ARGS_MAX, FastKey, FileFacts};
 
 /// The bits of an inode's nanoseconds that are nanoseconds. Since Linux 6.13
 /// the highest bit (`I_CTIME_QUERIED`) tells that somebody asked for the time.
@@ -43,16 +37,16 @@ impl File {
 
     /// Everything that changes when the file, its name or its content does.
     #[inline(always)]
-    pub fn fast_key(&self, slot: u32, slot_generation: u32, script_hash: u64) -> FastKey {
+    pub fn fast_key(&self, slot: u32, slot_generation: u32) -> FastKey {
         let seconds: u64 = load(self.inode, layout!(inode_ctime_sec));
         let nanoseconds: u32 = load(self.inode, layout!(inode_ctime_nsec));
         FastKey {
             ino: load(self.inode, layout!(inode_ino)),
             size: load(self.inode, layout!(inode_size)),
-            ctime: (seconds << 30) | (nanoseconds & NANOSECONDS) as u64,
+            ctime: ctime(seconds, nanoseconds),
             mount: self.vfsmount as u64,
-            name: load(self.dentry, layout!(dentry_hash_len)),
-            script_hash,
+            name: self.name(),
+            name_hash: 0,
             dev: load(self.superblock, layout!(sb_dev)),
             generation: load(self.inode, layout!(inode_generation)),
             slot,
@@ -60,71 +54,67 @@ impl File {
         }
     }
 
+    /// `hash_len` in its two halves: before Linux 6.2 the verifier does not take
+    /// the union for more than its first member.
+    #[inline(always)]
+    fn name(&self) -> u64 {
+        let hash: u32 = load(self.dentry, layout!(dentry_hash_len));
+        let len: u32 = load(self.dentry, layout!(dentry_hash_len) + size_of::<u32>());
+        hash as u64 | ((len as u64) << 32)
+    }
+
+    /// How many names it has in directories.
+    #[inline(always)]
+    pub fn links(&self) -> u32 {
+        load(self.inode, layout!(inode_nlink))
+    }
+
     /// Whether no directory has a name for it: memfd, deleted, `O_TMPFILE`.
     #[inline(always)]
     pub fn is_nameless(&self) -> bool {
-        let links: u32 = load(self.inode, layout!(inode_nlink));
         let hashed: u64 = load(self.dentry, layout!(dentry_pprev));
-        links == 0 || hashed == 0
-    }
-
-    /// The layer, given the mounts that the path went through.
-    #[inline(always)]
-    pub fn layer(&self, container: &Cgroup, file_mount: u64, root_mount: u64) -> u32 {
-        if self.is_nameless() {
-            return layer::MEMORY;
-        }
-        let Some(namespace) = peek::<u64>(file_mount, layout!(mount_ns)) else {
-            return layer::UNKNOWN;
-        };
-        if namespace == 0 {
-            // Taken away, or never put anywhere: no path leads to the file.
-            return layer::MEMORY;
-        }
-        let Some(inum) = peek::<u32>(namespace, layout!(mntns_inum)) else {
-            return layer::UNKNOWN;
-        };
-        if inum == host_mntns() {
-            return layer::HOST;
-        }
-        let magic: u64 = load(self.superblock, layout!(sb_magic));
-        if magic == TMPFS || magic == RAMFS || magic == HUGETLBFS {
-            return layer::TMPFS;
-        }
-        // An overlay that the container mounted itself is no image of its.
-        let dev: u32 = load(self.superblock, layout!(sb_dev));
-        if file_mount != root_mount || dev != container.root_dev {
-            return layer::VOLUME;
-        }
-        if magic == OVERLAYFS {
-            self.overlay_layer()
-        } else {
-            layer::IMAGE
-        }
-    }
-
-    #[inline(always)]
-    fn overlay_layer(&self) -> u32 {
-        if layout!(ovl_upper) as u32 == ABSENT {
-            return layer::UNKNOWN;
-        }
-        let overlay = (self.inode as u64).wrapping_sub(layout!(ovl_inode) as u64);
-        match peek::<u64>(overlay, layout!(ovl_upper)) {
-            None => layer::UNKNOWN,
-            Some(0) => layer::IMAGE,
-            Some(_) => layer::UPPER,
-        }
+        self.links() == 0 || hashed == 0
     }
 }
 
-/// The device of the mount's file system.
 #[inline(always)]
-pub fn mount_dev(mount: u64) -> Option<u32> {
-    let root: u64 = peek(mount, layout!(mount_mnt) + layout!(vfsmount_root))?;
-    // Every dentry of a mount is of its superblock; the root's inode has it.
-    let inode: u64 = peek(root, layout!(dentry_inode))?;
-    let superblock: u64 = peek(inode, layout!(inode_sb))?;
-    peek(superblock, layout!(sb_dev))
+fn ctime(seconds: u64, nanoseconds: u32) -> u64 {
+    (seconds << 30) | (nanoseconds & NANOSECONDS) as u64
+}
+
+/// Puts the state of an open file into the record: the script's if it is one,
+/// else the program's.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_keep_state(file: u64, is_script: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs.
+    let facts = unsafe { &mut (*scratch).record.facts };
+    if is_script != 0 {
+        facts.script = peek_state(file);
+    } else {
+        facts.program = peek_state(file);
+    }
+    0
+}
+
+/// The state of an open file, through a plain address.
+#[inline(always)]
+pub fn peek_state(file: u64) -> FileFacts {
+    let inode = peek_or_zero(file, layout!(file_inode));
+    let superblock = peek_or_zero(inode, layout!(inode_sb));
+    FileFacts {
+        ino: peek_or_zero(inode, layout!(inode_ino)),
+        size: peek_or_zero(inode, layout!(inode_size)),
+        ctime: ctime(
+            peek_or_zero(inode, layout!(inode_ctime_sec)),
+            peek_or_zero(inode, layout!(inode_ctime_nsec)) as u32,
+        ),
+        dev: peek_or_zero(superblock, layout!(sb_dev)) as u32,
+        generation: peek_or_zero(inode, layout!(inode_generation)) as u32,
+    }
 }
 
 /// SipHash of the first `len` bytes of `scratch.path`.
@@ -140,19 +130,40 @@ pub extern "C" fn execwarden_hash_path(len: u64) -> u64 {
     }
 }
 
-/// SipHash of the first `len` bytes of `scratch.script`, likewise.
+/// SipHash of the first `len` bytes of `scratch.args`, likewise.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn execwarden_hash_script(len: u64) -> u64 {
+pub extern "C" fn execwarden_hash_args(len: u64) -> u64 {
     match SCRATCH.get_ptr(0) {
         // SAFETY: as above.
-        Some(scratch) => hash::<SCRIPT_WORDS>(unsafe { &(*scratch).script }, len),
+        Some(scratch) => hash::<ARGS_WORDS>(unsafe { &(*scratch).args }, len),
         None => 0,
     }
 }
 
+/// SipHash of the first `len` bytes of `scratch.applet`, likewise.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_hash_applet(len: u64) -> u64 {
+    match SCRATCH.get_ptr(0) {
+        // SAFETY: as above.
+        Some(scratch) => hash::<APPLET_WORDS>(unsafe { &(*scratch).applet }, len),
+        None => 0,
+    }
+}
+
+/// SipHash of two hashes.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_hash_pair(first: u64, second: u64) -> u64 {
+    let mut state = State::new(hash_key());
+    state.word(first);
+    state.word(second);
+    state.finish(0, 16)
+}
+
 /// SipHash of the first `len` bytes of `words`; what lies behind is masked
-/// away.
+/// away. The number of words is a power of two.
 #[inline(always)]
 fn hash<const WORDS: usize>(words: &[u64; WORDS], len: u64) -> u64 {
     let mut state = State::new(hash_key());
@@ -171,5 +182,8 @@ fn hash<const WORDS: usize>(words: &[u64; WORDS], len: u64) -> u64 {
     state.finish(tail, len)
 }
 
-/// Words in a script's name.
-pub const SCRIPT_WORDS: usize = SCRIPT_MAX / 8;
+/// Words in the room for an applet's name.
+pub const APPLET_WORDS: usize = APPLET_MAX / 8;
+/// Words in the room for arguments: a second half, so that a string can be
+/// read from any place in the first.
+pub const ARGS_WORDS: usize = 2 * ARGS_MAX / 8;

@@ -2,7 +2,7 @@
 //! follow a pointer.
 
 use agent_common::{layout::Layout, siphash::Key};
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use core::ptr::read_volatile;
 
 /// A kernel struct that the verifier knows the type of: the programs' own
@@ -82,4 +82,61 @@ pub fn copy(to: *mut u8, len: u32, from: u64) -> bool {
     // SAFETY: the verifier accepts the program only if `to` has `len` bytes of
     // room; the helper checks the source.
     unsafe { bpf_probe_read_kernel(to.cast(), len, from as *const _) == 0 }
+}
+
+/// Reads through an address; zero where that is not possible.
+#[inline(always)]
+pub fn peek_or_zero(base: u64, offset: usize) -> u64 {
+    let mut value = 0u64;
+    copy((&raw mut value).cast(), 8, base.wrapping_add(offset as u64));
+    value
+}
+
+/// Copies a string of the kernel's with its NUL into room for `room` bytes;
+/// how many bytes that were, `room` where it was longer, 0 where it cannot be
+/// read.
+#[inline(always)]
+pub fn copy_str(to: *mut u8, room: u32, from: u64) -> u32 {
+    // SAFETY: as in `copy`.
+    let len = unsafe { bpf_probe_read_kernel_str(to.cast(), room, from as *const _) };
+    if len > 0 { len as u32 } else { 0 }
+}
+
+/// Reads from memory and not from what the compiler remembers of it.
+///
+/// The verifier forgets what it knows of a number that goes through memory,
+/// so that one step of a loop looks to it like every other.
+#[inline(always)]
+pub fn in_memory<T: Copy>(place: &T) -> T {
+    // SAFETY: a reference is valid to read.
+    unsafe { read_volatile(place) }
+}
+
+/// `yes` where `mask` is all ones, `no` where it is zero.
+#[inline(always)]
+pub fn either(mask: u64, yes: u64, no: u64) -> u64 {
+    no ^ ((yes ^ no) & mask)
+}
+
+/// All ones for zero, zero for anything else, without a jump.
+#[inline(always)]
+pub fn all_ones_if_zero(x: u64) -> u64 {
+    (hidden(x | x.wrapping_neg()) >> 63).wrapping_sub(1)
+}
+
+/// A number below `room`, a power of two, with its bound in sight of the
+/// verifier. The compiler may know it too and would leave a plain mask out; up
+/// to 6.1 the verifier forgets it when the number goes over the stack.
+#[inline(always)]
+pub fn within(x: u32, room: u32) -> u32 {
+    hidden(x as u64) as u32 & (room - 1)
+}
+
+/// The same number, of which the compiler knows nothing: it would make a jump
+/// of a comparison that it recognised.
+#[inline(always)]
+pub fn hidden(mut x: u64) -> u64 {
+    // SAFETY: a register moved to itself.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) x) };
+    x
 }

@@ -10,17 +10,22 @@
 #![feature(asm_experimental_arch)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod applet;
 mod cgroup;
 mod container;
+mod detail;
 mod exec;
 mod flags;
 mod identity;
 mod kernel;
+mod layer;
 mod maps;
+mod origin;
 mod path;
 mod report;
 mod script;
 mod sight;
+mod tail;
 mod task;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};

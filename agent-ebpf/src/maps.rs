@@ -2,12 +2,14 @@
 //!
 //! Sizes here are defaults; the agent may set others at load. The policy maps
 //! (`CGROUPS`, `SLOT`, `ALLOW`) and the truth (`SEEN`, `ESCAPES`, `NEWBORN`)
-//! are plain hashes and arrays: nothing in them is ever evicted. `FAST` alone
-//! is an LRU: it only remembers where `ALLOW` was asked before, and losing an
-//! entry costs one slow exec and changes no verdict.
+//! are plain hashes and arrays: nothing in them is ever evicted. `FAST` and
+//! `CLEARED` are LRUs: they only remember where `ALLOW` was asked before, and
+//! what the agent found when it looked; losing an entry costs one slow exec,
+//! or one more look, and changes no verdict.
 
 use agent_common::wire::{
-    AllowKey, Cgroup, Counters, Escape, FastKey, Losses, Newborn, SLOTS, Seen, SeenKey, Slot, Usage,
+    AllowKey, Cgroup, ClearedKey, Counters, Escape, FastKey, Init, Losses, Newborn, SLOTS, Seen,
+    SeenKey, Slot, Usage,
 };
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
@@ -27,12 +29,19 @@ pub static SLOT: Array<Slot> = Array::with_max_entries(SLOTS, 0);
 /// What each slot used of its quota; written here alone.
 #[map]
 pub static USAGE: Array<Usage> = Array::with_max_entries(SLOTS, 0);
-/// What each slot's allowlist covers.
+/// What each slot's allowlist covers, and what more must be looked at.
 #[map]
 pub static ALLOW: HashMap<AllowKey, u32> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 /// Files that were found in `ALLOW`.
 #[map]
 pub static FAST: LruHashMap<FastKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+/// What more had to be looked at, and the agent found allowed; written by it
+/// alone.
+#[map]
+pub static CLEARED: LruHashMap<ClearedKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+/// The first process of each container.
+#[map]
+pub static INIT: HashMap<u64, Init> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 /// Every distinct exec that was not covered, with its count: the truth.
 #[map]
 pub static SEEN: HashMap<SeenKey, Seen> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);

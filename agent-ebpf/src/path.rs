@@ -4,9 +4,12 @@
 //! stands in its parent, until there is no parent: `fs->root` is not asked, so
 //! a chroot does not shorten the path.
 
-use crate::kernel::{Typed, copy, layout, peek};
+use crate::kernel::{
+    all_ones_if_zero, copy, either, in_memory, layout, peek, peek_or_zero, within,
+};
 use crate::maps::SCRATCH;
 use crate::report::Scratch;
+use crate::tail;
 use agent_common::wire::PATH_MAX;
 
 /// Room for a path that is written from its end to its beginning; the second
@@ -29,11 +32,6 @@ pub enum Failure {
 pub struct Found {
     /// Its length in bytes; it ends at `PATH_MAX`.
     pub len: u32,
-    /// The `mount` just below the namespace's own root: the container's root
-    /// file system for a container.
-    pub root_mount: u64,
-    /// The `mount` the file was opened through.
-    pub file_mount: u64,
 }
 
 const TOO_LONG: u64 = 1 << 32;
@@ -42,39 +40,40 @@ const UNREADABLE: u64 = 2 << 32;
 /// Writes a path into `scratch.build`: of the `struct path` in `holder` whose
 /// two fields are at these offsets.
 #[inline(always)]
-pub fn walk(
-    holder: Typed,
-    dentry: usize,
-    vfsmount: usize,
-    scratch: &Scratch,
-) -> Result<Found, Failure> {
+pub fn walk(holder: u64, dentry: usize, vfsmount: usize) -> Result<Found, Failure> {
     // Not `load`: a function of its own takes numbers, not typed pointers.
-    let (Some(dentry), Some(vfsmount)) = (
-        peek::<u64>(holder as u64, dentry),
-        peek::<u64>(holder as u64, vfsmount),
-    ) else {
+    let (Some(dentry), Some(vfsmount)) =
+        (peek::<u64>(holder, dentry), peek::<u64>(holder, vfsmount))
+    else {
         return Err(Failure::Unreadable);
     };
     match execwarden_walk(dentry, vfsmount) {
         TOO_LONG => Err(Failure::TooLong),
-        len if len < PATH_MAX as u64 => Ok(Found {
-            len: len as u32,
-            root_mount: scratch.walk.root_mount,
-            file_mount: vfsmount.wrapping_sub(layout!(mount_mnt) as u64),
-        }),
+        len if len < PATH_MAX as u64 => Ok(Found { len: len as u32 }),
         _ => Err(Failure::Unreadable),
     }
 }
 
-/// Copies the path that [`walk`] found to `to`, which has room for it.
+/// Copies the path that [`walk`] found to `scratch.path`, which is hashed and
+/// kept from there.
 #[inline(always)]
-pub fn take(scratch: &Scratch, found: &Found, to: *mut u8, room: u32) {
-    let start = (PATH_MAX - found.len as usize) & (PATH_MAX - 1);
-    copy(
-        to,
-        found.len & (room - 1),
-        &raw const scratch.build[start] as u64,
-    );
+pub fn take(scratch: &mut Scratch, found: &Found) {
+    let len = within(found.len, PATH_MAX as u32);
+    let start = (PATH_MAX - len as usize) & (PATH_MAX - 1);
+    let to = scratch.path.as_mut_ptr().cast();
+    copy(to, len, &raw const scratch.build[start] as u64);
+}
+
+/// Keeps the last bytes of the path that [`walk`] found, at most `max`, which
+/// is less than `room`, a power of two; how many.
+#[inline(always)]
+pub fn keep_end(scratch: &mut Scratch, found: &Found, room: u32, max: u32) -> u32 {
+    let len = if found.len < max { found.len } else { max };
+    let len = within(len, room);
+    let start = (PATH_MAX - len as usize) & (PATH_MAX - 1);
+    let from = &raw const scratch.build[start] as u64;
+    tail::append(scratch, from, len);
+    len
 }
 
 /// Where the walk stands. It lives in a map, not in registers: the verifier
@@ -84,10 +83,39 @@ pub fn take(scratch: &Scratch, found: &Found, to: *mut u8, room: u32) {
 pub struct Walk {
     dentry: u64,
     mount: u64,
-    /// See [`Found::root_mount`].
-    pub root_mount: u64,
+    /// The mount that was left last, on the way to the one below all others.
+    left: u64,
+    /// The mount that was left before that one.
+    left_before: u64,
     /// Where the path begins in the buffer so far.
     at: u64,
+}
+
+/// The `mount` at the root of the namespace that was walked to last: the
+/// container's root file system for a container.
+///
+/// Below all mounts of a namespace lies one of the kernel's own: up to Linux 6
+/// the initial `rootfs`, since 7.0 an empty `nullfs`, and then `rootfs` may lie
+/// between. Nobody else can mount a `rootfs`, so its name can be trusted.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_root_mount() -> u64 {
+    const ROOTFS: u64 = u64::from_le_bytes(*b"rootfs\0\0");
+    const NAME: u64 = (1 << (7 * 8)) - 1;
+    let Some(scratch) = SCRATCH.get_ptr(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs.
+    let scratch = unsafe { &*scratch };
+    let left = in_memory(&scratch.walk.left);
+    let superblock = peek_or_zero(left, layout!(mount_mnt) + layout!(vfsmount_sb));
+    let kind = peek_or_zero(superblock, layout!(sb_type));
+    let name = peek_or_zero(kind, layout!(fs_type_name));
+    if peek_or_zero(name, 0) & NAME == ROOTFS {
+        in_memory(&scratch.walk.left_before)
+    } else {
+        left
+    }
 }
 
 /// The loop of [`walk`]; the length, or why not. A function of its own to the
@@ -106,13 +134,14 @@ pub extern "C" fn execwarden_walk(dentry: u64, vfsmount: u64) -> u64 {
     scratch.walk = Walk {
         dentry,
         mount,
-        root_mount: mount,
+        left: mount,
+        left_before: mount,
         at: PATH_MAX as u64,
     };
     for _ in 0..STEPS {
         match step(&mut scratch.walk, &mut scratch.build) {
             Step::On => {}
-            Step::Arrived => return PATH_MAX as u64 - in_memory(&mut scratch.walk.at),
+            Step::Arrived => return PATH_MAX as u64 - in_memory(&scratch.walk.at),
             Step::TooLong => return TOO_LONG,
             Step::Unreadable => return UNREADABLE,
         }
@@ -134,8 +163,8 @@ enum Step {
 /// `if` leads out, and what a name and a mount do differently is masked.
 #[inline(always)]
 fn step(walk: &mut Walk, buffer: &mut Buffer) -> Step {
-    let dentry = in_memory(&mut walk.dentry);
-    let mount = in_memory(&mut walk.mount);
+    let dentry = in_memory(&walk.dentry);
+    let mount = in_memory(&walk.mount);
     let root = peek_or_zero(mount, layout!(mount_mnt) + layout!(vfsmount_root));
     let above = peek_or_zero(mount, layout!(mount_parent));
     let mountpoint = peek_or_zero(mount, layout!(mount_mountpoint));
@@ -152,7 +181,7 @@ fn step(walk: &mut Walk, buffer: &mut Buffer) -> Step {
         return Step::Arrived;
     }
     let len = (hash_len >> 32) & !at_root;
-    let room = in_memory(&mut walk.at);
+    let room = in_memory(&walk.at);
     let wanted = (len + 1) & !at_root;
     if len >= 256 || wanted >= room {
         return Step::TooLong;
@@ -171,39 +200,10 @@ fn step(walk: &mut Walk, buffer: &mut Buffer) -> Step {
         // that was taken away.
         return Step::Arrived;
     }
-    walk.root_mount = either(at_root, mount, in_memory(&mut walk.root_mount));
+    let left = in_memory(&walk.left);
+    walk.left_before = either(at_root, left, in_memory(&walk.left_before));
+    walk.left = either(at_root, mount, left);
     walk.dentry = either(at_root, mountpoint, parent);
     walk.mount = either(at_root, above, mount);
     Step::On
-}
-
-/// `yes` where `mask` is all ones, `no` where it is zero.
-#[inline(always)]
-fn either(mask: u64, yes: u64, no: u64) -> u64 {
-    no ^ ((yes ^ no) & mask)
-}
-
-/// All ones for zero, zero for anything else, without a jump.
-#[inline(always)]
-fn all_ones_if_zero(x: u64) -> u64 {
-    let mut sign = x | x.wrapping_neg();
-    // SAFETY: a register moved to itself; it hides the number's origin from the
-    // compiler, which would make a jump of the comparison it sees in this.
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) sign) };
-    (sign >> 63).wrapping_sub(1)
-}
-
-/// Reads through an address; zero where that is not possible.
-#[inline(always)]
-fn peek_or_zero(base: u64, offset: usize) -> u64 {
-    let mut value = 0u64;
-    copy((&raw mut value).cast(), 8, base.wrapping_add(offset as u64));
-    value
-}
-
-/// Reads from memory and not from what the compiler remembers of it.
-#[inline(always)]
-fn in_memory(place: &mut u64) -> u64 {
-    // SAFETY: a reference is valid to read.
-    unsafe { core::ptr::read_volatile(place) }
 }

@@ -1,11 +1,16 @@
 //! The slow path's record: into the map of what was seen, and onto the ring.
 
-use crate::container::Judged;
-use crate::identity::SCRIPT_WORDS;
-use crate::kernel::copy;
-use crate::maps::{RING, SEEN, SLOT, USAGE, add_shared, lost};
+use crate::applet;
+use crate::identity::{APPLET_WORDS, ARGS_WORDS};
+use crate::kernel::{copy, in_memory, within};
+use crate::maps::{RING, SCRATCH, SEEN, SLOT, USAGE, add_shared, lost};
 use crate::path;
-use agent_common::wire::{Bell, ExecRecord, Header, PATH_MAX, SEEN_PATH_MAX, Seen, VERSION, kind};
+use crate::script;
+use crate::tail::{TAIL_MAX, TAIL_WORDS};
+use agent_common::wire::{
+    AllowKey, Bell, ClearedKey, ExecRecord, FastKey, Header, Init, PATH_MAX, SEEN_TAIL_MAX, Seen,
+    VERSION, kind,
+};
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_FORCE_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_ringbuf_output};
 
@@ -19,95 +24,44 @@ pub struct Scratch {
     pub build: path::Buffer,
     /// Where the walk along the path stands.
     pub walk: path::Walk,
+    /// The scripts of a `#!` chain.
+    pub chain: script::Chain,
+    /// Where the search for an applet's name stands.
+    pub search: applet::Search,
+    /// The process that is looked at.
+    pub above: u64,
+    /// The container's first process.
+    pub init: Init,
+    /// A path from its beginning.
+    pub path: [u64; PATH_WORDS],
+    /// The arguments.
+    pub args: [u64; ARGS_WORDS],
+    /// An applet's name, with zeros behind it.
+    pub applet: [u64; APPLET_WORDS],
+    /// What `FAST` is asked for on the slow path: the stack is short.
+    pub fast: FastKey,
+    /// What `ALLOW` is asked for.
+    pub allow: AllowKey,
+    /// What `CLEARED` is asked for.
+    pub cleared: ClearedKey,
     /// What goes onto the ring.
     pub record: ExecRecord,
-    /// The path from its beginning; directly behind the record, so that both
-    /// go onto the ring in one piece.
-    pub path: [u64; PATH_WORDS],
-    /// The script's name, absolute.
-    pub script: [u64; SCRIPT_WORDS],
+    /// What the record carries; directly behind it, so that both go onto the
+    /// ring in one piece.
+    pub tail: [u64; TAIL_WORDS],
+    /// How much of it is used, in bytes.
+    pub tail_len: u64,
     /// What a new entry of the map begins as.
     pub seen: Seen,
 }
 
-/// Counts one exec under its key; the first of its kind is put into the map
-/// and onto the ring.
+/// Counts one more exec under the record's key; `false` if it is the first of
+/// its kind.
 #[inline(always)]
-pub fn report(scratch: &mut Scratch, judged: &Judged) {
+pub fn count_again(scratch: &mut Scratch) -> bool {
     // SAFETY: no arguments, always available.
     let now = unsafe { bpf_ktime_get_ns() };
-    if count_again(scratch, now) {
-        return;
-    }
-
-    let slot = judged.slot;
-    let (Some(state), Some(usage)) = (SLOT.get_ptr(slot), USAGE.get_ptr_mut(slot)) else {
-        return;
-    };
-    // SAFETY: values of arrays, valid while the program runs.
-    let over = unsafe {
-        let used = (*usage).inserted.wrapping_sub((*state).released);
-        used >= (*state).quota
-    };
-    if over {
-        // SAFETY: as above.
-        unsafe {
-            if (*usage).overflowed & 0xff == 0 {
-                bell(kind::OVERFLOW, slot as u64);
-            }
-            add_shared(&raw mut (*usage).overflowed);
-        }
-        return;
-    }
-
-    let record = &mut scratch.record;
-    record.facts.at_ns = now;
-    let len = record.facts.path_len & (PATH_MAX as u32 - 1);
-    let seen = &mut scratch.seen;
-    seen.count = 1;
-    seen.last_ns = now;
-    seen.facts = record.facts;
-    seen.path_kept = if len < SEEN_PATH_MAX as u32 {
-        len
-    } else {
-        SEEN_PATH_MAX as u32
-    };
-    seen.pad = 0;
-    // The whole room; `path_kept` says what of it is this path.
-    copy(
-        seen.path.as_mut_ptr(),
-        SEEN_PATH_MAX as u32,
-        scratch.path.as_ptr() as u64,
-    );
-
-    match SEEN.insert(&record.key, &*seen, BPF_NOEXIST as u64) {
-        Ok(()) => {
-            // SAFETY: as above.
-            unsafe { add_shared(&raw mut (*usage).inserted) };
-        }
-        // Another CPU was first, or the map is full.
-        Err(_) if count_again(scratch, now) => return,
-        Err(_) => {
-            lost!(seen_full);
-            // SAFETY: as above.
-            unsafe { add_shared(&raw mut (*usage).overflowed) };
-            bell(kind::OVERFLOW, slot as u64);
-            return;
-        }
-    }
-
-    let record = &mut scratch.record;
-    let size = size_of::<ExecRecord>() as u32 + len;
-    record.header = Header {
-        kind: kind::EXEC,
-        version: VERSION,
-        len: size,
-    };
-    send((&raw mut *record).cast(), size);
-}
-
-#[inline(always)]
-fn count_again(scratch: &Scratch, now: u64) -> bool {
+    scratch.record.facts.at_ns = now;
     let Some(seen) = SEEN.get_ptr_mut(&scratch.record.key) else {
         return false;
     };
@@ -118,6 +72,85 @@ fn count_again(scratch: &Scratch, now: u64) -> bool {
         (*seen).last_ns = now;
     }
     true
+}
+
+/// Whether the slot has used its quota up. What goes over is counted.
+#[inline(always)]
+pub fn is_over(slot: u32) -> bool {
+    let (Some(state), Some(usage)) = (SLOT.get_ptr(slot), USAGE.get_ptr_mut(slot)) else {
+        return true;
+    };
+    // SAFETY: values of arrays, valid while the program runs.
+    unsafe {
+        let used = (*usage).inserted.wrapping_sub((*state).released);
+        if used < (*state).quota {
+            return false;
+        }
+        if (*usage).overflowed & 0xff == 0 {
+            bell(kind::OVERFLOW, slot as u64);
+        }
+        add_shared(&raw mut (*usage).overflowed);
+    }
+    true
+}
+
+/// Puts the first of its kind into the map and onto the ring.
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_report(slot: u64) -> u64 {
+    if let Some(scratch) = SCRATCH.get_ptr_mut(0) {
+        // SAFETY: this CPU's own value, valid while the program runs.
+        report(unsafe { &mut *scratch }, slot as u32);
+    }
+    0
+}
+
+#[inline(always)]
+fn report(scratch: &mut Scratch, slot: u32) {
+    let Some(usage) = USAGE.get_ptr_mut(slot) else {
+        return;
+    };
+    let tail_len = within(in_memory(&scratch.tail_len) as u32, TAIL_MAX as u32);
+    let seen = &mut scratch.seen;
+    seen.count = 1;
+    seen.last_ns = scratch.record.facts.at_ns;
+    seen.facts = scratch.record.facts;
+    seen.tail_kept = if tail_len < SEEN_TAIL_MAX as u32 {
+        tail_len
+    } else {
+        SEEN_TAIL_MAX as u32
+    };
+    seen.pad = 0;
+    // The whole room; `tail_kept` says what of it is this exec's.
+    let from = scratch.tail.as_ptr() as u64;
+    copy(seen.tail.as_mut_ptr(), SEEN_TAIL_MAX as u32, from);
+
+    match SEEN.insert(&scratch.record.key, &*seen, BPF_NOEXIST as u64) {
+        Ok(()) => {
+            // SAFETY: a value of an array, valid while the program runs.
+            unsafe { add_shared(&raw mut (*usage).inserted) };
+        }
+        // Another CPU was first, or the map is full.
+        Err(_) if count_again(scratch) => return,
+        Err(_) => {
+            lost!(seen_full);
+            // SAFETY: as above.
+            unsafe { add_shared(&raw mut (*usage).overflowed) };
+            bell(kind::OVERFLOW, slot as u64);
+            return;
+        }
+    }
+
+    let record = &mut scratch.record;
+    let size = size_of::<ExecRecord>() as u32 + tail_len;
+    record.header = Header {
+        kind: kind::EXEC,
+        version: VERSION,
+        len: size,
+    };
+    send((&raw mut *record).cast(), size);
 }
 
 /// Rings the bell without a record.

@@ -1,143 +1,294 @@
 //! The slow path, at the first sight of a file: walk the path, tell the layer,
 //! ask `ALLOW`; what that does not cover is reported.
 
-use crate::container::{self, Judged};
-use crate::exec::Verdict;
+use crate::applet::{self, execwarden_applet};
+use crate::container::Judged;
+use crate::detail::{self, execwarden_detail};
+use crate::exec::{Rules, Verdict};
 use crate::flags::Flags;
-use crate::identity::{File, execwarden_hash_path, mount_dev};
-use crate::kernel::{Typed, copy, layout, load};
-use crate::maps::{ALLOW, CGROUPS, FAST, lost};
+use crate::identity::{File, execwarden_hash_path, execwarden_keep_state};
+use crate::kernel::{copy_str, in_memory, layout, peek_or_zero, within};
+use crate::layer::{OUTSIDE, execwarden_layer, mount_dev};
+use crate::maps::{ALLOW, CGROUPS, FAST, SCRATCH, lost};
+use crate::origin::{execwarden_ancestors, execwarden_origin};
 use crate::path::{self, Failure};
-use crate::report::{Scratch, report};
-use crate::task;
+use crate::report::{Scratch, count_again, execwarden_report, is_over};
+use crate::script;
+use crate::tail;
+use crate::task::{self, execwarden_evidence};
 use agent_common::wire::{
-    AllowKey, Facts, FastKey, PATH_MAX, SCRIPT_MAX, SeenKey, flag, layer, mode,
+    APPLET_MAX, ARGS_MAX, AllowKey, CWD_MAX, FILENAME_MAX, SeenKey, fast, flag, layer, mode, need,
 };
 
-/// The verdict on a file that the fast path does not know.
-#[inline(always)]
-pub fn first_sight(
-    task: Typed,
-    file: &File,
-    scratch: &mut Scratch,
-    judged: &mut Judged,
-    fast: &FastKey,
-    slot_mode: u32,
-    flags: Flags,
-) -> Verdict {
-    let mut path_hash = 0;
-    let mut layer = layer::UNKNOWN;
-    let mut path_len = 0;
-    match path::walk(file.file, layout!(file_dentry), layout!(file_mnt), scratch) {
-        Ok(found) => {
-            path_len = found.len;
-            let to = scratch.path.as_mut_ptr().cast();
-            path::take(scratch, &found, to, PATH_MAX as u32);
-            path_hash = execwarden_hash_path(found.len as u64);
-            settle_root(judged, found.root_mount, flags);
-            layer = file.layer(&judged.container, found.file_mount, found.root_mount);
+/// An exec that the fast path does not know.
+pub struct Sight<'a> {
+    pub file: &'a File,
+    /// The same, as a plain address.
+    pub address: u64,
+    /// The kernel's copy of the name that was given to execve.
+    pub filename: u64,
+    pub is_script: bool,
+    pub rules: Rules,
+}
+
+/// What `ALLOW` says.
+#[derive(Clone, Copy)]
+struct Answer {
+    covered: bool,
+    /// What more must be looked at: see [`need`].
+    needs: u32,
+    /// Whether the file is allowed name by name.
+    by_name: bool,
+}
+
+impl Sight<'_> {
+    /// The verdict.
+    #[inline(always)]
+    pub fn judge(&self, scratch: &mut Scratch, judged: &mut Judged, flags: Flags) -> Verdict {
+        self.identify(scratch, judged, flags);
+        let answer = self.ask(scratch);
+        let is_layered = scratch.record.key.layer & 0xff != layer::MEMORY
+            && scratch.record.key.layer >> 8 != layer::MEMORY;
+        let trusted = !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD) && is_layered;
+        let needs = if answer.covered {
+            answer.needs
+        } else {
+            self.rules.detail & !need::NAME
+        };
+        if answer.covered && trusted && needs == 0 {
+            self.remember(scratch, answer);
+            return Verdict::Known;
         }
-        Err(failure) => {
-            flags.set(flag::ERROR);
-            match failure {
-                Failure::TooLong => lost!(path_too_long),
-                Failure::Unreadable => lost!(read_failed),
+
+        // What is told apart by its identity alone is counted without a look
+        // at who ran it.
+        let mut again = needs == 0 && count_again(scratch);
+        if !again {
+            execwarden_applet();
+            execwarden_evidence(task::current());
+            flags.set(execwarden_origin(task::current(), judged.container_id) as u32);
+        }
+        if needs != 0 {
+            scratch.record.key.detail = execwarden_detail(needs as u64);
+            let cleared = detail::is_cleared(scratch, judged.slot, self.rules.generation);
+            if answer.covered && trusted && cleared {
+                if needs == need::CONTENT {
+                    self.remember(scratch, answer);
+                }
+                return Verdict::Known;
+            }
+            again = count_again(scratch);
+        }
+        if !again && !is_over(judged.slot) {
+            scratch.record.facts.cgroup = judged.cgroup;
+            scratch.record.facts.slot = judged.slot;
+            scratch.record.facts.links = self.file.links();
+            execwarden_gather(self.filename);
+            execwarden_ancestors(task::current(), judged.container_id);
+            execwarden_report(judged.slot as u64);
+        }
+        if flags.has(flag::ERROR) {
+            Verdict::Error
+        } else if self.rules.mode == mode::LEARN {
+            Verdict::Learning
+        } else {
+            Verdict::Deviating
+        }
+    }
+
+    /// Walks the path, and the script's; tells the layers. The key is complete
+    /// but for the detail.
+    #[inline(always)]
+    fn identify(&self, scratch: &mut Scratch, judged: &mut Judged, flags: Flags) {
+        let file = self.address;
+        let namespace = task::peek_namespace(task::current());
+        execwarden_keep_state(file, 0);
+        scratch.record.facts.path_len = 0;
+        scratch.record.facts.via_len = 0;
+        scratch.record.facts.applet_len = 0;
+        scratch.record.facts.args_len = 0;
+        scratch.record.facts.args_total = 0;
+        tail::begin(scratch);
+        let mut path_hash = 0;
+        let mut layers = layer::UNKNOWN;
+        match path::walk(file, layout!(file_dentry), layout!(file_mnt)) {
+            Ok(found) => {
+                scratch.record.facts.path_len = found.len;
+                path::take(scratch, &found);
+                path_hash = execwarden_hash_path(found.len as u64);
+                let from = scratch.path.as_ptr() as u64;
+                tail::append(scratch, from, found.len);
+                let root_mount = path::execwarden_root_mount();
+                settle_root(judged, root_mount, flags);
+                let told = execwarden_layer(
+                    file,
+                    root_mount,
+                    judged.root_dev as u64,
+                    namespace,
+                    judged.container_id,
+                );
+                layers = told as u32 & 0xff;
+                if told & OUTSIDE != 0 {
+                    flags.set(flag::OUTSIDE_FILE);
+                }
+            }
+            Err(failure) => {
+                flags.set(flag::ERROR);
+                match failure {
+                    Failure::TooLong => lost!(path_too_long),
+                    Failure::Unreadable => lost!(read_failed),
+                }
             }
         }
-    }
-    if layer == layer::UNKNOWN {
-        flags.set(flag::ERROR);
-    }
-    if flags.has(flag::ERROR) && path_hash == 0 {
-        // Without a path, the file itself tells two of them apart.
-        path_hash = fast.ino ^ ((fast.dev as u64) << 32);
+        if layers == layer::UNKNOWN {
+            flags.set(flag::ERROR);
+        }
+        if flags.has(flag::ERROR) && path_hash == 0 {
+            // Without a path, the file itself tells two of them apart.
+            path_hash = scratch.fast.ino ^ ((scratch.fast.dev as u64) << 32);
+        }
+        let mut name_hash = 0;
+        if self.is_script {
+            let root_dev = judged.root_dev;
+            script::settle(scratch, root_dev, namespace, judged.container_id, flags);
+            // What another function wrote.
+            name_hash = in_memory(&scratch.chain.name_hash);
+            layers |= in_memory(&scratch.chain.layer) << 8;
+        }
+        if flags.has(flag::OUTER_MNTNS) {
+            // The runtime's stage stands where its own files are.
+            flags.clear(flag::OUTSIDE_FILE);
+        }
+        scratch.record.key = SeenKey {
+            container: judged.container_id,
+            path_hash,
+            name_hash,
+            detail: 0,
+            layer: layers,
+            circumstances: flags.get() & CIRCUMSTANCES,
+        };
     }
 
-    let trusted = !flags.has(flag::ERROR | flag::ESCAPED);
-    if trusted && layer != layer::MEMORY && allowed(judged.slot, path_hash, fast, layer) {
-        return Verdict::Known;
+    /// Asks `ALLOW`: for a script, under its name; for a program, under any
+    /// name, and where its names are told apart, under the one it was given.
+    /// A file with several hard links is allowed under its own name alone.
+    #[inline(always)]
+    fn ask(&self, scratch: &mut Scratch) -> Answer {
+        let any = look_up(scratch);
+        let plain = any.covered && !any.by_name;
+        let names_matter = any.by_name
+            || (plain && self.file.links() > 1)
+            || (!any.covered && self.rules.detail & need::NAME != 0);
+        if self.is_script || !names_matter {
+            return any;
+        }
+        let hash = applet::name_hash(scratch);
+        if plain && applet::is_own_name(scratch, self.file.dentry) {
+            scratch.record.key.name_hash = hash;
+            return Answer {
+                by_name: true,
+                ..any
+            };
+        }
+        scratch.record.key.name_hash = hash;
+        Answer {
+            by_name: true,
+            ..look_up(scratch)
+        }
     }
 
-    fill(task, scratch, judged, fast, path_len);
-    scratch.record.key = SeenKey {
-        container: judged.container_id,
-        path_hash,
-        script_hash: fast.script_hash,
-        layer,
-        circumstances: circumstances(flags),
-    };
-    report(scratch, judged);
-
-    if flags.has(flag::ERROR) {
-        Verdict::Error
-    } else if slot_mode == mode::LEARN {
-        Verdict::Learning
-    } else {
-        Verdict::Deviating
+    /// A cache: whether it had room changes no verdict.
+    #[inline(always)]
+    fn remember(&self, scratch: &mut Scratch, answer: Answer) {
+        if answer.by_name {
+            scratch.fast.name_hash = 0;
+            let _ = FAST.insert(&scratch.fast, &fast::BY_NAME, 0);
+            scratch.fast.name_hash = scratch.record.key.name_hash;
+        }
+        let _ = FAST.insert(&scratch.fast, &fast::YES, 0);
     }
 }
 
-#[inline(always)]
-fn circumstances(flags: Flags) -> u32 {
-    flags.get() & (flag::ESCAPED | flag::HOST_MNTNS | flag::OUTER_MNTNS)
+/// Keeps what a record carries: the name given to execve, the applet, the
+/// arguments, the working directory.
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_gather(filename: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs.
+    let scratch = unsafe { &mut *scratch };
+    if scratch.record.facts.flags & flag::SCRIPT == 0 {
+        let to = scratch.path.as_mut_ptr().cast();
+        let len = copy_str(to, FILENAME_MAX as u32, filename);
+        let len = if len == 0 { 0 } else { len - 1 };
+        let from = scratch.path.as_ptr() as u64;
+        tail::append(scratch, from, within(len, FILENAME_MAX as u32));
+        scratch.record.facts.name_len = len;
+    }
+    let applet_len = scratch.record.facts.applet_len;
+    let from = scratch.applet.as_ptr() as u64;
+    tail::append(scratch, from, within(applet_len, APPLET_MAX as u32));
+    let args_len = scratch.record.facts.args_len;
+    let from = scratch.args.as_ptr() as u64;
+    tail::append(scratch, from, within(args_len, ARGS_MAX as u32));
+
+    let fs = peek_or_zero(task::current(), layout!(task_fs));
+    scratch.record.facts.cwd_len = 0;
+    if let Ok(found) = path::walk(fs, layout!(fs_pwd_dentry), layout!(fs_pwd_mnt)) {
+        let max = CWD_MAX as u32 - 1;
+        scratch.record.facts.cwd_len = path::keep_end(scratch, &found, CWD_MAX as u32, max);
+    }
+    0
 }
 
+/// The [`flag`]s that make the same file another matter.
+const CIRCUMSTANCES: u32 =
+    flag::ESCAPED | flag::HOST_MNTNS | flag::OUTER_MNTNS | flag::OUTSIDE_FILE | flag::OUTSIDE_CWD;
+
 #[inline(always)]
-fn allowed(slot: u32, path_hash: u64, fast: &FastKey, layer: u32) -> bool {
-    let key = AllowKey {
-        path_hash,
-        script_hash: fast.script_hash,
-        slot,
-        layer,
+fn look_up(scratch: &mut Scratch) -> Answer {
+    let seen = &scratch.record.key;
+    scratch.allow = AllowKey {
+        path_hash: seen.path_hash,
+        name_hash: seen.name_hash,
+        slot: scratch.fast.slot,
+        layer: seen.layer,
     };
-    if ALLOW.get_ptr(&key).is_none() {
-        return false;
+    match ALLOW.get_ptr(&scratch.allow) {
+        // SAFETY: a value of a map, valid while the program runs.
+        Some(value) => {
+            let value = unsafe { *value };
+            Answer {
+                covered: true,
+                needs: value & !need::NAME,
+                by_name: value & need::NAME != 0,
+            }
+        }
+        None => Answer {
+            covered: false,
+            needs: 0,
+            by_name: false,
+        },
     }
-    // A cache: whether it had room changes no verdict.
-    let _ = FAST.insert(fast, &1, 0);
-    true
 }
 
 /// The container's first exec tells its root file system.
 #[inline(always)]
 fn settle_root(judged: &mut Judged, root_mount: u64, flags: Flags) {
-    if judged.container.root_dev != 0 || flags.has(flag::HOST_MNTNS | flag::OUTER_MNTNS) {
+    if judged.root_dev != 0 || flags.has(flag::HOST_MNTNS | flag::OUTER_MNTNS) {
         return;
     }
     let Some(dev) = mount_dev(root_mount) else {
         return;
     };
-    judged.container.root_dev = dev;
+    judged.root_dev = dev;
     if let Some(entry) = CGROUPS.get_ptr_mut(&judged.container_id) {
         // SAFETY: a value of a map, valid while the program runs; two CPUs
         // that are first at once write the same.
         unsafe { (*entry).root_dev = dev };
-    }
-}
-
-#[inline(always)]
-fn fill(task: Typed, scratch: &mut Scratch, judged: &Judged, fast: &FastKey, path_len: u32) {
-    let facts: &mut Facts = &mut scratch.record.facts;
-    facts.cgroup = judged.cgroup;
-    facts.ino = fast.ino;
-    facts.size = fast.size;
-    facts.ctime = fast.ctime;
-    facts.dev = fast.dev;
-    facts.generation = fast.generation;
-    facts.slot = judged.slot;
-    facts.path_len = path_len;
-    copy(
-        facts.script.as_mut_ptr(),
-        SCRIPT_MAX as u32,
-        scratch.script.as_ptr() as u64,
-    );
-    task::evidence(task, facts);
-    let parent: u64 = load(task, layout!(task_real_parent));
-    let inside = match task::peek_cgroup(parent) {
-        Some((id, cgroup)) => container::of_cgroup(id, cgroup).container_id == judged.container_id,
-        None => false,
-    };
-    if !inside {
-        facts.flags |= flag::FROM_OUTSIDE;
     }
 }

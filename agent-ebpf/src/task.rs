@@ -1,14 +1,17 @@
 //! What is read of a task: its cgroup, its mount namespace, its evidence.
 
-use crate::kernel::{Typed, copy, layout, load, peek};
-use agent_common::wire::{Facts, flag};
+use crate::kernel::{Typed, copy, layout, load, peek, peek_or_zero};
+use crate::maps::SCRATCH;
+use agent_common::layout::ABSENT;
+use agent_common::wire::flag;
+use aya_ebpf::helpers::generated::bpf_get_current_task;
 
-/// The id of the task's cgroup in the v2 hierarchy, and that cgroup.
+/// The id of the task's cgroup in the v2 hierarchy.
 #[inline(always)]
-pub fn cgroup(task: Typed) -> (u64, Typed) {
+pub fn cgroup(task: Typed) -> u64 {
     let css_set: Typed = load(task, layout!(task_cgroups));
     let cgroup: Typed = load(css_set, layout!(css_set_cgroup));
-    (cgroup_id(cgroup), cgroup)
+    cgroup_id(cgroup)
 }
 
 /// The id of a cgroup.
@@ -24,6 +27,21 @@ pub fn peek_cgroup(task: u64) -> Option<(u64, u64)> {
     let css_set: u64 = peek(task, layout!(task_cgroups))?;
     let cgroup: u64 = peek(css_set, layout!(css_set_cgroup))?;
     Some((peek_cgroup_id(cgroup)?, cgroup))
+}
+
+/// The running task, as a plain address: what a function of its own to the
+/// verifier takes.
+#[inline(always)]
+pub fn current() -> u64 {
+    // SAFETY: no arguments, always available.
+    unsafe { bpf_get_current_task() }
+}
+
+/// The address of a task's mount namespace.
+#[inline(always)]
+pub fn peek_namespace(task: u64) -> u64 {
+    let nsproxy = peek_or_zero(task, layout!(task_nsproxy));
+    peek_or_zero(nsproxy, layout!(nsproxy_mnt))
 }
 
 /// The id of a cgroup, through a plain address.
@@ -52,23 +70,53 @@ pub fn mount_namespace_id(task: Typed) -> u64 {
 }
 
 /// Fills in who ran: process, parent, users, names, terminal.
-#[inline(always)]
-pub fn evidence(task: Typed, facts: &mut Facts) {
-    facts.pid = load(task, layout!(task_tgid));
-    facts.start_ns = load(task, layout!(task_start));
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_evidence(task: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs.
+    let facts = unsafe { &mut (*scratch).record.facts };
+    facts.pid = peek_or_zero(task, layout!(task_tgid)) as u32;
+    facts.start_ns = peek_or_zero(task, layout!(task_start));
 
-    let cred: Typed = load(task, layout!(task_cred));
-    facts.uid = load(cred, layout!(cred_uid));
-    facts.euid = load(cred, layout!(cred_euid));
+    let cred = peek_or_zero(task, layout!(task_cred));
+    facts.uid = peek_or_zero(cred, layout!(cred_uid)) as u32;
+    facts.euid = peek_or_zero(cred, layout!(cred_euid)) as u32;
+    facts.capabilities = peek_or_zero(cred, layout!(cred_capabilities));
+    facts.loginuid = NOBODY;
+    if layout!(task_loginuid) as u32 != ABSENT {
+        facts.loginuid = peek_or_zero(task, layout!(task_loginuid)) as u32;
+    }
 
-    let signal: Typed = load(task, layout!(task_signal));
-    if load::<u64>(signal, layout!(signal_tty)) != 0 {
+    let signal = peek_or_zero(task, layout!(task_signal));
+    if peek_or_zero(signal, layout!(signal_tty)) != 0 {
         facts.flags |= flag::TTY;
     }
 
-    let parent: Typed = load(task, layout!(task_real_parent));
-    facts.ppid = load(parent, layout!(task_tgid));
+    // One number for each pid namespace from the initial one down.
+    let number = peek_or_zero(task, layout!(task_thread_pid));
+    let level = peek_or_zero(number, layout!(pid_level)) & 31;
+    let upid = layout!(upid_ns) as u64 + 8;
+    let own = number.wrapping_add(level * upid);
+    facts.ns_pid = peek_or_zero(own, layout!(pid_numbers)) as u32;
+
+    let parent = peek_or_zero(task, layout!(task_real_parent));
+    facts.ppid = peek_or_zero(parent, layout!(task_tgid)) as u32;
+    let parents = peek_or_zero(parent, layout!(task_cred));
+    facts.gained = facts.capabilities & !peek_or_zero(parents, layout!(cred_capabilities));
     let comm = layout!(task_comm) as u64;
-    copy(facts.comm.as_mut_ptr(), 16, task as u64 + comm);
-    copy(facts.parent_comm.as_mut_ptr(), 16, parent as u64 + comm);
+    copy(facts.comm.as_mut_ptr(), 16, task.wrapping_add(comm));
+    copy(
+        facts.parent_comm.as_mut_ptr(),
+        16,
+        parent.wrapping_add(comm),
+    );
+    0
 }
+
+/// The login user of those whom nobody logged in.
+const NOBODY: u32 = u32::MAX;

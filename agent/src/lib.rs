@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod containers;
 pub mod control;
+pub mod inspect;
 pub mod judge;
 pub mod kernel;
 pub mod learn;

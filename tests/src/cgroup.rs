@@ -2,6 +2,7 @@
 
 use crate::node::CGROUP_ROOT;
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -127,6 +128,19 @@ fn remove_below(path: &Path) {
     }
 }
 
+/// Kills every process of a cgroup: one by one where the kernel cannot do it at
+/// once (before 5.14).
+pub fn kill(path: &Path) {
+    if fs::write(path.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    let pids = processes.lines().filter_map(|line| line.parse().ok());
+    for pid in pids.filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
 /// A name that no other test has, and that tells whose it is.
 pub fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -150,7 +164,7 @@ pub(crate) fn is_left_over(name: &str) -> bool {
 pub(crate) fn sweep() {
     for entry in fs::read_dir(CGROUP_ROOT).into_iter().flatten().flatten() {
         if is_left_over(&entry.file_name().to_string_lossy()) {
-            let _ = fs::write(entry.path().join("cgroup.kill"), "1");
+            kill(&entry.path());
             remove_below(&entry.path());
         }
     }

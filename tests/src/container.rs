@@ -1,10 +1,12 @@
-//! Real containers, run by runc under its default state folder, as on a node
-//! without an orchestrator.
+//! Real containers, run by runc or crun under its default state folder, as on a
+//! node without an orchestrator.
 
 mod builder;
+mod runtime;
 mod spec;
 
 pub use builder::{Builder, Bundle};
+pub use runtime::Runtime;
 
 use crate::cgroup;
 use crate::rootfs::Rootfs;
@@ -22,20 +24,18 @@ use tempfile::TempDir;
 /// machine with every core busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where runc keeps the state of root's containers.
-pub(crate) const STATE_FOLDER: &str = "/run/runc";
-
 /// A container; killed and deleted when dropped.
 #[derive(Debug)]
 pub struct Container {
     id: String,
+    runtime: Runtime,
     bundle: TempDir,
     rootfs: Rootfs,
     cgroup: PathBuf,
 }
 
 impl Container {
-    /// Its id, as runc has it.
+    /// Its id, as the runtime has it.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -62,19 +62,19 @@ impl Container {
 
     /// Lets a created container's first process begin.
     pub fn start(&self) -> Result<()> {
-        succeed(runc().args(["start", &self.id])).map(drop)
+        succeed(self.runtime.command().args(["start", &self.id])).map(drop)
     }
 
-    /// Runs a command in it to the end, as `runc exec` does.
+    /// Runs a command in it to the end, by the runtime's `exec`.
     pub fn exec<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Output> {
         self.exec_command(args)
             .output()
-            .context("cannot start runc exec")
+            .context("cannot start the runtime's exec")
     }
 
     /// The command that [`Container::exec`] runs, for other standard streams.
     pub fn exec_command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = runc();
+        let mut command = self.runtime.command();
         command
             .args(["exec", &self.id])
             .args(args)
@@ -105,39 +105,35 @@ impl Container {
     }
 
     fn state(&self) -> Result<Value> {
-        state(&self.id)
+        let output = succeed(self.runtime.command().args(["state", &self.id]))?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("cannot read the state of {}", self.id))
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        delete(&self.id);
+        delete(self.runtime, &self.id);
         cgroup::remove(&self.cgroup);
     }
 }
 
-fn runc() -> Command {
-    Command::new(crate::find_program("runc").unwrap_or("runc".into()))
-}
-
-fn state(id: &str) -> Result<Value> {
-    let output = succeed(runc().args(["state", id]))?;
-    serde_json::from_slice(&output.stdout).with_context(|| format!("cannot read the state of {id}"))
-}
-
-/// Kills it and waits until runc has forgotten it.
-fn delete(id: &str) {
-    if let Err(error) = succeed(runc().args(["delete", "--force", id])) {
+/// Kills it and waits until the runtime has forgotten it.
+fn delete(runtime: Runtime, id: &str) {
+    if let Err(error) = succeed(runtime.command().args(["delete", "--force", id])) {
         eprintln!("cannot delete the container {id}: {error:#}");
     }
 }
 
 /// Deletes the containers of killed runs.
 pub(crate) fn sweep() {
-    for entry in fs::read_dir(STATE_FOLDER).into_iter().flatten().flatten() {
-        let id = entry.file_name().to_string_lossy().into_owned();
-        if cgroup::is_left_over(&id) {
-            delete(&id);
+    for runtime in Runtime::ALL {
+        let folder = fs::read_dir(runtime.state_folder());
+        for entry in folder.into_iter().flatten().flatten() {
+            let id = entry.file_name().to_string_lossy().into_owned();
+            if cgroup::is_left_over(&id) {
+                delete(runtime, &id);
+            }
         }
     }
 }

@@ -100,7 +100,7 @@ mod tests {
             "hello from /usr/sbin/nginx",
         );
         check("storm", &["100", hello], "100");
-        check("spellings", &[hello], "");
+        check("spellings", &[hello], "22");
     }
 
     #[test]

@@ -24,4 +24,4 @@ pub use places::{find_busybox, find_program, target_folder};
 pub use rootfs::{Image, Rootfs};
 pub use rsyslogd::{Record, Rsyslogd};
 pub use statistics::Median;
-pub use until::until;
+pub use until::{patience, until};

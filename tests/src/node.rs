@@ -4,6 +4,7 @@
 //! elsewhere. And what a test mounts must be gone when the test is, however it
 //! ended. Both come from a mount namespace of the process's own.
 
+use crate::container::Runtime;
 use anyhow::{Context, Result, bail};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::env;
@@ -56,11 +57,12 @@ pub fn is_inside() -> bool {
 /// mounts and folders by its names. Empty once everything was dropped.
 pub fn left_behind() -> Result<Vec<String>> {
     let mut left = Vec::new();
-    for folder in [
-        Path::new(crate::container::STATE_FOLDER),
-        Path::new(CGROUP_ROOT),
-        &env::temp_dir(),
-    ] {
+    let temporary = env::temp_dir();
+    let folders = Runtime::ALL
+        .map(Runtime::state_folder)
+        .into_iter()
+        .chain([Path::new(CGROUP_ROOT), &temporary]);
+    for folder in folders {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if crate::cgroup::is_ours(&entry.file_name().to_string_lossy()) {
                 left.push(entry.path().display().to_string());
@@ -99,7 +101,7 @@ pub fn lacks() -> Option<String> {
     if !supported.contains("cgroup2") {
         return Some("this kernel has no cgroup v2".to_owned());
     }
-    ["runc", "unshare"]
+    ["runc", "crun", "unshare"]
         .into_iter()
         .find(|program| crate::find_program(program).is_none())
         .map(|program| format!("{program} is not installed; run cargo xtask setup"))

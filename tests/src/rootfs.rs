@@ -51,6 +51,31 @@ impl Image {
         set_mode(&into, 0o755)
     }
 
+    /// Adds a program of this machine that needs a loader, with its loader and
+    /// its libraries at their usual places. Gives the loader's path.
+    pub fn linked_program(&self, file: &Path, path: &str) -> Result<String> {
+        self.program(file, path)?;
+        // The loader tells what it would load, and ends; as ldd has it do.
+        let output = Command::new(file)
+            .env("LD_TRACE_LOADED_OBJECTS", "1")
+            .output()
+            .with_context(|| format!("cannot start {}", file.display()))?;
+        let list = String::from_utf8_lossy(&output.stdout);
+        let mut loader = None;
+        for (what, _) in list.lines().filter_map(|line| line.split_once(" (0x")) {
+            let what = what.trim();
+            let (_, library) = what.split_once(" => ").unwrap_or(("", what));
+            // Not the kernel's own, which is in no file.
+            if library.starts_with('/') {
+                self.program(Path::new(library), library)?;
+                if !what.contains(" => ") {
+                    loader = Some(library.to_owned());
+                }
+            }
+        }
+        loader.with_context(|| format!("{} needs no loader: {list}", file.display()))
+    }
+
     /// Adds an executable script.
     pub fn script(&self, path: &str, text: &str) -> Result<()> {
         self.text(path, text)?;
@@ -62,6 +87,11 @@ impl Image {
         let into = self.inside(path);
         make_folder(into.parent().unwrap_or(self.path()))?;
         fs::write(&into, text).with_context(|| format!("cannot write {}", into.display()))
+    }
+
+    /// Changes the mode of a file.
+    pub fn set_mode(&self, path: &str, mode: u32) -> Result<()> {
+        set_mode(&self.inside(path), mode)
     }
 
     /// The layer's folder.

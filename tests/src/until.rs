@@ -9,14 +9,20 @@ use std::time::{Duration, Instant};
 /// costs (30 ms), long beside a look at a file.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Looks until there is something, at most `deadline` long. `what` completes
-/// the sentence "waited 5s for …".
+/// A factor for every time that a test gives, where a machine is much slower
+/// than those that they are made for: an emulated one.
+const PATIENCE: &str = "EXECWARDEN_TEST_PATIENCE";
+
+/// Looks until there is something, at most `deadline` long, or as many times as
+/// that as `EXECWARDEN_TEST_PATIENCE` says. `what` completes the sentence
+/// "waited 5s for …".
 pub fn until<T>(
     what: &str,
     deadline: Duration,
     mut look: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let begun = Instant::now();
+    let deadline = deadline * patience();
     loop {
         if let Some(found) = look()? {
             return Ok(found);
@@ -29,6 +35,13 @@ pub fn until<T>(
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// That factor, for what is no deadline: how long the agent learns, or how long
+/// a flood runs.
+pub fn patience() -> u32 {
+    let said = std::env::var(PATIENCE).ok();
+    said.and_then(|factor| factor.parse().ok()).unwrap_or(1)
 }
 
 #[cfg(test)]

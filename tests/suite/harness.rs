@@ -19,10 +19,12 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
+/// Tests under one name.
+pub type Group = (&'static str, &'static [Named]);
+
 /// Runs every group's tests, one after the other, as the arguments say.
-pub fn run(groups: &[(&str, &[Named])]) -> ExitCode {
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
+pub fn run(groups: &[Group]) -> ExitCode {
+    let args = Arguments::from_args();
     let lacks = node::lacks();
     // To list the tests takes no node.
     if lacks.is_none()
@@ -32,6 +34,16 @@ pub fn run(groups: &[(&str, &[Named])]) -> ExitCode {
         eprintln!("error: {error:#}");
         return ExitCode::FAILURE;
     }
+    run_on(groups, args, lacks)
+}
+
+/// The same on a machine that is no node for containers.
+pub fn run_as_it_is(groups: &[Group]) -> ExitCode {
+    run_on(groups, Arguments::from_args(), None)
+}
+
+fn run_on(groups: &[Group], mut args: Arguments, lacks: Option<String>) -> ExitCode {
+    args.test_threads = Some(1);
     if let Some(reason) = &lacks {
         println!("skipped: {reason}");
     }

@@ -1,4 +1,4 @@
-//! The build tool: `cargo xtask setup`, `build`, `test`, `demo`, `bench`.
+//! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
@@ -8,8 +8,10 @@ mod build;
 mod command;
 mod demo;
 mod setup;
+mod sum;
 mod test;
 mod toolchain;
+mod vm;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Task {
     Demo,
     /// Check format and lints, then run every test
     Test(test::Args),
+    /// Run the node's tests on other kernels, in virtual machines
+    Vm(vm::Args),
     /// Measure what the agent costs
     #[command(disable_help_subcommand = true)]
     Bench(bench::Args),
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Task::Build(args) => build::run(args),
         Task::Demo => demo::run(),
         Task::Test(args) => test::run(args),
+        Task::Vm(args) => vm::run(args),
         Task::Bench(args) => bench::run(args),
     };
     match done {

@@ -1,7 +1,7 @@
 //! Every fact of an alert, named once.
 
-use super::{Kind, Message, Record, Subject};
-use crate::model::{Identity, Origin, Untrusted, WorkloadId};
+use super::{Kind, Message, Record, Subject, capabilities, list};
+use crate::model::{Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId};
 
 /// One fact of an alert: its names on the wire, its bound, and where it is
 /// found in a message.
@@ -31,6 +31,10 @@ pub(super) enum Value {
     Words(Vec<&'static str>),
     /// What somebody else wrote: escaped and bounded on its way out.
     Text(Untrusted),
+    /// Several such texts, bounded together.
+    Texts(Vec<Untrusted>),
+    /// The processes above it, bounded together.
+    Ancestors(Vec<Ancestor>),
 }
 
 macro_rules! fields {
@@ -64,19 +68,37 @@ fields! {
     "container" "pod.container.id" 256 |m| text(container(m)?.id.as_str());
     "image" "pod.container.image.name" 512 |m| container(m)?.image.clone().map(Value::Text);
     "path" "process.binary" 1024 |m| Some(Value::Text(identity(m)?.file.clone()));
-    "script" "execwarden.script" 512 |m| identity(m)?.script.clone().map(Value::Text);
     "layer" "execwarden.layer" 0 |m| Some(word(identity(m)?.layer.as_str()));
+    "sha256" "execwarden.sha256" 0 |m| digest(evidence(m)?.sha256);
+    "applet" "execwarden.applet" 256 applet;
+    "script" "execwarden.script" 1024 |m| Some(Value::Text(script(m)?.path.clone()));
+    "script_layer" "execwarden.script_layer" 0 |m| Some(word(script(m)?.layer.as_str()));
+    "script_sha256" "execwarden.script_sha256" 0 |m| digest(evidence(m)?.script_sha256);
+    "via" "execwarden.via" 512 |m| texts(script(m)?.via.clone());
+    "called" "execwarden.called" 256 called;
+    "links" "execwarden.links" 0 links;
     "partial" "execwarden.partial" 0 |m| Some(Value::Flag(evidence(m)?.partial));
+    "arguments" "process.arguments" 1024 |m| texts(evidence(m)?.arguments.list()?);
+    "arguments_state" "execwarden.arguments_state" 0 |m| Some(word(evidence(m)?.arguments.state()));
+    "cwd" "process.cwd" 512 |m| evidence(m)?.cwd.clone().map(Value::Text);
     "pid" "process.pid" 0 |m| Some(number(process(m)?.pid));
+    "ns_pid" "process.ns_pid" 0 |m| Some(number(evidence(m)?.ns_pid));
     "uid" "process.uid" 0 |m| Some(number(process(m)?.uid));
     "euid" "process.euid" 0 |m| Some(number(evidence(m)?.euid));
+    "auid" "process.auid" 0 |m| evidence(m)?.loginuid.map(number);
+    "gained" "execwarden.gained" 768 gained;
     "comm" "process.comm" 64 |m| Some(Value::Text(process(m)?.comm.clone()));
     "start_ns" "process.start_ns" 0 |m| Some(Value::Number(process(m)?.start_ns));
     "tty" "process.tty" 0 |m| Some(Value::Flag(evidence(m)?.tty));
-    "origin" "execwarden.origin" 0 |m| Some(word(origin(evidence(m)?.origin)));
+    "origin" "execwarden.origin" 0 |m| Some(word(evidence(m)?.origin.as_str()));
+    "from_outside" "execwarden.from_outside" 0 |m| Some(Value::Flag(evidence(m)?.from_outside));
     "host_mntns" "execwarden.host_mntns" 0 |m| Some(Value::Flag(evidence(m)?.host_mntns));
+    "outside_file" "execwarden.outside_file" 0 |m| Some(Value::Flag(evidence(m)?.outside_file));
+    "outside_cwd" "execwarden.outside_cwd" 0 |m| Some(Value::Flag(evidence(m)?.outside_cwd));
     "ppid" "parent.pid" 0 |m| Some(number(evidence(m)?.ppid));
     "parent_comm" "parent.comm" 64 |m| Some(Value::Text(evidence(m)?.parent_comm.clone()));
+    "parent_path" "parent.binary" 512 parent_path;
+    "ancestors" "execwarden.ancestors" 2048 ancestors;
     "to_cgroup" "execwarden.to_cgroup" 0 |m| Some(Value::Number(leaver(m)?.to.0));
     "nearest" "execwarden.nearest" 512 |m| Some(Value::Text(nearest(m)?.entry.clone()));
     "differs" "execwarden.differs" 0 |m| Some(word(nearest(m)?.differs));
@@ -93,6 +115,14 @@ fn number(number: u32) -> Value {
 /// Names that come through a runtime are as hostile as paths.
 fn text(text: &str) -> Option<Value> {
     Some(Value::Text(text.into()))
+}
+
+fn digest(digest: Option<Digest>) -> Option<Value> {
+    Some(Value::Word(digest?.to_string()))
+}
+
+fn texts(texts: Vec<Untrusted>) -> Option<Value> {
+    (!texts.is_empty()).then_some(Value::Texts(texts))
 }
 
 fn record(message: Message<'_>) -> Option<&Record> {
@@ -164,9 +194,49 @@ fn identity(message: Message<'_>) -> Option<&Identity> {
     }
 }
 
+fn script(message: Message<'_>) -> Option<&Script> {
+    identity(message)?.as_script()
+}
+
+fn applet(message: Message<'_>) -> Option<Value> {
+    match &identity(message)?.role {
+        Role::Applet(name) => Some(Value::Text(name.clone())),
+        Role::Program | Role::Script(_) => None,
+    }
+}
+
+/// Only another name than the file has of itself.
+fn called(message: Message<'_>) -> Option<Value> {
+    let called = &evidence(message)?.called;
+    let path = identity(message)?.path().as_bytes();
+    let own = path.rsplit(|byte| *byte == b'/').next();
+    let is_other = !called.as_bytes().is_empty() && own != Some(called.as_bytes());
+    is_other.then(|| Value::Text(called.clone()))
+}
+
+/// Only where the file has other names.
+fn links(message: Message<'_>) -> Option<Value> {
+    let links = evidence(message)?.links;
+    (links > 1).then(|| number(links))
+}
+
+fn gained(message: Message<'_>) -> Option<Value> {
+    let names = capabilities::names(evidence(message)?.gained);
+    texts(names.iter().map(|name| name.as_str().into()).collect())
+}
+
+fn parent_path(message: Message<'_>) -> Option<Value> {
+    list::path(evidence(message)?.ancestors.first()?).map(Value::Text)
+}
+
+fn ancestors(message: Message<'_>) -> Option<Value> {
+    let ancestors = &evidence(message)?.ancestors;
+    (!ancestors.is_empty()).then(|| Value::Ancestors(ancestors.clone()))
+}
+
 fn evidence(message: Message<'_>) -> Option<&super::ExecEvidence> {
     match &record(message)?.subject {
-        Subject::Exec { evidence, .. } => evidence.as_ref(),
+        Subject::Exec { evidence, .. } => evidence.as_deref(),
         _ => None,
     }
 }
@@ -210,13 +280,6 @@ fn process(message: Message<'_>) -> Option<Process<'_>> {
     })
 }
 
-fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Container => "container",
-        Origin::Outside => "outside",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +292,8 @@ mod tests {
         for name in &names {
             assert!((1..=32).contains(&name.len()), "{name}");
             assert!(
-                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                name.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
                 "{name}"
             );
         }

@@ -9,8 +9,12 @@
 //! Everything here but the sinks is pure. Nothing here decides what deviates.
 //! docs/ALERTS.md is the description for the reader of alerts.
 
+mod capabilities;
+mod evidence;
 mod fields;
+mod id;
 pub mod json;
+mod list;
 mod message;
 mod record;
 mod repeats;
@@ -19,11 +23,11 @@ mod sentence;
 mod severity;
 mod sinks;
 
+pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
+pub use id::AlertId;
 pub use message::{Lost, Message};
-pub use record::{
-    Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
-};
+pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject};
 pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
 pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError, try_open};

@@ -1,51 +1,8 @@
 //! One alert as plain data.
 
-use crate::model::{
-    CgroupId, ContainerId, Exec, Identity, Origin, Reason, Runtime, Untrusted, WorkloadId,
-};
+use super::{AlertId, ExecEvidence};
+use crate::model::{CgroupId, ContainerId, Identity, Reason, Runtime, Untrusted, WorkloadId};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
-use std::fmt;
-
-/// Names one deviation for good: the same boot, container, identity and
-/// reason give the same id. Sixteen hexadecimal digits as text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct AlertId([u8; 8]);
-
-impl AlertId {
-    /// The id of what `identity` did in `container`; without an identity, of
-    /// what the container or (for an escape) one of its processes did.
-    ///
-    /// `boot` is the kernel's boot id: cgroup ids are unique within a boot only.
-    pub fn new(boot: &str, container: CgroupId, reason: Reason, what: Option<&Identity>) -> Self {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            // The length in front keeps "ab"+"c" apart from "a"+"bc".
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        part(boot.as_bytes());
-        part(&container.0.to_le_bytes());
-        part(reason.as_str().as_bytes());
-        if let Some(identity) = what {
-            part(identity.file.as_bytes());
-            part(identity.layer.as_str().as_bytes());
-            if let Some(script) = &identity.script {
-                part(script.as_bytes());
-            }
-        }
-        let digest = hash.finalize();
-        let mut id = [0; 8];
-        id.copy_from_slice(&digest[..8]);
-        Self(id)
-    }
-}
-
-impl fmt::Display for AlertId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// Whether this is the first record of its id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +28,7 @@ pub enum Subject {
         /// What was run.
         identity: Identity,
         /// What the kernel saw of it; absent where only counts are left.
-        evidence: Option<ExecEvidence>,
+        evidence: Option<Box<ExecEvidence>>,
         /// The allowlist entry that comes closest, if one does.
         nearest: Option<Nearest>,
     },
@@ -84,52 +41,6 @@ pub enum Subject {
     },
     /// The container as a whole: its workload has no allowlist.
     Container,
-}
-
-/// The evidence of one exec; see [`Exec`] for the units.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ExecEvidence {
-    /// The process id in the initial pid namespace.
-    pub pid: u32,
-    /// The parent's process id in the initial pid namespace.
-    pub ppid: u32,
-    /// Real user id.
-    pub uid: u32,
-    /// Effective user id.
-    pub euid: u32,
-    /// The process's name after the exec.
-    pub comm: Untrusted,
-    /// The parent's name.
-    pub parent_comm: Untrusted,
-    /// Whether it has a controlling terminal.
-    pub tty: bool,
-    /// Whose hand started it.
-    pub origin: Origin,
-    /// Nanoseconds since boot at which the process began.
-    pub start_ns: u64,
-    /// Whether it stands in the host's mount namespace.
-    pub host_mntns: bool,
-    /// Whether the identity is only a part: the path was cut, or the kernel
-    /// could not read all of it.
-    pub partial: bool,
-}
-
-impl From<&Exec> for ExecEvidence {
-    fn from(exec: &Exec) -> Self {
-        Self {
-            pid: exec.pid,
-            ppid: exec.ppid,
-            uid: exec.uid,
-            euid: exec.euid,
-            comm: exec.comm.clone(),
-            parent_comm: exec.parent_comm.clone(),
-            tty: exec.tty,
-            origin: exec.origin,
-            start_ns: exec.start_ns,
-            host_mntns: exec.host_mntns,
-            partial: exec.error || exec.path_cut,
-        }
-    }
 }
 
 /// A process that left its container's cgroup.
@@ -239,13 +150,14 @@ pub struct Record {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::Layer;
+    use crate::alert::evidence::tests::{evidence, hostile_evidence};
+    use crate::model::{Layer, Role, Script};
 
     /// A drifted binary in a runc container, the way most tests want it.
     pub(in crate::alert) fn record() -> Record {
         let identity = Identity {
             file: "/tmp/evil".into(),
-            script: None,
+            role: Role::Program,
             layer: Layer::Upper,
         };
         Record {
@@ -260,19 +172,7 @@ pub(super) mod tests {
             also: vec![Reason::Unlisted],
             subject: Subject::Exec {
                 identity,
-                evidence: Some(ExecEvidence {
-                    pid: 4711,
-                    ppid: 4700,
-                    uid: 0,
-                    euid: 0,
-                    comm: "evil".into(),
-                    parent_comm: "sh".into(),
-                    tty: false,
-                    origin: Origin::Container,
-                    start_ns: 5_000_000_000,
-                    host_mntns: false,
-                    partial: false,
-                }),
+                evidence: Some(Box::new(evidence())),
                 nearest: None,
             },
             workload: WorkloadId::Runtime {
@@ -291,43 +191,43 @@ pub(super) mod tests {
         }
     }
 
-    fn id(boot: &str, cgroup: u64, reason: Reason, what: Option<&Identity>) -> String {
-        AlertId::new(boot, CgroupId(cgroup), reason, what).to_string()
-    }
-
-    #[test]
-    fn an_id_is_sixteen_stable_digits() {
-        let sh = Identity::image("/bin/sh");
-
-        assert_eq!(
-            id("boot", 1, Reason::Drift, Some(&sh)),
-            id("boot", 1, Reason::Drift, Some(&sh.clone()))
-        );
-        assert_eq!(id("boot", 1, Reason::Drift, Some(&sh)).len(), 16);
-    }
-
-    #[test]
-    fn every_part_of_a_deviation_changes_its_id() {
-        let sh = Identity::image("/bin/sh");
-        let upper = Identity {
-            layer: Layer::Upper,
-            ..sh.clone()
+    /// The most that can be said of an exec, with `hostile` in every text.
+    pub(in crate::alert) fn hostile_record(hostile: &[u8]) -> Record {
+        let text = || Untrusted::new(hostile);
+        let lossy = || String::from_utf8_lossy(hostile).into_owned();
+        let mut record = record();
+        record.node = lossy();
+        record.workload = WorkloadId::Kubernetes {
+            namespace: lossy(),
+            kind: lossy(),
+            name: lossy(),
+            container: lossy(),
         };
-        let script = Identity {
-            script: Some("/x".into()),
-            ..sh.clone()
-        };
-        let all = [
-            id("boot", 1, Reason::Drift, Some(&sh)),
-            id("other", 1, Reason::Drift, Some(&sh)),
-            id("boot", 2, Reason::Drift, Some(&sh)),
-            id("boot", 1, Reason::Unlisted, Some(&sh)),
-            id("boot", 1, Reason::Drift, Some(&upper)),
-            id("boot", 1, Reason::Drift, Some(&script)),
-            id("boot", 1, Reason::Drift, None),
-        ];
-
-        let distinct: std::collections::HashSet<_> = all.iter().collect();
-        assert_eq!(distinct.len(), all.len(), "{all:?}");
+        if let Some(container) = &mut record.container {
+            container.pod = Some(text());
+            container.image = Some(text());
+        }
+        if let Subject::Exec {
+            identity,
+            evidence: Some(evidence),
+            nearest,
+        } = &mut record.subject
+        {
+            *identity = Identity {
+                file: text(),
+                role: Role::Script(Script {
+                    path: text(),
+                    via: vec![text(), text()],
+                    layer: Layer::Unknown,
+                }),
+                layer: Layer::Unknown,
+            };
+            **evidence = hostile_evidence(hostile);
+            *nearest = Some(Nearest {
+                entry: text(),
+                differs: "layer",
+            });
+        }
+        record
     }
 }

@@ -6,7 +6,7 @@
 
 use super::fields::Value;
 use super::sentence::sentence;
-use super::{FIELDS, Facility, Field, Message};
+use super::{FIELDS, Facility, Field, Message, list};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
@@ -23,6 +23,8 @@ const DOCUMENTATION_PEN: u32 = 32473;
 const SEQUENCE_IDS: u64 = 2_147_483_647;
 /// How much of each text the sentence repeats, in bytes.
 const SENTENCE_TEXT: usize = 256;
+/// Stands at the end of a sentence that was cut.
+const CUT: &str = "...";
 /// No text is shortened to less than this many bytes.
 const SHORTEST: usize = 16;
 
@@ -49,7 +51,7 @@ impl Settings {
 
     /// The message in at most `limit` bytes (taken as [`LEAST_LIMIT`] if less).
     /// Where it would be longer, its longest texts are cut, each marked by
-    /// `…`; no field is left out.
+    /// `…`, and at the very last the sentence; no field is left out.
     pub fn encode(&self, message: Message<'_>, limit: usize) -> Vec<u8> {
         let limit = limit.max(LEAST_LIMIT);
         let mut too_long = FIELDS.iter().map(|field| field.bound).max().unwrap_or(0);
@@ -69,6 +71,12 @@ impl Settings {
             } else {
                 too_long = cap;
             }
+        }
+        if best.len() > limit {
+            // The structured data fits at its shortest, whatever it holds (a
+            // test has the most there can be); what is over is the sentence.
+            best.truncate(best.floor_char_boundary(limit - CUT.len()));
+            best.push_str(CUT);
         }
         best.into_bytes()
     }
@@ -101,6 +109,7 @@ impl Settings {
 }
 
 fn parameter(out: &mut String, field: &Field, value: &Value, cap: usize) {
+    let bound = field.bound.min(cap);
     let _ = write!(out, " {}=\"", field.name);
     match value {
         Value::Number(number) => {
@@ -111,7 +120,9 @@ fn parameter(out: &mut String, field: &Field, value: &Value, cap: usize) {
         }
         Value::Word(word) => param_value(out, word),
         Value::Words(words) => param_value(out, &words.join(",")),
-        Value::Text(text) => param_value(out, &text.escaped(field.bound.min(cap))),
+        Value::Text(text) => param_value(out, &text.escaped(bound)),
+        Value::Texts(texts) => param_value(out, &list::joined(texts, bound)),
+        Value::Ancestors(all) => param_value(out, &list::joined_ancestors(all, bound)),
     }
     out.push('"');
 }

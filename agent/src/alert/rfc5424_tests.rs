@@ -1,9 +1,13 @@
 //! What the encoder promises, read back by a strict parser of RFC 5424.
 
-use super::super::record::tests::record;
-use super::super::{Lost, Nearest, Record, Subject};
+use super::super::evidence::tests::{exec, without_nul};
+use super::super::record::tests::{hostile_record, record};
+use super::super::{Kind, Lost, Subject};
 use super::*;
-use crate::model::{Identity, Layer, Reason, Untrusted, WorkloadId};
+use crate::alert::{ExecEvidence, Record};
+use crate::model::{
+    Ancestor, ContainerId, Identity, Layer, Reason, Role, Runtime, Script, Untrusted,
+};
 use proptest::prelude::*;
 
 /// A message as the ABNF of RFC 5424 section 6 has it.
@@ -109,64 +113,58 @@ fn encode(record: &Record, limit: usize) -> Vec<u8> {
     Settings::new(77).encode(Message::Record(record), limit)
 }
 
-/// Every text of the record is `hostile`.
-fn hostile_record(hostile: &[u8]) -> Record {
-    let text = || Untrusted::new(hostile);
-    let lossy = || String::from_utf8_lossy(hostile).into_owned();
-    let mut record = record();
-    record.node = lossy();
-    record.workload = WorkloadId::Kubernetes {
-        namespace: lossy(),
-        kind: lossy(),
-        name: lossy(),
-        container: lossy(),
-    };
-    if let Some(container) = &mut record.container {
-        container.pod = Some(text());
-        container.image = Some(text());
-    }
-    if let Subject::Exec {
-        identity,
-        evidence: Some(evidence),
-        nearest,
-    } = &mut record.subject
-    {
-        *identity = Identity {
-            file: text(),
-            script: Some(text()),
-            layer: Layer::Unknown,
-        };
-        evidence.comm = text();
-        evidence.parent_comm = text();
-        *nearest = Some(Nearest {
-            entry: text(),
-            differs: "layer",
-        });
-    }
-    record
+/// Under pressure a text is shorter than it was, and then says so.
+fn assert_begins(name: &str, got: &str, whole: &str) {
+    let begins = got.strip_suffix('…').unwrap_or(got);
+    assert!(
+        whole.starts_with(begins),
+        "{name} is {got:?}, not {whole:?}"
+    );
 }
 
 /// Encodes a record full of `hostile` and has every text field back.
 fn check_hostile(hostile: &[u8]) {
-    let parsed = parse(&encode(&hostile_record(hostile), LOCAL_LIMIT));
+    let mut record = hostile_record(hostile);
+    let parsed = parse(&encode(&record, LOCAL_LIMIT));
+    let param = |name| parsed.param(name).expect("is there");
 
-    for (name, bound) in [
-        ("path", 1024),
-        ("script", 512),
-        ("comm", 64),
-        ("image", 512),
+    let whole = Untrusted::new(hostile).escaped(usize::MAX);
+    for name in [
+        "path",
+        "script",
+        "cwd",
+        "comm",
+        "parent_comm",
+        "image",
+        "pod",
+        "nearest",
     ] {
-        let whole = Untrusted::new(hostile).escaped(bound);
-        let got = parsed.param(name).expect("is there");
-        // Under pressure a text is shorter than its bound, and then says so.
-        let begins = got.strip_suffix('…').unwrap_or(got);
-        assert!(
-            whole.starts_with(begins),
-            "{name} is {got:?}, not {whole:?}"
-        );
+        assert_begins(name, param(name), &whole);
+    }
+    assert_begins("parent_path", param("parent_path"), &format!("…{whole}"));
+    assert_begins("called", param("called"), &format!("x{whole}"));
+
+    let element = Untrusted::new(hostile).escaped_element(usize::MAX);
+    let argument = Untrusted::new(without_nul(hostile)).escaped_element(usize::MAX);
+    for (name, most, element) in [("arguments", 3, &argument), ("via", 2, &element)] {
+        let elements: Vec<_> = param(name).split(',').collect();
+        assert!(elements.len() <= most, "{elements:?}");
+        elements
+            .iter()
+            .for_each(|got| assert_begins(name, got, element));
+    }
+    for ancestor in param("ancestors").split(',').filter(|got| *got != "…") {
+        let path = ancestor.strip_prefix("4294967295:18446744073709551615:outside:…");
+        assert_begins("ancestors", path.expect(ancestor), &element);
     }
     assert_eq!(parsed.param("pid"), Some("4711"));
     assert_eq!(parsed.param("layer"), Some("unknown"));
+
+    if let Subject::Exec { identity, .. } = &mut record.subject {
+        identity.role = Role::Applet(Untrusted::new(hostile));
+    }
+    let parsed = parse(&encode(&record, LOCAL_LIMIT));
+    assert_begins("applet", parsed.param("applet").expect("is there"), &whole);
 }
 
 #[test]
@@ -304,6 +302,86 @@ fn b31_long_texts_are_cut_not_the_structure() {
     }
 }
 
+/// Every field that a record of an exec can have, each as long as it can be
+/// whatever it is cut to.
+#[test]
+fn the_most_there_can_be_is_whole_in_the_least_limit() {
+    for piece in [&b"\\"[..], b"\"", b"]", b",", b"\xff", "\u{e4}".as_bytes()] {
+        let longest: jiff::Timestamp = "2026-01-02T03:04:05.123456789Z".parse().unwrap();
+        let mut record = hostile_record(&piece.repeat(4096));
+        record.node = "n".repeat(255);
+        record.number = u64::MAX;
+        record.kind = Kind::Repeats {
+            count: u64::MAX,
+            first: longest,
+            last: longest,
+        };
+        record.reason = Reason::NoAllowlist;
+        record.also = Reason::ALL
+            .into_iter()
+            .filter(|reason| *reason != Reason::NoAllowlist)
+            .collect();
+        if let Some(container) = &mut record.container {
+            container.runtime = Some(Runtime::Containerd);
+            container.id = ContainerId::new(&"x".repeat(255)).expect("is plain");
+        }
+        let settings = Settings {
+            pen: u32::MAX,
+            ..Settings::new(u32::MAX)
+        };
+        let line = settings.encode(Message::Record(&record), LEAST_LIMIT);
+
+        assert!(line.len() <= LEAST_LIMIT, "{}", line.len());
+        let parsed = parse(&line);
+        let (_, params) = &parsed.elements[0];
+        let names: Vec<_> = params.iter().map(|(name, _)| &name[..]).collect();
+        let of_others = ["from", "to", "applet", "to_cgroup"];
+        let expected: Vec<_> = FIELDS
+            .iter()
+            .map(|field| field.name)
+            .filter(|name| !of_others.contains(name))
+            .collect();
+        assert_eq!(names, expected);
+        assert!(parsed.msg.starts_with("xxxxxx"), "{:?}", parsed.msg);
+        assert!(parsed.msg.len() > 100, "{:?}", parsed.msg);
+    }
+}
+
+#[test]
+fn what_the_kernel_keeps_of_plain_text_is_whole_on_this_node() {
+    let path = |length: usize| format!("/{}", "x".repeat(length - 1));
+    let mut record = record();
+    let Subject::Exec {
+        identity,
+        evidence: Some(evidence),
+        ..
+    } = &mut record.subject
+    else {
+        panic!("no exec");
+    };
+    *identity = Identity::script(&path(1024), &path(1024));
+    let mut exec = exec();
+    exec.args.list = vec![Untrusted::from(&*path(500)), Untrusted::from(&*path(522))];
+    exec.cwd = Some(path(256).as_str().into());
+    exec.ancestors = vec![
+        Ancestor {
+            pid: u32::MAX,
+            start_ns: u64::MAX,
+            path: Some(path(160).as_str().into()),
+            ..exec.ancestors[0].clone()
+        };
+        8
+    ];
+    **evidence = ExecEvidence::from(&exec);
+
+    let parsed = parse(&encode(&record, LOCAL_LIMIT));
+
+    let (_, params) = &parsed.elements[0];
+    for (name, value) in params {
+        assert!(!value.contains('…'), "{name} is cut: {value}");
+    }
+}
+
 #[test]
 fn a_long_path_alone_is_whole_up_to_its_bound() {
     let mut record = record();
@@ -321,10 +399,14 @@ fn a_long_path_alone_is_whole_up_to_its_bound() {
 #[test]
 fn a_long_script_name_leaves_the_path_what_room_there_is() {
     let mut record = record();
-    let path = format!("/{}", "x".repeat(299));
+    let path = format!("/{}", "x".repeat(99));
     if let Subject::Exec { identity, .. } = &mut record.subject {
         identity.file = path.as_str().into();
-        identity.script = Some(Untrusted::new(b"]".repeat(4096)));
+        identity.role = Role::Script(Script {
+            path: Untrusted::new(b"]".repeat(4096)),
+            via: Vec::new(),
+            layer: Layer::Image,
+        });
     }
 
     let line = encode(&record, LEAST_LIMIT);

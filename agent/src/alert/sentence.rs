@@ -1,7 +1,7 @@
 //! The one sentence that a person reads first.
 
-use super::{ExecEvidence, Kind, Lost, Message, Nearest, Record, Subject};
-use crate::model::{Identity, Reason, Untrusted, format_duration};
+use super::{ExecEvidence, Kind, Lost, Message, Nearest, Record, Subject, list};
+use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -95,9 +95,10 @@ impl Teller<'_> {
             [] => "a file without a path".to_owned(),
             _ => self.text(&identity.file),
         };
-        let _ = match &identity.script {
-            Some(script) => write!(out, " ran {} with {file}", self.text(script)),
-            None => write!(out, " ran {file}"),
+        let _ = match &identity.role {
+            Role::Script(script) => write!(out, " ran {} with {file}", self.text(&script.path)),
+            Role::Applet(name) => write!(out, " ran {file} as {}", self.text(name)),
+            Role::Program => write!(out, " ran {file}"),
         };
         out.push_str(&self.times());
     }
@@ -107,7 +108,18 @@ impl Teller<'_> {
         if evidence.euid != evidence.uid {
             let _ = write!(out, ", euid {}", evidence.euid);
         }
-        let _ = write!(out, ", by {}", self.text(&evidence.parent_comm));
+        let mut above = evidence.ancestors.iter();
+        let parent = above.next().and_then(list::path);
+        let parent = self.text(parent.as_ref().unwrap_or(&evidence.parent_comm));
+        let _ = write!(out, ", started by {parent} (pid {})", evidence.ppid);
+        if let Some(above) = above.next().filter(|one| one.inside).and_then(list::path) {
+            let _ = write!(out, " under {}", self.text(&above));
+        }
+        out.push_str(match evidence.origin {
+            Origin::Init => ", as the container's first process",
+            Origin::Container => "",
+            Origin::Injected => ", put into the container from outside",
+        });
     }
 
     fn nearest(&self, out: &mut String, nearest: &Nearest) {
@@ -150,11 +162,18 @@ impl Teller<'_> {
 
 fn why(reason: Reason) -> &'static str {
     match reason {
+        Reason::Breakout => "which reaches outside the container's mount namespace",
         Reason::Escaped => "after it left the container's cgroup",
         Reason::Fileless => "which has no name in any directory",
+        Reason::Loader => "which loads any program, unseen",
         Reason::Drift => "which was written after the container started",
+        Reason::Modified => "whose content is not the one on the allowlist",
         Reason::Unlisted => "which is not on the allowlist",
         Reason::Script => "whose interpreter may run, but not this script",
+        Reason::Applet => "which may run, but not as this applet",
+        Reason::Parent => "which may run, but not started by this process",
+        Reason::User => "which may run, but not as this user",
+        Reason::Args => "which may run, but not with these arguments",
         Reason::NoAllowlist => "but the workload has no allowlist",
         Reason::Overflow => "beyond the number that is kept apart",
     }
@@ -165,7 +184,7 @@ mod tests {
     use super::super::record::tests::record;
     use super::super::{Leaver, Record};
     use super::*;
-    use crate::model::{CgroupId, Layer};
+    use crate::model::CgroupId;
 
     fn check(change: impl FnOnce(&mut Record), expected: &str) {
         let mut record = record();
@@ -178,7 +197,7 @@ mod tests {
     fn a_deviation_reads_well() {
         check(
             |_| {},
-            "web (runc/web) ran /tmp/evil, which was written after the container started [drift]; pid 4711, uid 0, by sh",
+            "web (runc/web) ran /tmp/evil, which was written after the container started [drift]; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
         );
     }
 
@@ -217,11 +236,7 @@ mod tests {
             |r| {
                 r.reason = Reason::Script;
                 r.subject = Subject::Exec {
-                    identity: Identity {
-                        file: "/bin/dash".into(),
-                        script: Some("/app/ä.sh".into()),
-                        layer: Layer::Image,
-                    },
+                    identity: Identity::script("/bin/dash", "/app/ä.sh"),
                     evidence: None,
                     nearest: Some(Nearest {
                         entry: "/app/a.sh".into(),
@@ -230,6 +245,57 @@ mod tests {
                 };
             },
             "web (runc/web) ran /app/\\u{e4}.sh with /bin/dash, whose interpreter may run, but not this script [script]; nearest entry /app/a.sh differs in path",
+        );
+    }
+
+    fn check_exec(change: impl FnOnce(&mut Identity, &mut ExecEvidence), expected: &str) {
+        check(
+            |record| {
+                if let Subject::Exec {
+                    identity,
+                    evidence: Some(evidence),
+                    ..
+                } = &mut record.subject
+                {
+                    change(identity, evidence);
+                }
+            },
+            &format!("web (runc/web) ran {expected}"),
+        );
+    }
+
+    #[test]
+    fn who_started_it_is_said_as_far_as_it_is_known() {
+        const WHY: &str = "which was written after the container started [drift]; pid 4711";
+        check_exec(
+            |_, evidence| {
+                evidence.ancestors.remove(1);
+                evidence.origin = Origin::Injected;
+            },
+            &format!(
+                "/tmp/evil, {WHY}, uid 0, started by /bin/sh (pid 4700), put into the container from outside"
+            ),
+        );
+        check_exec(
+            |_, evidence| {
+                evidence.ancestors.clear();
+                evidence.euid = 5;
+                evidence.origin = Origin::Init;
+            },
+            &format!(
+                "/tmp/evil, {WHY}, uid 0, euid 5, started by sh (pid 4700), as the container's first process"
+            ),
+        );
+    }
+
+    #[test]
+    fn an_applet_is_named() {
+        check_exec(
+            |identity, evidence| {
+                *identity = Identity::applet("/bin/busybox", "wget");
+                evidence.ancestors.clear();
+            },
+            "/bin/busybox as wget, which was written after the container started [drift]; pid 4711, uid 0, started by sh (pid 4700)",
         );
     }
 

@@ -19,9 +19,16 @@ impl Severity {
     /// The severity of a record, by its reason. docs/ALERTS.md has the table.
     pub fn of(reason: Reason) -> Self {
         match reason {
-            Reason::Escaped | Reason::Fileless => Self::Critical,
-            Reason::Drift | Reason::Overflow => Self::Error,
-            Reason::Unlisted | Reason::Script => Self::Warning,
+            Reason::Breakout | Reason::Escaped | Reason::Fileless | Reason::Loader => {
+                Self::Critical
+            }
+            Reason::Drift | Reason::Modified | Reason::Overflow => Self::Error,
+            Reason::Unlisted
+            | Reason::Script
+            | Reason::Applet
+            | Reason::Parent
+            | Reason::User
+            | Reason::Args => Self::Warning,
             Reason::NoAllowlist => Self::Notice,
         }
     }

@@ -1,8 +1,14 @@
 //! Any valid document, for the properties.
 
 use super::document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
-use super::{ExactPath, PathPattern, Process, Removed};
-use crate::model::{Identity, Layer, Runtime, WorkloadId};
+use super::{
+    Applet, ArgsPattern, Conditions, Contents, Digests, ExactPath, Parent, PathPattern, Process,
+    Removed, RunAs, StruckAs,
+};
+use crate::model::{
+    Args, Called, CgroupId, Digest, Exec, FileState, Identity, Layer, Origin, Role, Runtime,
+    Script, Untrusted, WorkloadId,
+};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -44,28 +50,159 @@ fn pattern() -> impl Strategy<Value = PathPattern> {
         .prop_map(|segments| PathPattern::new(&format!("/{}", segments.join("/"))).expect("a path"))
 }
 
-/// Any entry.
-pub(crate) fn process() -> impl Strategy<Value = Process> {
-    (pattern(), option::weighted(0.3, exact()), layer())
-        .prop_filter_map("an entry", |(p, i, l)| Process::new(p, i, l).ok())
+fn applet() -> impl Strategy<Value = Applet> {
+    let name = prop_oneof![
+        3 => select(vec!["a", "b", "bin"]).prop_map(str::to_owned),
+        1 => segment(),
+    ];
+    name.prop_map(|name| Applet::of(&name.as_str().into()).expect("a name"))
 }
 
-/// An identity; often one that [`process`] covers.
-pub(crate) fn identity() -> impl Strategy<Value = Identity> {
-    (exact(), option::weighted(0.3, exact()), layer()).prop_map(|(file, script, layer)| Identity {
-        file: file.as_str().into(),
-        script: script.map(|s| s.as_str().into()),
-        layer,
+fn run_as() -> impl Strategy<Value = RunAs> {
+    prop_oneof![
+        3 => Just(RunAs::Program),
+        2 => applet().prop_map(RunAs::Applet),
+        2 => (exact(), layer(), vec(exact(), 0..2)).prop_map(|(interpreter, layer, via)| {
+            RunAs::Script { interpreter, interpreter_layer: layer, via }
+        }),
+    ]
+}
+
+/// One of few, so that two are often the same.
+pub(crate) fn digest() -> impl Strategy<Value = Digest> {
+    select(vec![
+        Digest([0; 32]),
+        Digest([0xaa; 32]),
+        Digest([0x1e; 32]),
+    ])
+}
+
+fn digests() -> impl Strategy<Value = Option<Digests>> {
+    option::of(select(vec![Digests::Verify, Digests::Record]))
+}
+
+fn args() -> impl Strategy<Value = ArgsPattern> {
+    let text = prop_oneof![
+        select(vec!["-c", "*", "x*", r"\*", "a\nb\t", "", "- x", "no"]).prop_map(str::to_owned),
+        segment().prop_map(|s| s.replace('\\', "\\\\")),
+    ];
+    (vec(text, 0..3), any::<bool>()).prop_map(|(mut texts, rest)| {
+        texts.extend(rest.then(|| "**".to_owned()));
+        ArgsPattern::new(texts.iter().map(String::as_str)).expect("patterns")
     })
 }
 
-fn removed() -> impl Strategy<Value = Removed> {
-    (pattern(), option::of(exact()), option::of(layer())).prop_map(|(path, interpreter, layer)| {
-        Removed {
-            path,
-            interpreter,
+fn parent() -> impl Strategy<Value = Parent> {
+    prop_oneof![
+        exact().prop_map(Parent::Path),
+        Just(Parent::ContainerInit),
+        Just(Parent::Injected),
+    ]
+}
+
+/// Any conditions; often none.
+fn conditions() -> impl Strategy<Value = Conditions> {
+    let some = (
+        option::weighted(0.3, (btree_set(digest(), 1..3), digests())),
+        option::weighted(0.3, args()),
+        btree_set(parent(), 0..2),
+        btree_set(0u32..3, 0..2),
+    )
+        .prop_map(|(contents, args, parents, users)| Conditions {
+            contents: contents.and_then(|(any_of, digests)| Contents::new(any_of, digests)),
+            args,
+            parents,
+            users,
+        });
+    prop_oneof![Just(Conditions::default()), some]
+}
+
+/// Any entry.
+pub(crate) fn process() -> impl Strategy<Value = Process> {
+    (pattern(), run_as(), layer(), conditions()).prop_filter_map("an entry", |(p, r, l, c)| {
+        Process::new(p, r, l).ok().map(|process| process.under(c))
+    })
+}
+
+/// An identity as the kernel tells it; often one that [`process`] names.
+pub(crate) fn identity() -> impl Strategy<Value = Identity> {
+    let script = (exact(), layer(), vec(exact(), 0..2));
+    (exact(), option::weighted(0.3, script), layer()).prop_map(|(file, script, layer)| {
+        let role = script.map_or(Role::Program, |(path, layer, via)| {
+            Role::Script(Script {
+                path: path.as_str().into(),
+                via: via.iter().map(|script| script.as_str().into()).collect(),
+                layer,
+            })
+        });
+        Identity {
+            file: file.as_str().into(),
+            role,
             layer,
         }
+    })
+}
+
+/// A plain exec of `identity` by a process of the container, called by its
+/// own name and without arguments.
+pub(crate) fn exec(identity: Identity) -> Exec {
+    let name = Untrusted::new(crate::model::last_component(identity.path().as_bytes()));
+    let applet = match &identity.role {
+        Role::Applet(applet) => applet.clone(),
+        Role::Program | Role::Script(_) => name.clone(),
+    };
+    Exec {
+        called: Called {
+            applet: applet.clone(),
+            filename: name,
+            links: 1,
+        },
+        identity,
+        container: CgroupId(1),
+        cgroup: CgroupId(1),
+        at_ns: 0,
+        pid: 1,
+        ns_pid: 1,
+        start_ns: 0,
+        ppid: 1,
+        uid: 0,
+        euid: 0,
+        loginuid: None,
+        capabilities: 0,
+        gained: 0,
+        comm: Untrusted::default(),
+        parent_comm: Untrusted::default(),
+        origin: Origin::Container,
+        from_outside: false,
+        tty: false,
+        pending: false,
+        escaped: false,
+        host_mntns: false,
+        outer_mntns: false,
+        outside_file: false,
+        outside_cwd: false,
+        error: false,
+        path_cut: false,
+        args: Args {
+            list: vec![applet],
+            ..Args::default()
+        },
+        cwd: None,
+        ancestors: Vec::new(),
+        file: FileState::default(),
+        script_file: None,
+    }
+}
+
+fn removed() -> impl Strategy<Value = Removed> {
+    let run_as = prop_oneof![
+        applet().prop_map(StruckAs::Applet),
+        exact().prop_map(StruckAs::ScriptOf),
+    ];
+    (pattern(), option::of(run_as), option::of(layer())).prop_map(|(path, run_as, layer)| Removed {
+        path,
+        run_as,
+        layer,
     })
 }
 
@@ -137,15 +274,17 @@ pub(crate) fn document() -> impl Strategy<Value = Document> {
     let spec = (
         workload(),
         select(vec![Mode::Enforce, Mode::Learn, Mode::Off]),
+        digests(),
         btree_set(process(), 0..8),
         btree_set(removed(), 0..3),
     )
-        .prop_map(|(workload, mode, processes, mut removed)| {
+        .prop_map(|(workload, mode, digests, processes, mut removed)| {
             removed.retain(|r| !processes.iter().any(|p| r.contradicts(p)));
             Spec {
                 workload,
                 mode,
                 action: Action::Alert,
+                digests,
                 processes,
                 removed,
             }

@@ -1,13 +1,13 @@
 //! The form of a document that execs are judged with.
 
+use super::conditions::{Conditions, Digests};
 use super::document::{Document, Spec};
-use super::path::PathPattern;
-use super::process::{Process, Removed};
-use crate::model::{Identity, Layer};
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use super::observed::Observed;
+use super::patterns::Patterns;
+use super::process::{Process, RunAs};
+use super::removed::Removed;
+use crate::model::{Called, Identity, Layer, Needs, Role, Untrusted, is_own_name, last_component};
+use std::collections::{HashMap, HashSet};
 
 /// Why a document cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -25,22 +25,32 @@ pub enum CompileError {
     Together(globset::Error),
 }
 
-/// How an allowlist covers an identity.
+/// What an allowlist says of an exec.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Coverage<'a> {
-    /// An entry names it.
-    Exact,
-    /// An entry with a wildcard matches it; the kernel's map does not have it
-    /// yet.
-    Pattern(&'a Process),
+    /// This entry names it, and all its conditions hold. With a wildcard in its
+    /// path the kernel's map does not have the identity yet, and
+    /// [`Allowlist::needs`] says whether the identity alone decides.
+    By(&'a Process),
+    /// Entries name it, and of each some condition fails; of this one the
+    /// fewest and weakest.
+    Fails(&'a Process, Needs),
+    /// No entry names it.
+    None,
 }
 
 /// A document's `processes` and `removed`, ready to judge by.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
-    exact: HashSet<Identity>,
+    exact: HashMap<Identity, Vec<Process>>,
     patterns: Patterns<Process>,
     removed: Patterns<Removed>,
+    /// The files that entries name as programs, and those that they name as
+    /// interpreters of scripts.
+    programs: HashSet<(Untrusted, Layer)>,
+    interpreters: HashSet<(Untrusted, Layer)>,
+    /// What the document says about digests.
+    digests: Option<Digests>,
     /// All of `processes`, sorted; for [`Allowlist::nearest`].
     pub(super) processes: Vec<Process>,
 }
@@ -52,57 +62,162 @@ impl Allowlist {
     /// A wildcard that is too costly to match.
     pub fn new(document: &Document) -> Result<Self, CompileError> {
         let Spec {
-            processes, removed, ..
+            processes,
+            removed,
+            digests,
+            ..
         } = &document.spec;
         let patterns = processes.iter().filter(|p| p.path().has_wildcard());
+        let mut exact: HashMap<Identity, Vec<Process>> = HashMap::new();
+        let mut programs = HashSet::new();
+        let mut interpreters = HashSet::new();
+        for process in processes {
+            if let RunAs::Script {
+                interpreter,
+                interpreter_layer,
+                ..
+            } = process.run_as()
+            {
+                interpreters.insert((interpreter.as_str().into(), *interpreter_layer));
+            }
+            if let Some(identity) = process.identity() {
+                if identity.as_script().is_none() {
+                    programs.insert((identity.file.clone(), identity.layer));
+                }
+                exact.entry(identity).or_default().push(process.clone());
+            }
+        }
         Ok(Self {
-            exact: processes.iter().filter_map(Process::identity).collect(),
+            exact,
             patterns: Patterns::new(patterns.cloned(), Process::path)?,
             removed: Patterns::new(removed.iter().cloned(), |removed| &removed.path)?,
+            programs,
+            interpreters,
+            digests: *digests,
             processes: processes.iter().cloned().collect(),
         })
     }
 
-    /// How `identity` is covered, if it is. What the kernel could not place is
-    /// never covered.
-    pub fn covers(&self, identity: &Identity) -> Option<Coverage<'_>> {
-        if self.exact.contains(identity) {
-            return Some(Coverage::Exact);
+    /// What it says of one exec. What the kernel could not place is never
+    /// covered.
+    pub fn covers(&self, observed: &Observed<'_>) -> Coverage<'_> {
+        let mut closest: Option<(Needs, &Process)> = None;
+        let names = all_names(observed.identity, &observed.exec.called);
+        for process in self.naming(&names) {
+            let conditions = process.conditions();
+            let of_applet = matches!(process.run_as(), RunAs::Applet(_))
+                || matches!(observed.identity.role, Role::Applet(_));
+            let failing = conditions.failing(conditions.needs(self.digests), observed, of_applet);
+            if failing.is_none() {
+                return Coverage::By(process);
+            }
+            if closest.is_none_or(|(least, _)| failing < least) {
+                closest = Some((failing, process));
+            }
         }
+        closest.map_or(Coverage::None, |(failing, process)| {
+            Coverage::Fails(process, failing)
+        })
+    }
+
+    /// What must be looked at to say whether `identity` is covered: nothing if
+    /// an entry for it has no condition, else whatever one of them asks for.
+    ///
+    /// For an applet, an entry for the file under any name is no such entry:
+    /// how many links the file has is not known here.
+    pub fn needs(&self, identity: &Identity) -> Needs {
+        let needs = |process: &Process| process.conditions().needs(self.digests);
+        let own = self.naming(&own_names(identity));
+        if own.iter().any(|process| needs(process).is_none()) {
+            return Needs::NONE;
+        }
+        let program = self.naming(any_name(identity).as_slice());
+        let all = own.into_iter().chain(program);
+        all.map(needs).fold(Needs::NONE, Needs::union)
+    }
+
+    /// The identities that an entry names exactly, in no order, each with its
+    /// needs: what the kernel's map of allowed execs is filled with.
+    pub fn identities(&self) -> impl Iterator<Item = (&Identity, Needs)> {
+        self.exact
+            .keys()
+            .map(|identity| (identity, self.needs(identity)))
+    }
+
+    /// What entries with a wildcard in their path ask for: whether they cover an
+    /// identity the kernel does not know before the first exec of it.
+    pub fn needs_of_patterns(&self) -> Needs {
+        let needs = |process: &Process| process.conditions().needs(self.digests);
         self.patterns
-            .matching(identity)
-            .find(|process| {
-                let wanted = process.interpreter().map(|i| i.as_str().as_bytes());
-                wanted == interpreter(identity) && process.layer() == identity.layer
+            .entries()
+            .map(needs)
+            .fold(Needs::NONE, Needs::union)
+    }
+
+    /// Whether an entry with a wildcard in its path names a single applet.
+    pub fn has_applet_patterns(&self) -> bool {
+        let is_applet = |process: &Process| matches!(process.run_as(), RunAs::Applet(_));
+        self.patterns.entries().any(is_applet)
+    }
+
+    /// The files of which entries name single applets, in no order, some more
+    /// than once: the kernel has to ask for each of their applets.
+    pub fn applet_files(&self) -> impl Iterator<Item = (&Untrusted, Layer)> {
+        self.exact
+            .keys()
+            .filter(|identity| matches!(identity.role, Role::Applet(_)))
+            .map(|identity| (&identity.file, identity.layer))
+    }
+
+    /// Whether entries name single applets of the file of `identity`: a yes to
+    /// one of them is none to the file.
+    pub fn names_applets_of(&self, identity: &Identity) -> bool {
+        let exact = || {
+            self.applet_files()
+                .any(|(file, layer)| *file == identity.file && layer == identity.layer)
+        };
+        let by_pattern = || {
+            self.patterns.matching(identity).any(|process| {
+                matches!(process.run_as(), RunAs::Applet(_)) && process.layer() == identity.layer
             })
-            .map(Coverage::Pattern)
+        };
+        identity.as_script().is_none() && (exact() || by_pattern())
+    }
+
+    /// Whether entries say under which conditions `identity` may run, or as
+    /// which applets: another entry for it would undo what they say.
+    pub fn restricts(&self, identity: &Identity) -> bool {
+        let own = self.naming(&own_names(identity));
+        let program = self.naming(any_name(identity).as_slice());
+        let mut all = own.into_iter().chain(program);
+        all.any(|process| *process.conditions() != Conditions::default())
+            || (identity.role == Role::Program && self.names_applets_of(identity))
     }
 
     /// Whether a person struck `identity`: it must not be learned.
     pub fn is_removed(&self, identity: &Identity) -> bool {
         self.removed
             .matching(identity)
-            .any(|removed| removed.fits(interpreter(identity), identity.layer))
+            .any(|removed| removed.fits(identity))
+    }
+
+    /// Whether an entry names the file of `identity` in its layer, as a program
+    /// or some applet.
+    pub fn names_file(&self, identity: &Identity) -> bool {
+        let mut patterns = self.patterns.at(Some(&identity.file));
+        self.programs
+            .contains(&(identity.file.clone(), identity.layer))
+            || patterns
+                .any(|entry| entry.interpreter().is_none() && entry.layer() == identity.layer)
     }
 
     /// Whether the file of `identity` may run in its layer, by itself or as the
     /// interpreter of some script.
     pub fn may_interpret(&self, identity: &Identity) -> bool {
-        let alone = Identity {
-            script: None,
-            ..identity.clone()
-        };
-        self.covers(&alone).is_some()
-            || self.processes.iter().any(|process| {
-                let own = process.interpreter().map(|i| i.as_str().as_bytes());
-                own == Some(identity.file.as_bytes()) && process.layer() == identity.layer
-            })
-    }
-
-    /// The identities that an entry names exactly, in no order: what the
-    /// kernel's map of allowed execs is filled with.
-    pub fn identities(&self) -> impl Iterator<Item = &Identity> {
-        self.exact.iter()
+        self.names_file(identity)
+            || self
+                .interpreters
+                .contains(&(identity.file.clone(), identity.layer))
     }
 
     /// How many entries it has, wildcards included.
@@ -114,220 +229,71 @@ impl Allowlist {
     pub fn is_empty(&self) -> bool {
         self.processes.is_empty()
     }
+
+    /// The entries that name one of these, which are the same file in the same
+    /// layer.
+    fn naming(&self, identities: &[Identity]) -> Vec<&Process> {
+        let exact = identities.iter().filter_map(|one| self.exact.get(one));
+        let patterns = identities
+            .first()
+            .into_iter()
+            .flat_map(|one| self.patterns.matching(one))
+            .filter(|process| identities.iter().any(|one| process.fits(one)));
+        exact.flatten().chain(patterns).collect()
+    }
 }
 
-/// The interpreter that runs a script; `None` for a program.
-pub(super) fn interpreter(identity: &Identity) -> Option<&[u8]> {
-    identity.script.as_ref().map(|_| identity.file.as_bytes())
-}
-
-/// Entries found by their path.
-#[derive(Clone, Debug)]
-struct Patterns<T> {
-    globs: GlobSet,
-    /// In the order of `globs`.
-    entries: Vec<T>,
-}
-
-impl<T> Default for Patterns<T> {
-    fn default() -> Self {
-        Self {
-            globs: GlobSet::empty(),
-            entries: Vec::new(),
+/// The identity by each of its own names: an entry for the applet
+/// `python3.11` of a file that is called so means `python3` as well.
+fn own_names(identity: &Identity) -> Vec<Identity> {
+    let file_name = last_component(identity.file.as_bytes());
+    let with_version = match &identity.role {
+        Role::Applet(name)
+            if is_own_name(identity.file.as_bytes(), name.as_bytes())
+                && name.as_bytes() != file_name =>
+        {
+            Some(as_applet(identity, &Untrusted::new(file_name)))
         }
-    }
+        _ => None,
+    };
+    std::iter::once(identity.clone())
+        .chain(with_version)
+        .collect()
 }
 
-impl<T> Patterns<T> {
-    fn new(
-        entries: impl Iterator<Item = T>,
-        path: impl Fn(&T) -> &PathPattern,
-    ) -> Result<Self, CompileError> {
-        let entries: Vec<T> = entries.collect();
-        let mut globs = GlobSetBuilder::new();
-        for entry in &entries {
-            let path = path(entry).as_str();
-            let glob = GlobBuilder::new(&only_star(path))
-                .literal_separator(true)
-                .backslash_escape(false)
-                .build()
-                .map_err(|source| CompileError::Pattern {
-                    path: path.to_owned(),
-                    source,
-                })?;
-            globs.add(glob);
+/// Every identity that an exec of `identity` is, by the names it was run by.
+fn all_names(identity: &Identity, called: &Called) -> Vec<Identity> {
+    let mut names = own_names(identity);
+    match &identity.role {
+        // An entry for an applet means the file by that name, whether or not
+        // it is known to be a multi-call binary.
+        Role::Program => names.extend(own_names(&as_applet(identity, &called.applet))),
+        // An entry for a file under any name means each of its applets, where
+        // the file has no other links: those are files of their own.
+        Role::Applet(_) => {
+            let own = is_own_name(identity.file.as_bytes(), called.applet.as_bytes());
+            names.extend(any_name(identity).filter(|_| called.links <= 1 || own));
         }
-        Ok(Self {
-            globs: globs.build().map_err(CompileError::Together)?,
-            entries,
-        })
+        Role::Script(_) => {}
     }
-
-    /// The entries whose path matches, in their order.
-    fn matching(&self, identity: &Identity) -> impl Iterator<Item = &T> {
-        let path = OsStr::from_bytes(identity.path().as_bytes());
-        let found = match identity.layer {
-            Layer::Unknown => Vec::new(),
-            _ => self.globs.matches(path),
-        };
-        found.into_iter().map(|index| &self.entries[index])
-    }
+    names
 }
 
-/// The pattern in the glob library's language, in which more than `*` is
-/// special.
-fn only_star(path: &str) -> String {
-    let literals: Vec<String> = path.split('*').map(globset::escape).collect();
-    literals.join("*")
+/// The program under any name of which `identity` is one applet.
+fn any_name(identity: &Identity) -> Option<Identity> {
+    matches!(identity.role, Role::Applet(_)).then(|| Identity {
+        role: Role::Program,
+        ..identity.clone()
+    })
+}
+
+fn as_applet(identity: &Identity, name: &Untrusted) -> Identity {
+    Identity {
+        role: Role::Applet(name.clone()),
+        ..identity.clone()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::allowlist::arbitrary;
-    use crate::allowlist::parse;
-    use proptest::prelude::*;
-
-    fn allowlist(entries: &str) -> Allowlist {
-        let text = format!(
-            "apiVersion: execwarden.dev/v1alpha1\nkind: ProcessAllowlist\n\
-             metadata: {{ name: web }}\nspec:\n  workload: {{ runtime: runc, name: web }}\n{entries}"
-        );
-        Allowlist::new(&parse("web.yaml", text.as_bytes()).expect("valid")).expect("compiles")
-    }
-
-    fn script(interpreter: &str, script: &str) -> Identity {
-        Identity {
-            script: Some(script.into()),
-            ..Identity::image(interpreter)
-        }
-    }
-
-    #[test]
-    fn a_program_is_its_path_and_its_layer() {
-        let list =
-            allowlist("  processes:\n    - path: /bin/a\n    - { path: /v, layer: volume }\n");
-        let check = |path, layer, expected| {
-            let identity = Identity {
-                layer,
-                ..Identity::image(path)
-            };
-            assert_eq!(list.covers(&identity).is_some(), expected, "{identity:?}");
-        };
-
-        check("/bin/a", Layer::Image, true);
-        check("/bin/a", Layer::Upper, false);
-        check("/bin/a", Layer::Unknown, false);
-        check("/bin/b", Layer::Image, false);
-        check("/v", Layer::Volume, true);
-        check("/v", Layer::Image, false);
-    }
-
-    #[test]
-    fn a_script_and_its_interpreter_are_one_entry() {
-        let list = allowlist("  processes:\n    - { path: /run.sh, interpreter: /bin/dash }\n");
-
-        assert_eq!(
-            list.covers(&script("/bin/dash", "/run.sh")),
-            Some(Coverage::Exact)
-        );
-        assert_eq!(list.covers(&script("/bin/bash", "/run.sh")), None);
-        assert_eq!(list.covers(&script("/bin/dash", "/other.sh")), None);
-        assert_eq!(list.covers(&Identity::image("/bin/dash")), None);
-        assert_eq!(list.covers(&Identity::image("/run.sh")), None);
-        assert!(list.may_interpret(&script("/bin/dash", "/other.sh")));
-        assert!(!list.may_interpret(&script("/bin/bash", "/run.sh")));
-    }
-
-    #[test]
-    fn a_star_is_special_within_a_segment_and_nothing_else_is() {
-        let list = allowlist(
-            "  processes:\n    - path: /opt/*/bin/run\n    - path: '/x/[ab]{c,d}?\\e*/f'\n    \
-             - { path: /s/*/run.sh, interpreter: /bin/dash }\n",
-        );
-        let check = |path: &str, expected| {
-            let identity = Identity::image(path);
-            assert_eq!(list.covers(&identity).is_some(), expected, "{path}");
-        };
-
-        check("/opt/1.2/bin/run", true);
-        check("/opt/a\nb/bin/run", true);
-        check("/opt/1/2/bin/run", false);
-        check("/opt/bin/run", false);
-        check("/opt/1.2/bin/run/x", false);
-        check("/x/[ab]{c,d}?\\e1/f", true);
-        check("/x/ac?e1/f", false);
-        check("/s/1/run.sh", false);
-        assert!(list.covers(&script("/bin/dash", "/s/1/run.sh")).is_some());
-        assert!(list.covers(&script("/bin/bash", "/s/1/run.sh")).is_none());
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_match_a_star() {
-        let list = allowlist("  processes:\n    - path: /opt/*/run\n");
-        let identity = Identity {
-            file: crate::model::Untrusted::new(*b"/opt/\xff/run"),
-            ..Identity::image("")
-        };
-
-        assert!(matches!(list.covers(&identity), Some(Coverage::Pattern(_))));
-    }
-
-    #[test]
-    fn what_was_struck_is_struck_in_every_layer_unless_one_is_named() {
-        let list = allowlist(
-            "  processes: []\n  removed:\n    - path: /usr/bin/curl\n    \
-             - { path: /usr/bin/python*, layer: image }\n",
-        );
-        let upper = |path| Identity {
-            layer: Layer::Upper,
-            ..Identity::image(path)
-        };
-
-        assert!(list.is_removed(&Identity::image("/usr/bin/curl")));
-        assert!(list.is_removed(&upper("/usr/bin/curl")));
-        assert!(list.is_removed(&script("/bin/sh", "/usr/bin/curl")));
-        assert!(list.is_removed(&Identity::image("/usr/bin/python3.12")));
-        assert!(!list.is_removed(&upper("/usr/bin/python3.12")));
-        assert!(!list.is_removed(&Identity::image("/usr/bin/wget")));
-    }
-
-    #[test]
-    fn the_most_wildcards_a_document_may_have_compile() {
-        let entries: String = (0..crate::allowlist::document::MAX_WILDCARDS)
-            .map(|i| format!("    - path: /opt/app-{i}/*/*-x/bin/run\n"))
-            .collect();
-
-        let list = allowlist(&format!("  processes:\n{entries}"));
-
-        assert!(
-            list.covers(&Identity::image("/opt/app-7/1/2-x/bin/run"))
-                .is_some()
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn every_exact_entry_covers_its_identity(document in arbitrary::document()) {
-            let list = Allowlist::new(&document).expect("compiles");
-
-            for process in &document.spec.processes {
-                if let Some(identity) = process.identity() {
-                    prop_assert_eq!(list.covers(&identity), Some(Coverage::Exact));
-                }
-            }
-            prop_assert_eq!(list.len(), document.spec.processes.len());
-        }
-
-        #[test]
-        fn a_star_means_some_text_without_a_slash(
-            process in arbitrary::process(),
-            filling in "[^/\\p{C}]{0,5}",
-        ) {
-            let path = process.path().as_str().replace('*', &filling);
-            let patterns = Patterns::new([process].into_iter(), Process::path).expect("compiles");
-
-            prop_assert_eq!(patterns.globs.matches(&path), vec![0], "{}", path);
-        }
-    }
-}
+#[path = "compiled_tests.rs"]
+mod tests;

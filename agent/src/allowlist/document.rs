@@ -1,6 +1,8 @@
 //! The document as types: one workload and what it may run.
 
-use super::process::{Process, Removed};
+use super::conditions::Digests;
+use super::process::Process;
+use super::removed::Removed;
 use crate::model::WorkloadId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,6 +39,7 @@ pub struct Document {
 impl Document {
     /// A document that the agent writes: named after the workload and marked
     /// as the agent's own, so that [`super::write_document`] may replace it.
+    /// Its digests are there to be read; a person says that they count.
     pub fn by_agent(
         workload: WorkloadId,
         processes: BTreeSet<Process>,
@@ -52,6 +55,7 @@ impl Document {
                 workload,
                 mode: Mode::default(),
                 action: Action::default(),
+                digests: Some(Digests::Record),
                 processes,
                 removed: BTreeSet::new(),
             },
@@ -90,6 +94,9 @@ pub struct Spec {
     pub mode: Mode,
     /// What a deviation leads to.
     pub action: Action,
+    /// Whether the digests of its entries are compared, where they do not say
+    /// so themselves; `None` where nobody says anything.
+    pub digests: Option<Digests>,
     /// What it may run.
     pub processes: BTreeSet<Process>,
     /// What a person struck: never learned again.

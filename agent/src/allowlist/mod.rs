@@ -1,25 +1,31 @@
 //! The ProcessAllowlist: what a workload may run.
 //!
-//! - [`path`], [`process`], [`document`]: the document as types; what cannot
-//!   be written down cannot be built.
+//! - [`path`], [`args`], [`conditions`], [`process`], [`removed`], [`document`]: the
+//!   document as types; what cannot be written down cannot be built.
 //! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
 //!   Strict, bounded, and the same state gives the same bytes. `raw` has the
 //!   shape of the YAML.
-//! - [`compiled`], [`nearest`]: the form that execs are judged with.
+//! - [`observed`], [`compiled`], [`nearest`]: what is asked, and the form that
+//!   execs are judged with; `patterns` finds entries by their path.
 //! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
 //!   file system.
 //!
 //! A document is untrusted input: whatever its bytes, reading it ends with a
 //! document or with an error that names file, line and column.
 
+pub mod args;
 pub mod compiled;
+pub mod conditions;
 pub mod document;
 pub mod folder;
 pub mod nearest;
+pub mod observed;
 pub mod parse;
 pub mod path;
+mod patterns;
 pub mod process;
 mod raw;
+pub mod removed;
 pub mod render;
 pub mod watch;
 pub mod write;
@@ -27,13 +33,17 @@ pub mod write;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 
+pub use args::{ArgsError, ArgsPattern};
 pub use compiled::{Allowlist, CompileError, Coverage};
+pub use conditions::{Conditions, Contents, Digests, Parent};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
 pub use folder::{Folder, FolderError, Loaded, Reload};
 pub use nearest::{Difference, Nearest};
+pub use observed::Observed;
 pub use parse::{ParseError, parse};
 pub use path::{ExactPath, PathError, PathPattern};
-pub use process::{Process, ProcessError, Removed};
+pub use process::{Applet, Process, ProcessError, RunAs};
+pub use removed::{Removed, StruckAs};
 pub use render::render;
 pub use watch::{FolderWatch, WatchError};
 pub use write::{WriteError, write_document};

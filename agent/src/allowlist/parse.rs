@@ -4,16 +4,18 @@
 //! counted: a reviewer must read what is allowed where it stands. `yaml` has the
 //! limits and the library's errors; here is what the values must be.
 
+mod entry;
 mod yaml;
 
 use super::document::{
     API_VERSION, Document, KIND, LearnedFrom, MAX_BYTES, MAX_ENTRIES, MAX_WILDCARDS, Metadata,
     Mode, Spec, Status, Window,
 };
-use super::path::{ExactPath, PathPattern};
-use super::process::{Process, Removed};
+use super::process::Process;
 use super::raw::{self, Text};
-use crate::model::{Layer, Untrusted, WorkloadId};
+use super::removed::Removed;
+use crate::model::{Untrusted, WorkloadId};
+use entry::{process, removed};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -148,8 +150,9 @@ fn spec(raw: raw::Spec) -> Result<Spec, Fault> {
             format_args!("{entries} entries; an allowlist has at most {MAX_ENTRIES}"),
         ));
     }
-    let processes = set(&raw.processes.value, process)?;
-    let removed = set(&raw.removed, removed)?;
+    let raw_processes = &raw.processes.value;
+    let processes = set(raw_processes, process, |raw| &raw.path)?;
+    let removed = set(&raw.removed, removed, |raw| &raw.path)?;
 
     let wildcards = processes
         .iter()
@@ -168,6 +171,7 @@ fn spec(raw: raw::Spec) -> Result<Spec, Fault> {
         workload: workload(&raw.workload)?,
         mode: word_or_default::<Mode, _>(raw.mode.as_ref())?,
         action: word_or_default(raw.action.as_ref())?,
+        digests: optional(raw.digests.as_ref(), str::parse)?,
         processes,
         removed,
     })
@@ -181,19 +185,29 @@ where
     word.map_or_else(|| Ok(T::default()), |word| checked(word, str::parse))
 }
 
+/// Reads `text`, if there is one, with `read`.
+fn optional<T, E: Display>(
+    text: Option<&Text>,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Fault> {
+    text.map(|text| checked(text, read)).transpose()
+}
+
 /// Reads every entry; the second of two that say the same is an error.
-fn set<T: Ord>(
-    raw: &[Spanned<raw::Process>],
-    read: impl Fn(&Spanned<raw::Process>) -> Result<T, Fault>,
+fn set<R, T: Ord>(
+    raw: &[R],
+    read: impl Fn(&R) -> Result<T, Fault>,
+    path: impl Fn(&R) -> &Text,
 ) -> Result<BTreeSet<T>, Fault> {
     let mut set = BTreeSet::new();
     for entry in raw {
         if !set.insert(read(entry)?) {
-            let path = &entry.value.path.value;
+            let path = path(entry);
             return Err(Fault::new(
-                entry.value.path.referenced,
+                path.referenced,
                 format_args!(
-                    "{path:?} stands here twice with the same interpreter and layer; leave one out"
+                    "{:?} stands here twice with the same fields; leave one out",
+                    path.value
                 ),
             ));
         }
@@ -201,49 +215,14 @@ fn set<T: Ord>(
     Ok(set)
 }
 
-fn process(raw: &Spanned<raw::Process>) -> Result<Process, Fault> {
-    let (path, interpreter, layer) = entry(raw)?;
-    Process::new(path, interpreter, layer.unwrap_or_default())
-        .map_err(|error| Fault::new(raw.value.path.referenced, error))
-}
-
-fn removed(raw: &Spanned<raw::Process>) -> Result<Removed, Fault> {
-    let (path, interpreter, layer) = entry(raw)?;
-    Ok(Removed {
-        path,
-        interpreter,
-        layer,
-    })
-}
-
-type Entry = (PathPattern, Option<ExactPath>, Option<Layer>);
-
-fn entry(raw: &Spanned<raw::Process>) -> Result<Entry, Fault> {
-    let raw = &raw.value;
-    Ok((
-        checked(&raw.path, PathPattern::new)?,
-        raw.interpreter
-            .as_ref()
-            .map(|i| checked(i, ExactPath::new))
-            .transpose()?,
-        raw.layer
-            .as_ref()
-            .map(|l| checked(l, str::parse))
-            .transpose()?,
-    ))
-}
-
 /// An entry that is both allowed and struck has no meaning a reviewer could
 /// agree on.
-fn refuse_contradictions(
-    processes: &BTreeSet<Process>,
-    raw: &[Spanned<raw::Process>],
-) -> Result<(), Fault> {
+fn refuse_contradictions(processes: &BTreeSet<Process>, raw: &[raw::Removed]) -> Result<(), Fault> {
     for entry in raw {
-        let removed = removed(entry)?;
+        let removed: Removed = removed(entry)?;
         if super::process::same_path(processes, &removed.path).any(|p| removed.contradicts(p)) {
             return Err(Fault::new(
-                entry.value.path.referenced,
+                entry.path.referenced,
                 format_args!(
                     "{:?} is both in processes and in removed; leave one out",
                     removed.path.as_str()

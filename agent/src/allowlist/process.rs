@@ -1,15 +1,26 @@
-//! The entries of a document: what may run, and what was struck.
+//! The entries of a document: what may run.
 
+use super::conditions::{Conditions, Digests};
 use super::path::{ExactPath, PathError, PathPattern};
-use crate::model::{Identity, Layer, Untrusted};
+use crate::model::{Identity, Layer, Role, Script, Untrusted};
 use std::collections::BTreeSet;
+use std::fmt;
 
-/// Why a path, a layer and an interpreter are no entry.
+/// The longest name of an applet, in bytes: the longest of a file.
+const MAX_APPLET: usize = 255;
+/// The most scripts between one and its interpreter: the kernel follows no
+/// more.
+pub const MAX_VIA: usize = 4;
+
+/// Why a path, a layer and the rest are no entry.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The path, or the interpreter's, is none.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// The applet's name is none.
+    #[error(transparent)]
+    Applet(#[from] BadApplet),
     /// Files of an image are known by name; whoever can add a file to the
     /// folder could otherwise add a program to the allowlist.
     #[error(
@@ -25,32 +36,99 @@ pub enum ProcessError {
     /// What the kernel could not place is never allowed.
     #[error("the layer of {0:?} is not known; such a file is never allowed")]
     UnknownLayer(String),
+    /// More than [`MAX_VIA`].
+    #[error("via lists {0} scripts; the kernel follows at most {MAX_VIA}")]
+    TooManyVia(usize),
+}
+
+/// A text that names no applet.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the applet '{0}' is no name of one: 1 to 255 bytes of plain text without / and *; \
+     write an entry for each applet"
+)]
+pub struct BadApplet(String);
+
+/// The name of one program in a multi-call binary.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Applet(String);
+
+impl Applet {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// It cannot be one, or a reviewer could not read it.
+    pub fn of(name: &Untrusted) -> Result<Self, BadApplet> {
+        let fits =
+            |text: &str| (1..=MAX_APPLET).contains(&text.len()) && !text.contains(['/', '*']);
+        match name.as_plain_str() {
+            Some(text) if fits(text) => Ok(Self(text.to_owned())),
+            _ => Err(BadApplet(name.escaped(256))),
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Applet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What the file of an entry is run as.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum RunAs {
+    /// A program, whatever it is called; a file with several hard links by its
+    /// own name only.
+    Program,
+    /// One program of a multi-call binary.
+    Applet(Applet),
+    /// A script.
+    Script {
+        /// The program that runs it.
+        interpreter: ExactPath,
+        /// That program's layer.
+        interpreter_layer: Layer,
+        /// The scripts between the two, where there are any.
+        via: Vec<ExactPath>,
+    },
 }
 
 /// One entry of `spec.processes`: what a workload may run.
-///
-/// Without an interpreter, `path` is the program. With one, `path` is the
-/// script, and `layer` is the interpreter's: the layer of the file that the
-/// kernel runs, as everywhere.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Process {
+    // Sorted by path first: `same_path` depends on it.
     path: PathPattern,
-    interpreter: Option<ExactPath>,
+    run_as: RunAs,
     layer: Layer,
+    conditions: Conditions,
 }
 
 impl Process {
-    /// An entry.
+    /// An entry without conditions. `layer` is that of the file at `path`.
     ///
     /// # Errors
     /// A wildcard in the file name of a program of the image, any wildcard in
-    /// memory, an unknown layer.
-    pub fn new(
-        path: PathPattern,
-        interpreter: Option<ExactPath>,
-        layer: Layer,
-    ) -> Result<Self, ProcessError> {
+    /// memory, an unknown layer, too many scripts in between.
+    pub fn new(path: PathPattern, run_as: RunAs, layer: Layer) -> Result<Self, ProcessError> {
         let text = || path.as_str().to_owned();
+        if let RunAs::Script {
+            interpreter,
+            interpreter_layer,
+            via,
+        } = &run_as
+        {
+            if *interpreter_layer == Layer::Unknown {
+                return Err(ProcessError::UnknownLayer(interpreter.to_string()));
+            }
+            if via.len() > MAX_VIA {
+                return Err(ProcessError::TooManyVia(via.len()));
+            }
+        }
         match layer {
             Layer::Unknown => Err(ProcessError::UnknownLayer(text())),
             Layer::Image if path.file_name().contains('*') => {
@@ -59,8 +137,9 @@ impl Process {
             Layer::Memory if path.has_wildcard() => Err(ProcessError::WildcardInMemory(text())),
             _ => Ok(Self {
                 path,
-                interpreter,
+                run_as,
                 layer,
+                conditions: Conditions::default(),
             }),
         }
     }
@@ -68,15 +147,40 @@ impl Process {
     /// The entry that covers `identity` and nothing else.
     ///
     /// # Errors
-    /// There is none: its path or script cannot be named in a document (it is
-    /// no plain text, or has a `*`, which would cover more), or its layer is
-    /// unknown.
+    /// There is none: its path, script or applet cannot be named in a document
+    /// (it is no plain text, or has a `*`, which would cover more), or its
+    /// layer is unknown.
     pub fn of(identity: &Identity) -> Result<Self, ProcessError> {
         let file = ExactPath::of(&identity.file)?;
-        match &identity.script {
-            None => Self::new(file.into(), None, identity.layer),
-            Some(script) => Self::new(ExactPath::of(script)?.into(), Some(file), identity.layer),
+        let (path, run_as) = match &identity.role {
+            Role::Program => (file, RunAs::Program),
+            Role::Applet(name) => (file, RunAs::Applet(Applet::of(name)?)),
+            Role::Script(script) => {
+                let via = script.via.iter().map(ExactPath::of);
+                let run_as = RunAs::Script {
+                    interpreter: file,
+                    interpreter_layer: identity.layer,
+                    via: via.collect::<Result<_, _>>()?,
+                };
+                (ExactPath::of(&script.path)?, run_as)
+            }
+        };
+        Self::new(path.into(), run_as, identity.path_layer())
+    }
+
+    /// The same under these conditions.
+    #[must_use]
+    pub fn under(self, conditions: Conditions) -> Self {
+        Self { conditions, ..self }
+    }
+
+    /// The same for another document, when its own says `digests`.
+    #[must_use]
+    pub fn with_digests_of(mut self, digests: Option<Digests>) -> Self {
+        if let Some(contents) = &mut self.conditions.contents {
+            contents.settle(digests);
         }
+        self
     }
 
     /// The program; the script where there is an interpreter.
@@ -84,81 +188,113 @@ impl Process {
         &self.path
     }
 
-    /// The interpreter of a script.
-    pub fn interpreter(&self) -> Option<&ExactPath> {
-        self.interpreter.as_ref()
+    /// What it is run as.
+    pub fn run_as(&self) -> &RunAs {
+        &self.run_as
     }
 
-    /// The layer of the file that the kernel runs.
+    /// The interpreter of a script.
+    pub fn interpreter(&self) -> Option<&ExactPath> {
+        match &self.run_as {
+            RunAs::Script { interpreter, .. } => Some(interpreter),
+            RunAs::Program | RunAs::Applet(_) => None,
+        }
+    }
+
+    /// The layer of the file at the path: the script's where it is one.
     pub fn layer(&self) -> Layer {
         self.layer
     }
 
-    /// The one identity it covers; `None` if it has a wildcard.
+    /// What it asks for beside the identity.
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// The one identity it names; `None` if it has a wildcard.
     pub fn identity(&self) -> Option<Identity> {
         if self.path.has_wildcard() {
             return None;
         }
         let path = Untrusted::from(self.path.as_str());
-        Some(match &self.interpreter {
-            None => Identity {
+        Some(match &self.run_as {
+            RunAs::Program => Identity {
                 file: path,
-                script: None,
+                role: Role::Program,
                 layer: self.layer,
             },
-            Some(interpreter) => Identity {
-                file: interpreter.as_str().into(),
-                script: Some(path),
+            RunAs::Applet(name) => Identity {
+                file: path,
+                role: Role::Applet(name.as_str().into()),
                 layer: self.layer,
+            },
+            RunAs::Script {
+                interpreter,
+                interpreter_layer,
+                via,
+            } => Identity {
+                file: interpreter.as_str().into(),
+                role: Role::Script(Script {
+                    path,
+                    via: via.iter().map(|script| script.as_str().into()).collect(),
+                    layer: self.layer,
+                }),
+                layer: *interpreter_layer,
             },
         })
     }
-}
 
-/// One entry of `spec.removed`: struck by a person, never learned again.
-///
-/// It matches what a person calls the executable: the script where there is
-/// one, else the program. A layer or an interpreter that is left out matches
-/// any, and a wildcard may stand in the file name: striking too much costs an
-/// alert, striking too little learns what a person refused.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Removed {
-    /// The program, or the script.
-    pub path: PathPattern,
-    /// The interpreter; `None` for any, and for none.
-    pub interpreter: Option<ExactPath>,
-    /// The layer; `None` for any.
-    pub layer: Option<Layer>,
-}
-
-impl Removed {
-    /// Whether layer and interpreter fit; the path is not looked at.
-    pub(super) fn fits(&self, interpreter: Option<&[u8]>, layer: Layer) -> bool {
-        let same_interpreter = match &self.interpreter {
-            None => true,
-            Some(wanted) => interpreter == Some(wanted.as_str().as_bytes()),
+    /// Whether role and layers are those of `identity`; the path is not looked
+    /// at.
+    pub(super) fn fits(&self, identity: &Identity) -> bool {
+        let same_interpreter_layer = match &self.run_as {
+            RunAs::Script {
+                interpreter_layer, ..
+            } => *interpreter_layer == identity.layer,
+            RunAs::Program | RunAs::Applet(_) => true,
         };
-        same_interpreter && self.layer.is_none_or(|wanted| wanted == layer)
+        self.fits_but_for_layers(identity)
+            && self.layer == identity.path_layer()
+            && same_interpreter_layer
     }
 
-    /// Whether `process` says the opposite in the same words.
-    pub(super) fn contradicts(&self, process: &Process) -> bool {
-        let interpreter = process.interpreter().map(|i| i.as_str().as_bytes());
-        self.path == process.path && self.fits(interpreter, process.layer)
+    /// Whether the role is that of `identity`.
+    pub(super) fn fits_but_for_layers(&self, identity: &Identity) -> bool {
+        match (&self.run_as, &identity.role) {
+            (RunAs::Program, Role::Program) => true,
+            (RunAs::Applet(wanted), Role::Applet(name)) => {
+                wanted.as_str().as_bytes() == name.as_bytes()
+            }
+            (
+                RunAs::Script {
+                    interpreter, via, ..
+                },
+                Role::Script(script),
+            ) => {
+                same(interpreter, &identity.file)
+                    && via.len() == script.via.len()
+                    && via.iter().zip(&script.via).all(|(a, b)| same(a, b))
+            }
+            _ => false,
+        }
     }
 }
 
-/// The entries of `processes` with the path of `path`, whatever their
-/// interpreter and layer: a range, because the path is what they are sorted by
-/// first.
+pub(super) fn same(wanted: &ExactPath, found: &Untrusted) -> bool {
+    wanted.as_str().as_bytes() == found.as_bytes()
+}
+
+/// The entries of `processes` with the path of `path`, whatever else they say:
+/// a range, because the path is what they are sorted by first.
 pub(super) fn same_path<'a>(
     processes: &'a BTreeSet<Process>,
     path: &'a PathPattern,
 ) -> impl Iterator<Item = &'a Process> {
     let first = Process {
         path: path.clone(),
-        interpreter: None,
+        run_as: RunAs::Program,
         layer: Layer::Image,
+        conditions: Conditions::default(),
     };
     processes
         .range(first..)
@@ -166,77 +302,5 @@ pub(super) fn same_path<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn process(path: &str, layer: Layer) -> Result<Process, ProcessError> {
-        Process::new(PathPattern::new(path)?, None, layer)
-    }
-
-    #[test]
-    fn a_wildcard_stands_in_folders_of_the_image_only() {
-        assert!(process("/opt/*/bin/run", Layer::Image).is_ok());
-        assert!(process("/data/job-*", Layer::Volume).is_ok());
-
-        for path in ["/opt/bin/*", "/opt/bin/run-*", "/*"] {
-            assert_eq!(
-                process(path, Layer::Image),
-                Err(ProcessError::WildcardFileName(path.to_owned()))
-            );
-        }
-    }
-
-    #[test]
-    fn memory_is_allowed_by_one_exact_name() {
-        assert!(process("/memfd:runc_cloned:/proc/self/exe", Layer::Memory).is_ok());
-        assert!(process("/tmp/#1234", Layer::Memory).is_ok());
-        assert!(matches!(
-            process("/memfd:*/x", Layer::Memory),
-            Err(ProcessError::WildcardInMemory(_))
-        ));
-    }
-
-    #[test]
-    fn an_identity_and_its_entry_are_the_same_thing() {
-        let script = Identity {
-            script: Some("/docker-entrypoint.sh".into()),
-            ..Identity::image("/bin/dash")
-        };
-        for identity in [script, Identity::image("/usr/bin/[")] {
-            let entry = Process::of(&identity).expect("plain");
-
-            assert_eq!(entry.identity(), Some(identity));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_written_has_no_entry() {
-        for file in ["/a*/b", "/a/b*", "/a\n", "a"] {
-            assert!(Process::of(&Identity::image(file)).is_err(), "{file:?}");
-        }
-        let unknown = Identity {
-            layer: Layer::Unknown,
-            ..Identity::image("/bin/true")
-        };
-        assert!(Process::of(&unknown).is_err());
-    }
-
-    #[test]
-    fn struck_without_details_is_struck_in_every_form() {
-        let any = Removed {
-            path: PathPattern::new("/a").expect("a path"),
-            interpreter: None,
-            layer: None,
-        };
-        let dash_only = Removed {
-            interpreter: Some(ExactPath::new("/bin/dash").expect("a path")),
-            ..any.clone()
-        };
-
-        assert!(any.fits(None, Layer::Image));
-        assert!(any.fits(Some(b"/bin/dash"), Layer::Upper));
-        assert!(dash_only.fits(Some(b"/bin/dash"), Layer::Image));
-        assert!(!dash_only.fits(Some(b"/bin/bash"), Layer::Image));
-        assert!(!dash_only.fits(None, Layer::Image));
-    }
-}
+#[path = "process_tests.rs"]
+mod tests;

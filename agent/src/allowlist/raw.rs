@@ -3,9 +3,11 @@
 //! Every value that can be wrong keeps its place in the file.
 
 use crate::model::Runtime;
-use serde::Deserialize;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
+use std::fmt;
 
 pub(super) type Text = Spanned<String>;
 
@@ -46,9 +48,10 @@ pub(super) struct Spec {
     pub workload: Spanned<Workload>,
     pub mode: Option<Text>,
     pub action: Option<Text>,
-    pub processes: Spanned<Vec<Spanned<Process>>>,
+    pub digests: Option<Text>,
+    pub processes: Spanned<Vec<Process>>,
     #[serde(default)]
-    pub removed: Vec<Spanned<Process>>,
+    pub removed: Vec<Removed>,
 }
 
 #[derive(Deserialize)]
@@ -63,11 +66,69 @@ pub(super) struct Workload {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Process {
     pub path: Text,
-    pub interpreter: Option<Text>,
     pub layer: Option<Text>,
+    pub applet: Option<Text>,
+    pub interpreter: Option<Text>,
+    pub interpreter_layer: Option<Text>,
+    #[serde(default)]
+    pub via: Vec<Text>,
+    pub sha256: Option<Spanned<OneOrMore>>,
+    pub digests: Option<Text>,
+    pub args: Option<Spanned<Vec<String>>>,
+    pub parents: Option<Spanned<Vec<Text>>>,
+    pub users: Option<Spanned<Vec<u32>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removed {
+    pub path: Text,
+    pub layer: Option<Text>,
+    pub applet: Option<Text>,
+    pub interpreter: Option<Text>,
+}
+
+/// A text or a list of texts.
+pub(super) enum OneOrMore {
+    One(String),
+    More(Vec<Text>),
+}
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMore, E> {
+                Ok(OneOrMore::One(text.to_owned()))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<OneOrMore, E> {
+                Err(E::custom(
+                    "a SHA-256 of digits alone is a number to YAML; write it in quotes",
+                ))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMore::More(texts))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Deserialize)]

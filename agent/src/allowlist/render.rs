@@ -5,7 +5,10 @@
 //! reviewer should see them. Texts are plain where every YAML reader agrees on
 //! them, else in double quotes.
 
+use super::conditions::{Conditions, Contents};
 use super::document::{API_VERSION, Document, KIND, Metadata, Spec, Status};
+use super::process::{Process, RunAs};
+use super::removed::{Removed, StruckAs};
 use crate::model::{Layer, Untrusted, WorkloadId};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
@@ -71,36 +74,95 @@ fn spec(out: &mut String, spec: &Spec) -> fmt::Result {
         spec.action.as_str()
     )?;
 
+    if let Some(digests) = spec.digests {
+        writeln!(out, "  digests: {digests}")?;
+    }
+
     list_head(out, "  processes", spec.processes.is_empty())?;
-    for process in &spec.processes {
-        let layer = Some(process.layer()).filter(|layer| *layer != Layer::default());
-        entry(out, process.path().as_str(), process.interpreter(), layer)?;
+    for entry in &spec.processes {
+        process(out, entry)?;
     }
     if !spec.removed.is_empty() {
         list_head(out, "  removed", false)?;
     }
-    for removed in &spec.removed {
-        entry(
-            out,
-            removed.path.as_str(),
-            removed.interpreter.as_ref(),
-            removed.layer,
-        )?;
+    spec.removed
+        .iter()
+        .try_for_each(|entry| removed(out, entry))
+}
+
+fn process(out: &mut String, process: &Process) -> fmt::Result {
+    writeln!(out, "    - path: {}", Scalar(process.path().as_str()))?;
+    layer(out, "layer", process.layer())?;
+    match process.run_as() {
+        RunAs::Program => {}
+        RunAs::Applet(name) => writeln!(out, "      applet: {}", Scalar(name.as_str()))?,
+        RunAs::Script {
+            interpreter,
+            interpreter_layer,
+            via,
+        } => {
+            writeln!(out, "      interpreter: {}", Scalar(interpreter.as_str()))?;
+            layer(out, "interpreterLayer", *interpreter_layer)?;
+            let via: Vec<&str> = via.iter().map(super::ExactPath::as_str).collect();
+            filled_list(out, "      via", &via)?;
+        }
+    }
+    conditions(out, process.conditions())
+}
+
+fn layer(out: &mut String, field: &str, layer: Layer) -> fmt::Result {
+    match layer == Layer::default() {
+        true => Ok(()),
+        false => writeln!(out, "      {field}: {layer}"),
+    }
+}
+
+fn conditions(out: &mut String, conditions: &Conditions) -> fmt::Result {
+    let Conditions {
+        contents,
+        args,
+        parents,
+        users,
+    } = conditions;
+    if let Some(contents) = contents {
+        self::contents(out, contents)?;
+    }
+    if let Some(args) = args {
+        let args: Vec<String> = args.texts().collect();
+        text_list(out, "      args", &args)?;
+    }
+    let parents: Vec<&str> = parents.iter().map(super::Parent::as_str).collect();
+    filled_list(out, "      parents", &parents)?;
+    if !users.is_empty() {
+        let users: Vec<String> = users.iter().map(u32::to_string).collect();
+        writeln!(out, "      users: [{}]", users.join(", "))?;
     }
     Ok(())
 }
 
-fn entry(
-    out: &mut String,
-    path: &str,
-    interpreter: Option<&super::ExactPath>,
-    layer: Option<Layer>,
-) -> fmt::Result {
-    writeln!(out, "    - path: {}", Scalar(path))?;
-    if let Some(interpreter) = interpreter {
-        writeln!(out, "      interpreter: {}", Scalar(interpreter.as_str()))?;
+fn contents(out: &mut String, contents: &Contents) -> fmt::Result {
+    let digests: Vec<String> = contents.any_of().iter().map(ToString::to_string).collect();
+    match &digests[..] {
+        [one] => writeln!(out, "      sha256: {}", Scalar(one))?,
+        more => text_list(out, "      sha256", more)?,
     }
-    layer.map_or(Ok(()), |layer| writeln!(out, "      layer: {layer}"))
+    contents
+        .digests()
+        .map_or(Ok(()), |digests| writeln!(out, "      digests: {digests}"))
+}
+
+fn removed(out: &mut String, removed: &Removed) -> fmt::Result {
+    writeln!(out, "    - path: {}", Scalar(removed.path.as_str()))?;
+    match &removed.run_as {
+        None => {}
+        Some(StruckAs::Applet(name)) => writeln!(out, "      applet: {}", Scalar(name.as_str()))?,
+        Some(StruckAs::ScriptOf(interpreter)) => {
+            writeln!(out, "      interpreter: {}", Scalar(interpreter.as_str()))?;
+        }
+    }
+    removed
+        .layer
+        .map_or(Ok(()), |layer| writeln!(out, "      layer: {layer}"))
 }
 
 fn status(out: &mut String, status: &Status) -> fmt::Result {
@@ -132,14 +194,23 @@ fn status(out: &mut String, status: &Status) -> fmt::Result {
     text_list(out, "  gaps", &status.gaps)
 }
 
-fn text_list<'a, I>(out: &mut String, name: &str, texts: &'a I) -> fmt::Result
-where
-    &'a I: IntoIterator<Item = &'a String>,
-{
+fn text_list<T: AsRef<str>>(
+    out: &mut String,
+    name: &str,
+    texts: impl IntoIterator<Item = T>,
+) -> fmt::Result {
     let mut texts = texts.into_iter().peekable();
     list_head(out, name, texts.peek().is_none())?;
     let indent = name.len() - name.trim_start().len() + 2;
-    texts.try_for_each(|text| writeln!(out, "{:indent$}- {}", "", Scalar(text)))
+    texts.try_for_each(|text| writeln!(out, "{:indent$}- {}", "", Scalar(text.as_ref())))
+}
+
+/// A list that is left out where it is empty.
+fn filled_list(out: &mut String, name: &str, texts: &[&str]) -> fmt::Result {
+    match texts.is_empty() {
+        true => Ok(()),
+        false => text_list(out, name, texts),
+    }
 }
 
 fn list_head(out: &mut String, name: &str, empty: bool) -> fmt::Result {

@@ -139,7 +139,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::{PathPattern, Process};
+    use crate::allowlist::{PathPattern, Process, RunAs};
     use crate::model::{Layer, Runtime, WorkloadId};
     use std::fs;
 
@@ -149,7 +149,7 @@ mod tests {
             name: name.to_owned(),
         };
         let path = PathPattern::new(path).expect("a path");
-        let process = Process::new(path, None, Layer::Image).expect("an entry");
+        let process = Process::new(path, RunAs::Program, Layer::Image).expect("an entry");
         Document::by_agent(workload, [process].into(), None)
     }
 

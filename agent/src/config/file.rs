@@ -159,6 +159,7 @@ mod tests {
             ("log-level = 'loud'", "c.toml:1:13: unknown variant `loud`"),
             ("json = true\njson = true", "c.toml:2:1: duplicate key"),
             ("syslog = 'x'", "c.toml:1:10: invalid type"),
+            ("alert-arguments = 'no'", "c.toml:1:19: invalid type"),
             ("json", "c.toml:1:"),
             ("# ä\nä = 1", "c.toml:2:1:"),
         ] {

@@ -72,6 +72,8 @@ pub struct Config {
     pub syslog: Vec<String>,
     /// Whether alerts are also JSON lines on stdout.
     pub json: bool,
+    /// Whether alerts have the arguments of what ran.
+    pub alert_arguments: bool,
     /// Whether systemd units and the rest of the host are workloads.
     pub host: bool,
     /// The control socket. Absolute.
@@ -155,6 +157,10 @@ impl Config {
             syslog: first_filled([flags.syslog, file.syslog])
                 .unwrap_or_else(|| vec![DEFAULT_SYSLOG.to_owned()]),
             json: flags.json || file.json,
+            alert_arguments: flags
+                .alert_arguments
+                .or(file.alert_arguments)
+                .unwrap_or(true),
             host: flags.host || file.host,
             control: flags
                 .control

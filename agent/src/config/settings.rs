@@ -64,6 +64,11 @@ pub struct Settings {
     #[arg(long)]
     pub json: bool,
 
+    /// Whether alerts have the arguments of what ran, which may hold secrets
+    /// [default: true]
+    #[arg(long, value_name = "BOOL", value_parser = clap::value_parser!(bool))]
+    pub alert_arguments: Option<bool>,
+
     /// Also treat systemd units, and what is outside containers, as workloads
     #[arg(long)]
     pub host: bool,

@@ -77,6 +77,23 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
 }
 
 #[test]
+fn arguments_are_in_alerts_unless_somebody_says_no() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", true),
+        (&[], "alert-arguments = false", false),
+        (&["--alert-arguments", "false"], "", false),
+        (&["--alert-arguments=true"], "alert-arguments = false", true),
+        (
+            &["--alert-arguments=false"],
+            "alert-arguments = true",
+            false,
+        ),
+    ] {
+        check(flags, file, |c| c.alert_arguments, expected);
+    }
+}
+
+#[test]
 fn a_list_from_flags_replaces_the_files() {
     for (flags, file, expected) in [
         (&[] as &[&str], "", &["unix:/dev/log"] as &[&str]),

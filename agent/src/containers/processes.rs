@@ -1,6 +1,6 @@
 //! What ran before the agent started: the live processes of the node.
 
-use crate::model::{CgroupId, Untrusted};
+use crate::model::{Args, CgroupId, Untrusted};
 use procfs::process::Process;
 use rustix::fs::OFlags;
 use std::collections::HashMap;
@@ -29,6 +29,8 @@ pub struct LiveProcess {
     pub start_ns: u64,
     /// Its real user id.
     pub uid: u32,
+    /// Its arguments, as far as it has not overwritten them.
+    pub args: Args,
 }
 
 /// Every process that runs now in one of `cgroups`, which are those that
@@ -69,7 +71,17 @@ fn read(process: &Process, by_path: &HashMap<&[u8], CgroupId>) -> Option<LivePro
         exe_deleted,
         start_ns: ticks_to_ns(process.stat().ok()?.starttime),
         uid: real_uid(&read_file(process, "status")?)?,
+        args: args(&read_file(process, "cmdline")?),
     })
+}
+
+/// `/proc/<pid>/cmdline`: each argument with a NUL behind it.
+fn args(cmdline: &[u8]) -> Args {
+    let whole = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
+    Args {
+        list: whole.split(|byte| *byte == 0).map(Untrusted::new).collect(),
+        ..Args::default()
+    }
 }
 
 fn read_file(process: &Process, name: &str) -> Option<Vec<u8>> {

@@ -3,10 +3,13 @@
 //! The precedence of reasons is the order of the table in `rules`; the first
 //! that holds is the reason, and the others that hold are said with it.
 
+mod role;
 mod rules;
 
+pub use role::role_of;
+
 use crate::allowlist::{Allowlist, Nearest};
-use crate::model::{Exec, Origin, Reason};
+use crate::model::{Exec, Identity, Inspection, Reason};
 use rules::Case;
 
 /// How a workload is held.
@@ -40,9 +43,9 @@ pub enum Scope {
 pub enum Verdict {
     /// The allowlist covers it.
     Known,
-    /// It is new, and a baseline may take it in: [`crate::allowlist::Process::of`]
-    /// its identity is an entry.
-    Learn,
+    /// It is new, and a baseline may take in this identity:
+    /// [`crate::allowlist::Process::of`] it is an entry.
+    Learn(Identity),
     /// The container runtime's own stage: it executes itself inside the
     /// container's cgroup before the container's first process exists.
     /// Neither reported nor learned.
@@ -58,21 +61,25 @@ pub enum Verdict {
     },
 }
 
-/// Judges one exec.
-pub fn judge(policy: Policy<'_>, scope: Scope, exec: &Exec) -> Verdict {
+/// Judges one exec, with what its files contain as far as they were read.
+pub fn judge(policy: Policy<'_>, scope: Scope, exec: &Exec, inspection: &Inspection) -> Verdict {
     if scope == Scope::Container && is_runtime_stage(exec) {
         return Verdict::RuntimeStage;
     }
-    let case = Case::new(policy, scope, exec);
+    let identity = role_of(exec, inspection);
+    let case = Case::new(policy, scope, exec, &identity, inspection);
     let mut reasons = case.reasons();
-    match reasons.next() {
-        Some(reason) => Verdict::Deviates {
+    if let Some(reason) = reasons.next() {
+        return Verdict::Deviates {
             reason,
             also: reasons.collect(),
             nearest: case.nearest(),
-        },
-        None if case.is_covered() => Verdict::Known,
-        None => Verdict::Learn,
+        };
+    }
+    drop(reasons);
+    match case.is_covered() {
+        true => Verdict::Known,
+        false => Verdict::Learn(identity),
     }
 }
 
@@ -81,8 +88,10 @@ pub fn judge(policy: Policy<'_>, scope: Scope, exec: &Exec) -> Verdict {
 /// own process starts has a parent inside, and what it starts elsewhere has
 /// left the container.
 fn is_runtime_stage(exec: &Exec) -> bool {
-    exec.outer_mntns && exec.origin == Origin::Outside && !exec.escaped
+    exec.outer_mntns && exec.from_outside && !exec.escaped
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,37 +1,19 @@
 use super::*;
-use crate::allowlist::{Difference, Document, PathPattern, Process, Removed, arbitrary};
-use crate::model::Layer;
-use crate::model::{CgroupId, Identity, Untrusted, WorkloadId};
-use proptest::prelude::*;
+use crate::allowlist::{
+    Applet, ArgsPattern, Conditions, Contents, Difference, Document, Parent, PathPattern, Process,
+    Removed, RunAs, StruckAs, arbitrary,
+};
+use crate::model::{Ancestor, Called, Content, Digest, Identity, Layer, Role, Script, WorkloadId};
+use arbitrary::exec;
 use std::collections::BTreeSet;
 
-fn exec(identity: Identity) -> Exec {
-    Exec {
-        identity,
-        container: CgroupId(1),
-        cgroup: CgroupId(1),
-        at_ns: 0,
-        pid: 1,
-        start_ns: 0,
-        ppid: 1,
-        uid: 0,
-        euid: 0,
-        comm: Untrusted::default(),
-        parent_comm: Untrusted::default(),
-        origin: Origin::Container,
-        tty: false,
-        pending: false,
-        escaped: false,
-        host_mntns: false,
-        outer_mntns: false,
-        error: false,
-        path_cut: false,
-    }
-}
+const OURS: Digest = Digest([1; 32]);
+const THEIRS: Digest = Digest([2; 32]);
 
-fn allowlist(processes: BTreeSet<Process>, removed: BTreeSet<Removed>) -> Allowlist {
+pub(super) fn allowlist(processes: BTreeSet<Process>, removed: BTreeSet<Removed>) -> Allowlist {
     let unit = "x.service".to_owned();
     let mut document = Document::by_agent(WorkloadId::Unit { unit }, processes, None);
+    document.spec.digests = None;
     document.spec.removed = removed;
     Allowlist::new(&document).expect("compiles")
 }
@@ -44,39 +26,124 @@ fn of(layer: Layer, path: &str) -> Identity {
 }
 
 fn script(interpreter: &str, script: &str) -> Identity {
+    Identity::script(interpreter, script)
+}
+
+/// A script of this layer with an interpreter of the image.
+fn script_of(layer: Layer, interpreter: &str, path: &str) -> Identity {
     Identity {
-        script: Some(script.into()),
+        role: Role::Script(Script {
+            path: path.into(),
+            via: Vec::new(),
+            layer,
+        }),
         ..Identity::image(interpreter)
     }
 }
 
-/// `/known` and `/up`, `/run.sh` by `/bin/dash`, `/plugins/*/run` of a volume;
-/// `/struck` is removed.
+fn entry(identity: &Identity) -> Process {
+    Process::of(identity).expect("plain")
+}
+
+fn path(path: &str) -> PathPattern {
+    PathPattern::new(path).expect("a path")
+}
+
+/// One entry per thing that a rule asks about; `/struck`, and busybox as
+/// `telnet`, are removed.
 fn example() -> Allowlist {
-    let pattern = |path| PathPattern::new(path).expect("a path");
     let exact = [
         Identity::image("/known"),
         of(Layer::Upper, "/up"),
         of(Layer::Memory, "/memfd:jit"),
         of(Layer::Host, "/host/tool"),
         script("/bin/dash", "/run.sh"),
+        script_of(Layer::Upper, "/bin/dash", "/up.sh"),
+        Identity::applet("/bin/busybox", "sh"),
+        Identity::image("/lib/ld-linux.so.2"),
     ];
+    let none = Conditions::default;
+    let conditions = [
+        (
+            "/hashed",
+            Conditions {
+                contents: Contents::new([OURS].into(), None),
+                ..none()
+            },
+        ),
+        (
+            "/args",
+            Conditions {
+                args: Some(ArgsPattern::new(["-t"]).expect("a pattern")),
+                ..none()
+            },
+        ),
+        (
+            "/parent",
+            Conditions {
+                parents: [Parent::ContainerInit].into(),
+                ..none()
+            },
+        ),
+        (
+            "/user",
+            Conditions {
+                users: [33].into(),
+                ..none()
+            },
+        ),
+        (
+            "/all",
+            Conditions {
+                contents: Contents::new([OURS].into(), None),
+                args: Some(ArgsPattern::new(["-t"]).expect("a pattern")),
+                parents: [Parent::ContainerInit].into(),
+                users: [33].into(),
+            },
+        ),
+    ];
+    let conditions = conditions
+        .into_iter()
+        .map(|(path, conditions)| entry(&Identity::image(path)).under(conditions));
     let processes = exact
         .iter()
-        .map(|identity| Process::of(identity).expect("plain"))
-        .chain(Process::new(pattern("/plugins/*/run"), None, Layer::Volume))
+        .map(entry)
+        .chain(Process::new(
+            path("/plugins/*/run"),
+            RunAs::Program,
+            Layer::Volume,
+        ))
+        .chain(conditions)
         .collect();
-    let removed = Removed {
-        path: pattern("/struck"),
-        interpreter: None,
+    let struck = |run_as, text| Removed {
+        path: path(text),
+        run_as,
         layer: None,
     };
-    allowlist(processes, [removed].into())
+    let telnet = Applet::of(&"telnet".into()).expect("a name");
+    let removed = [
+        struck(None, "/struck"),
+        struck(Some(StruckAs::Applet(telnet)), "/bin/busybox"),
+    ];
+    allowlist(processes, removed.into())
+}
+
+fn reasons(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Known => "known".to_owned(),
+        Verdict::Learn(_) => "learn".to_owned(),
+        Verdict::RuntimeStage => "runtime stage".to_owned(),
+        Verdict::Deviates { reason, also, .. } => {
+            let reasons: Vec<_> = std::iter::once(reason).chain(also).collect();
+            let words: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+            words.join(" ")
+        }
+    }
 }
 
 /// The verdict in a word or its reasons: under learning, enforcing, and
 /// without an allowlist.
-fn check(exec: &Exec, expected: [&str; 3]) {
+fn check_inspected(exec: &Exec, inspection: &Inspection, expected: [&str; 3]) {
     let allowlist = &example();
     let policies = [
         Policy::Learning { allowlist },
@@ -84,16 +151,7 @@ fn check(exec: &Exec, expected: [&str; 3]) {
         Policy::NoAllowlist,
     ];
     for (policy, expected) in policies.into_iter().zip(expected) {
-        let found = match judge(policy, Scope::Container, exec) {
-            Verdict::Known => "known".to_owned(),
-            Verdict::Learn => "learn".to_owned(),
-            Verdict::RuntimeStage => "runtime stage".to_owned(),
-            Verdict::Deviates { reason, also, .. } => {
-                let reasons: Vec<_> = std::iter::once(reason).chain(also).collect();
-                let words: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
-                words.join(" ")
-            }
-        };
+        let found = reasons(judge(policy, Scope::Container, exec, inspection));
         let policy = match policy {
             Policy::Learning { .. } => "learning",
             Policy::Enforcing { .. } => "enforcing",
@@ -103,41 +161,61 @@ fn check(exec: &Exec, expected: [&str; 3]) {
     }
 }
 
+fn check(exec: &Exec, expected: [&str; 3]) {
+    check_inspected(exec, &Inspection::default(), expected);
+}
+
+fn program(content: Content) -> Inspection {
+    Inspection {
+        program: Some(content),
+        script: None,
+    }
+}
+
+fn hashed(sha256: Digest) -> Inspection {
+    program(Content {
+        sha256: Some(sha256),
+        certain: true,
+        ..Content::default()
+    })
+}
+
+const KNOWN: [&str; 3] = ["known", "known", "no-allowlist"];
+const NEW: [&str; 3] = ["learn", "unlisted", "no-allowlist"];
+const REFUSED: [&str; 3] = ["unlisted", "unlisted", "unlisted no-allowlist"];
+
 #[test]
 fn the_strongest_reason_comes_first() {
     // identity, under learning, under enforcing, without an allowlist
     let table = [
-        (
-            Identity::image("/known"),
-            ["known", "known", "no-allowlist"],
-        ),
-        (
-            of(Layer::Volume, "/plugins/1/run"),
-            ["known", "known", "no-allowlist"],
-        ),
-        (
-            script("/bin/dash", "/run.sh"),
-            ["known", "known", "no-allowlist"],
-        ),
-        (
-            Identity::image("/new"),
-            ["learn", "unlisted", "no-allowlist"],
-        ),
-        (
-            of(Layer::Volume, "/known"),
-            ["learn", "unlisted", "no-allowlist"],
-        ),
-        (
-            of(Layer::Tmpfs, "/run/x"),
-            ["learn", "unlisted", "no-allowlist"],
-        ),
+        (Identity::image("/known"), KNOWN),
+        (of(Layer::Volume, "/plugins/1/run"), KNOWN),
+        (script("/bin/dash", "/run.sh"), KNOWN),
+        (Identity::image("/new"), NEW),
+        (of(Layer::Volume, "/known"), NEW),
+        (of(Layer::Tmpfs, "/run/x"), NEW),
+        // An interpreter by itself is another program than its scripts.
+        (Identity::image("/bin/dash"), NEW),
         (
             script("/bin/dash", "/new.sh"),
             ["learn", "script", "no-allowlist"],
         ),
+        (script("/bin/bash", "/run.sh"), NEW),
         (
-            script("/bin/bash", "/run.sh"),
-            ["learn", "unlisted", "no-allowlist"],
+            script_of(Layer::Volume, "/bin/dash", "/run.sh"),
+            ["learn", "script", "no-allowlist"],
+        ),
+        (
+            script_of(Layer::Upper, "/bin/dash", "/new.sh"),
+            ["drift", "drift script", "drift no-allowlist"],
+        ),
+        (
+            script_of(Layer::Upper, "/bin/dash", "/up.sh"),
+            ["known", "known", "drift no-allowlist"],
+        ),
+        (
+            script_of(Layer::Memory, "/bin/dash", "/memfd:x"),
+            ["fileless", "fileless script", "fileless no-allowlist"],
         ),
         (
             of(Layer::Upper, "/tmp/x"),
@@ -155,18 +233,14 @@ fn the_strongest_reason_comes_first() {
             of(Layer::Memory, "/memfd:jit"),
             ["known", "known", "fileless no-allowlist"],
         ),
-        (
-            of(Layer::Host, "/bin/sh"),
-            ["unlisted", "unlisted", "unlisted no-allowlist"],
-        ),
+        (of(Layer::Host, "/bin/sh"), REFUSED),
         (
             of(Layer::Host, "/host/tool"),
             ["known", "known", "unlisted no-allowlist"],
         ),
-        (
-            of(Layer::Unknown, "/known"),
-            ["unlisted", "unlisted", "unlisted no-allowlist"],
-        ),
+        (of(Layer::Unknown, "/known"), REFUSED),
+        (script_of(Layer::Unknown, "/bin/dash", "/run.sh"), REFUSED),
+        (script_of(Layer::Host, "/bin/dash", "/run.sh"), REFUSED),
         (
             Identity::image("/struck"),
             ["unlisted", "unlisted", "no-allowlist"],
@@ -186,17 +260,129 @@ fn the_strongest_reason_comes_first() {
 }
 
 #[test]
+fn a_multi_call_binary_is_the_applet_it_is_run_as() {
+    let busybox = |applet: &str| Exec {
+        called: Called {
+            applet: applet.into(),
+            filename: "busybox".into(),
+            links: 1,
+        },
+        ..exec(Identity::image("/bin/busybox"))
+    };
+    let multicall = program(Content {
+        multicall: true,
+        ..Content::default()
+    });
+
+    check_inspected(&busybox("sh"), &multicall, KNOWN);
+    let other = ["learn", "applet", "no-allowlist"];
+    check_inspected(&busybox("wget"), &multicall, other);
+    // Not read, and so not known to be one: its names must do.
+    check(&busybox("sh"), KNOWN);
+    check(&busybox("wget"), other);
+    check(&busybox("busybox"), other);
+    let struck = ["unlisted", "unlisted", "no-allowlist"];
+    check_inspected(&busybox("telnet"), &multicall, struck);
+    check(&busybox("telnet"), struck);
+    check_inspected(&busybox("a\nb"), &multicall, REFUSED);
+}
+
+#[test]
+fn a_loader_is_never_learned_and_a_person_may_list_it() {
+    let loader = program(Content {
+        loader: true,
+        ..Content::default()
+    });
+    let harmless = program(Content {
+        certain: true,
+        ..Content::default()
+    });
+    let expected = ["loader", "loader unlisted", "loader no-allowlist"];
+
+    check_inspected(&exec(Identity::image("/opt/x")), &loader, expected);
+    check(&exec(Identity::image("/lib/ld-musl-x86_64.so.1")), expected);
+    check_inspected(
+        &exec(Identity::image("/lib/ld-musl-x86_64.so.1")),
+        &program(Content::default()),
+        expected,
+    );
+    check_inspected(
+        &exec(Identity::image("/lib/ld-musl-x86_64.so.1")),
+        &harmless,
+        NEW,
+    );
+    check_inspected(
+        &exec(of(Layer::Upper, "/tmp/x")),
+        &loader,
+        [
+            "loader drift",
+            "loader drift unlisted",
+            "loader drift no-allowlist",
+        ],
+    );
+    check_inspected(
+        &exec(Identity::image("/lib/ld-linux.so.2")),
+        &loader,
+        ["known", "known", "loader no-allowlist"],
+    );
+}
+
+#[test]
+fn each_condition_has_its_reason_and_learning_asks_for_none() {
+    let condition = |path, reason| {
+        let expected = ["learn", reason, "no-allowlist"];
+        check_inspected(&exec(Identity::image(path)), &hashed(THEIRS), expected);
+    };
+
+    condition("/hashed", "modified");
+    condition("/parent", "parent");
+    condition("/user", "user");
+    condition("/args", "args");
+    condition("/all", "modified parent user args");
+    check(
+        &exec(Identity::image("/hashed")),
+        ["learn", "modified", "no-allowlist"],
+    );
+}
+
+#[test]
+fn what_holds_every_condition_is_known() {
+    let mut exec = exec(Identity::image("/all"));
+    exec.uid = 33;
+    exec.args.list.push("-t".into());
+    exec.ancestors = vec![Ancestor {
+        pid: 1,
+        start_ns: 0,
+        path: None,
+        path_cut: false,
+        inside: true,
+        init: true,
+    }];
+
+    check_inspected(&exec, &hashed(OURS), KNOWN);
+    check_inspected(
+        &exec,
+        &hashed(THEIRS),
+        ["learn", "modified", "no-allowlist"],
+    );
+    exec.escaped = true;
+    check_inspected(
+        &exec,
+        &hashed(THEIRS),
+        ["escaped", "escaped modified", "escaped no-allowlist"],
+    );
+}
+
+#[test]
 fn what_a_document_cannot_name_is_never_learned() {
     for path in ["/a\nb", "/a/*/b", "/a\u{202e}b", ""] {
-        let expected = ["unlisted", "unlisted", "unlisted no-allowlist"];
-        check(&exec(Identity::image(path)), expected);
-        check(&exec(script("/bin/dash", &format!("{path}\n"))), expected);
+        check(&exec(Identity::image(path)), REFUSED);
+        check(&exec(script("/bin/dash", &format!("{path}\n"))), REFUSED);
     }
 }
 
 #[test]
 fn what_was_not_read_in_full_is_neither_known_nor_learned() {
-    let expected = ["unlisted", "unlisted", "unlisted no-allowlist"];
     let known = exec(Identity::image("/known"));
 
     check(
@@ -204,14 +390,14 @@ fn what_was_not_read_in_full_is_neither_known_nor_learned() {
             error: true,
             ..known.clone()
         },
-        expected,
+        REFUSED,
     );
     check(
         &Exec {
             path_cut: true,
             ..known
         },
-        expected,
+        REFUSED,
     );
 }
 
@@ -235,28 +421,116 @@ fn leaving_the_container_deviates_whatever_is_run() {
 }
 
 #[test]
+fn a_hand_outside_the_container_is_a_breakout() {
+    let outside = |identity| Exec {
+        outside_file: true,
+        ..exec(identity)
+    };
+
+    check(
+        &outside(of(Layer::Host, "/bin/sh")),
+        [
+            "breakout unlisted",
+            "breakout unlisted",
+            "breakout unlisted no-allowlist",
+        ],
+    );
+    // Who lists a file of the host lets it be the host's, and nothing more.
+    let tool = outside(of(Layer::Host, "/host/tool"));
+    check(&tool, ["known", "known", "breakout unlisted no-allowlist"]);
+    let in_host = Exec {
+        host_mntns: true,
+        ..tool.clone()
+    };
+    check(
+        &in_host,
+        ["known", "known", "breakout unlisted no-allowlist"],
+    );
+    check(
+        &Exec {
+            outside_cwd: true,
+            ..tool.clone()
+        },
+        ["breakout", "breakout", "breakout unlisted no-allowlist"],
+    );
+    check(
+        &Exec {
+            escaped: true,
+            outside_cwd: true,
+            ..tool
+        },
+        [
+            "breakout escaped",
+            "breakout escaped",
+            "breakout escaped unlisted no-allowlist",
+        ],
+    );
+    let breakout = ["breakout", "breakout", "breakout no-allowlist"];
+    check(&outside(Identity::image("/known")), breakout);
+    check(
+        &Exec {
+            host_mntns: true,
+            ..exec(Identity::image("/known"))
+        },
+        breakout,
+    );
+    check(
+        &Exec {
+            outside_cwd: true,
+            ..exec(Identity::image("/known"))
+        },
+        breakout,
+    );
+}
+
+#[test]
+fn a_unit_of_the_host_is_at_home_there() {
+    let allowlist = &example();
+    let exec = Exec {
+        host_mntns: true,
+        outside_cwd: true,
+        outside_file: true,
+        ..exec(Identity::image("/known"))
+    };
+
+    let verdict = judge(
+        Policy::Enforcing { allowlist },
+        Scope::Unit,
+        &exec,
+        &Inspection::default(),
+    );
+
+    assert_eq!(verdict, Verdict::Known);
+}
+
+#[test]
 fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
     let stage = Exec {
-        origin: Origin::Outside,
+        from_outside: true,
         outer_mntns: true,
+        host_mntns: true,
         ..exec(of(Layer::Host, "/usr/sbin/runc"))
     };
     check(&stage, ["runtime stage"; 3]);
 
-    let unlisted = ["unlisted", "unlisted", "unlisted no-allowlist"];
+    let breakout = [
+        "breakout unlisted",
+        "breakout unlisted",
+        "breakout unlisted no-allowlist",
+    ];
     check(
         &Exec {
-            origin: Origin::Container,
+            from_outside: false,
             ..stage.clone()
         },
-        unlisted,
+        breakout,
     );
     check(
         &Exec {
             outer_mntns: false,
             ..stage.clone()
         },
-        unlisted,
+        breakout,
     );
     let escaped = Exec {
         escaped: true,
@@ -265,9 +539,9 @@ fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
     check(
         &escaped,
         [
-            "escaped unlisted",
-            "escaped unlisted",
-            "escaped unlisted no-allowlist",
+            "breakout escaped unlisted",
+            "breakout escaped unlisted",
+            "breakout escaped unlisted no-allowlist",
         ],
     );
     // Whatever it runs from: a memfd, a mount that is nowhere.
@@ -284,18 +558,24 @@ fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
 #[test]
 fn the_nearest_entry_is_named_unless_the_exec_is_covered() {
     let allowlist = &example();
-    let nearest = |exec: &Exec| match judge(Policy::Enforcing { allowlist }, Scope::Container, exec)
-    {
-        Verdict::Deviates { nearest, .. } => {
-            nearest.map(|n| (n.process.path().to_string(), n.differs))
+    let nearest = |exec: &Exec| {
+        let policy = Policy::Enforcing { allowlist };
+        match judge(policy, Scope::Container, exec, &Inspection::default()) {
+            Verdict::Deviates { nearest, .. } => {
+                nearest.map(|n| (n.process.path().to_string(), n.differs))
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     };
 
     let drift = exec(of(Layer::Upper, "/known"));
     assert_eq!(
         nearest(&drift),
         Some(("/known".to_owned(), Difference::Layer))
+    );
+    assert_eq!(
+        nearest(&exec(Identity::image("/user"))),
+        Some(("/user".to_owned(), Difference::Users))
     );
 
     let known = exec(Identity::image("/known"));
@@ -321,112 +601,4 @@ fn the_table_has_the_order_of_the_reasons() {
 
     assert_eq!(order, Reason::ALL[..order.len()]);
     assert_eq!(Reason::ALL[order.len()..], [Reason::Overflow]);
-}
-
-fn any_exec() -> impl Strategy<Value = Exec> {
-    let identity = prop_oneof![
-        arbitrary::identity(),
-        // Often one that an entry covers.
-        arbitrary::process().prop_filter_map("exact", |process| process.identity()),
-        any::<Vec<u8>>().prop_map(|file| Identity {
-            file: Untrusted::new(file),
-            ..Identity::image("")
-        }),
-    ];
-    let unknown = proptest::bool::weighted(0.05);
-    (
-        identity,
-        unknown,
-        any::<[bool; 3]>(),
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(mut identity, unknown, [outside, outer_mntns, escaped], error, path_cut)| {
-                if unknown {
-                    identity.layer = Layer::Unknown;
-                }
-                Exec {
-                    origin: if outside {
-                        Origin::Outside
-                    } else {
-                        Origin::Container
-                    },
-                    outer_mntns,
-                    escaped: escaped && outside,
-                    error: error && path_cut,
-                    path_cut: path_cut && escaped,
-                    ..exec(identity)
-                }
-            },
-        )
-}
-
-fn list() -> impl Strategy<Value = BTreeSet<Process>> {
-    proptest::collection::btree_set(arbitrary::process(), 0..6)
-}
-
-proptest! {
-    #[test]
-    fn adding_an_entry_never_turns_an_allowed_exec_into_a_deviation(
-        processes in list(),
-        another in arbitrary::process(),
-        exec in any_exec(),
-        pick in any::<prop::sample::Index>(),
-        use_listed: bool,
-    ) {
-        let mut exec = exec;
-        let listed: Vec<_> = processes.iter().filter_map(Process::identity).collect();
-        if use_listed && !listed.is_empty() {
-            exec.identity = pick.get(&listed).clone();
-        }
-        let fewer = allowlist(processes.clone(), BTreeSet::new());
-        let more = allowlist(processes.into_iter().chain([another]).collect(), BTreeSet::new());
-
-        for (before, after) in [
-            (Policy::Enforcing { allowlist: &fewer }, Policy::Enforcing { allowlist: &more }),
-            (Policy::Learning { allowlist: &fewer }, Policy::Learning { allowlist: &more }),
-        ] {
-            let deviates = |policy| matches!(judge(policy, Scope::Container, &exec), Verdict::Deviates { .. });
-            prop_assert!(deviates(before) || !deviates(after), "{exec:?}");
-        }
-    }
-
-    #[test]
-    fn only_learning_learns_and_only_what_can_be_written(
-        processes in list(),
-        exec in any_exec(),
-    ) {
-        let allowlist = &allowlist(processes, BTreeSet::new());
-
-        prop_assert_ne!(judge(Policy::Enforcing { allowlist }, Scope::Container, &exec), Verdict::Learn);
-        prop_assert_ne!(judge(Policy::NoAllowlist, Scope::Container, &exec), Verdict::Learn);
-        if judge(Policy::Learning { allowlist }, Scope::Container, &exec) == Verdict::Learn {
-            let layer = exec.identity.layer;
-            prop_assert!(!matches!(layer, Layer::Upper | Layer::Memory | Layer::Host | Layer::Unknown));
-            prop_assert!(!exec.escaped && !exec.error && !exec.path_cut);
-            prop_assert!(Process::of(&exec.identity).is_ok());
-        }
-    }
-
-    #[test]
-    fn what_was_learned_is_known_from_then_on(processes in list(), exec in any_exec()) {
-        let before = allowlist(processes.clone(), BTreeSet::new());
-        if judge(Policy::Learning { allowlist: &before }, Scope::Container, &exec) == Verdict::Learn {
-            let learned = Process::of(&exec.identity).expect("can be written");
-            let after = allowlist(processes.into_iter().chain([learned]).collect(), BTreeSet::new());
-
-            prop_assert_eq!(judge(Policy::Enforcing { allowlist: &after }, Scope::Container, &exec), Verdict::Known);
-        }
-    }
-
-    #[test]
-    fn reasons_are_told_strongest_first(processes in list(), exec in any_exec()) {
-        let allowlist = &allowlist(processes, BTreeSet::new());
-
-        if let Verdict::Deviates { reason, also, .. } = judge(Policy::Enforcing { allowlist }, Scope::Container, &exec) {
-            let told: Vec<_> = std::iter::once(reason).chain(also).collect();
-            prop_assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
-        }
-    }
 }

@@ -1,17 +1,22 @@
 //! Bytes from the kernel to values, with checks: a record that is not what it
 //! says is refused, never read past its end.
 
-use crate::model::{CgroupId, Exec, Identity, Layer, Origin, Slot, Untrusted};
-use agent_common::wire::{
-    Bell, Escape, ExecRecord, Facts, Header, PATH_MAX, Seen, SeenKey, VERSION, flag, kind, layer,
+use crate::model::{
+    Ancestor, Args, Called, CgroupId, Exec, FileState, Identity, Layer, Origin, Role, Script, Slot,
+    Untrusted,
 };
+use agent_common::wire::{
+    ANCESTORS, Bell, Escape, ExecRecord, Facts, FileFacts, Header, PATH_MAX, Seen, SeenKey,
+    VERSION, ancestor, flag, kind, layer,
+};
+use std::ops::Range;
 use zerocopy::FromBytes;
 
 /// One record of the ring.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// A first exec of its kind, with its key in the map of what was seen.
-    Exec(SeenKey, Exec),
+    Exec(SeenKey, Box<Exec>),
     /// Cgroups came or went: look into the map of newborns.
     Cgroup,
     /// A process left its container: look into the map of escapes.
@@ -57,19 +62,17 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     };
     match header.kind {
         kind::EXEC => {
-            let (record, path) = take::<ExecRecord>(bytes, header.kind)?;
-            let len = record.facts.path_len as usize;
-            if path.len() != len || len >= PATH_MAX {
+            let (record, tail) = take::<ExecRecord>(bytes, header.kind)?;
+            let want = Parts::of(&record.facts).end;
+            if tail.len() != want || record.facts.path_len as usize >= PATH_MAX {
                 return Err(DecodeError::Short {
                     kind: header.kind,
-                    got: path.len(),
-                    want: len,
+                    got: tail.len(),
+                    want,
                 });
             }
-            Ok(Event::Exec(
-                record.key,
-                exec(&record.key, &record.facts, path),
-            ))
+            let exec = exec(&record.key, &record.facts, tail);
+            Ok(Event::Exec(record.key, Box::new(exec)))
         }
         kind::CGROUP => take::<Bell>(bytes, header.kind).map(|_| Event::Cgroup),
         kind::ESCAPE => take::<Escape>(bytes, header.kind).map(|_| Event::Escape),
@@ -81,11 +84,11 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     }
 }
 
-/// The exec that an entry of the map of what was seen stands for. Its path may
-/// be cut where the ring's record had it whole.
+/// The exec that an entry of the map of what was seen stands for. What it
+/// carries may be cut where the ring's record had it whole.
 pub fn exec_of_seen(key: &SeenKey, seen: &Seen) -> Exec {
-    let kept = (seen.path_kept as usize).min(seen.path.len());
-    exec(key, &seen.facts, &seen.path[..kept])
+    let kept = (seen.tail_kept as usize).min(seen.tail.len());
+    exec(key, &seen.facts, &seen.tail[..kept])
 }
 
 fn take<T>(bytes: &[u8], kind: u16) -> Result<(T, &[u8]), DecodeError>
@@ -99,39 +102,189 @@ where
     })
 }
 
-fn exec(key: &SeenKey, facts: &Facts, path: &[u8]) -> Exec {
+/// Where each part of a record's tail lies.
+struct Parts {
+    path: Range<usize>,
+    name: Range<usize>,
+    via: Range<usize>,
+    applet: Range<usize>,
+    args: Range<usize>,
+    cwd: Range<usize>,
+    ancestors: [Range<usize>; ANCESTORS],
+    /// The tail's length.
+    end: usize,
+}
+
+impl Parts {
+    fn of(facts: &Facts) -> Self {
+        let mut end = 0usize;
+        let mut next = |len: u32| {
+            let start = end;
+            // Lengths are the kernel's, but a damaged record's may be anything.
+            end = start + (len as usize).next_multiple_of(8);
+            start..start + len as usize
+        };
+        let (path, name, via) = (
+            next(facts.path_len),
+            next(facts.name_len),
+            next(facts.via_len),
+        );
+        let (applet, args, cwd) = (
+            next(facts.applet_len),
+            next(facts.args_len),
+            next(facts.cwd_len),
+        );
+        let ancestors = facts
+            .ancestors
+            .map(|ancestor| next(ancestor.path_len.into()));
+        Self {
+            path,
+            name,
+            via,
+            applet,
+            args,
+            cwd,
+            ancestors,
+            end,
+        }
+    }
+}
+
+fn exec(key: &SeenKey, facts: &Facts, tail: &[u8]) -> Exec {
     let has = |bit: u32| facts.flags & bit != 0;
-    let script_len = (facts.script_len as usize).min(facts.script.len());
-    let script = has(flag::SCRIPT).then(|| normalise(&facts.script[..script_len]));
+    let parts = Parts::of(facts);
+    let whole = |range: &Range<usize>| tail.get(range.clone());
+    let start = |range: &Range<usize>| {
+        let end = range.end.min(tail.len());
+        tail.get(range.start..end).unwrap_or_default()
+    };
+    let is_script = has(flag::SCRIPT);
+    let role = match is_script {
+        false => Role::Program,
+        true => Role::Script(Script {
+            path: Untrusted::new(start(&parts.name)),
+            via: strings(start(&parts.via)).0,
+            layer: layer_of(key.layer >> 8),
+        }),
+    };
+    // What was kept of a script is the identity, and must be there.
+    let cut = whole(&parts.path).is_none()
+        || (is_script && (whole(&parts.name).is_none() || whole(&parts.via).is_none()));
     Exec {
         identity: Identity {
-            file: Untrusted::new(path),
-            script: script.map(Untrusted::new),
-            layer: layer_of(key.layer),
+            file: Untrusted::new(start(&parts.path)),
+            role,
+            layer: layer_of(key.layer & 0xff),
+        },
+        called: Called {
+            applet: Untrusted::new(start(&parts.applet)),
+            filename: match is_script {
+                true => Untrusted::default(),
+                false => filename(start(&parts.name), start(&parts.path)),
+            },
+            links: facts.links,
         },
         container: CgroupId(key.container),
         cgroup: CgroupId(facts.cgroup),
         at_ns: facts.at_ns,
         pid: facts.pid,
+        ns_pid: facts.ns_pid,
         start_ns: facts.start_ns,
         ppid: facts.ppid,
         uid: facts.uid,
         euid: facts.euid,
+        loginuid: (facts.loginuid != u32::MAX).then_some(facts.loginuid),
+        capabilities: facts.capabilities,
+        gained: facts.gained,
         comm: name(&facts.comm),
         parent_comm: name(&facts.parent_comm),
-        origin: if has(flag::FROM_OUTSIDE) {
-            Origin::Outside
+        origin: if has(flag::INIT) {
+            Origin::Init
+        } else if has(flag::INJECTED) {
+            Origin::Injected
         } else {
             Origin::Container
         },
+        from_outside: has(flag::FROM_OUTSIDE),
         tty: has(flag::TTY),
         pending: has(flag::PENDING),
         escaped: has(flag::ESCAPED),
         host_mntns: has(flag::HOST_MNTNS),
         outer_mntns: has(flag::OUTER_MNTNS),
+        outside_file: has(flag::OUTSIDE_FILE),
+        outside_cwd: has(flag::OUTSIDE_CWD),
         error: has(flag::ERROR),
-        path_cut: (facts.path_len as usize) > path.len(),
+        path_cut: cut,
+        args: {
+            let (list, cut) = strings(start(&parts.args));
+            Args {
+                list,
+                cut: cut || facts.args_total > facts.args_len || whole(&parts.args).is_none(),
+                unread: has(flag::ARGS_UNREAD),
+            }
+        },
+        cwd: whole(&parts.cwd)
+            .filter(|cwd| !cwd.is_empty())
+            .map(Untrusted::new),
+        ancestors: ancestors(facts, &parts, tail),
+        file: state(&facts.program),
+        script_file: is_script.then(|| state(&facts.script)),
     }
+}
+
+fn ancestors(facts: &Facts, parts: &Parts, tail: &[u8]) -> Vec<Ancestor> {
+    let known = facts.ancestors.iter().zip(&parts.ancestors);
+    known
+        .take_while(|(ancestor, _)| ancestor.pid != 0)
+        .map(|(ancestor, path)| {
+            let has = |bit: u16| ancestor.flags & bit != 0;
+            let path = tail.get(path.clone()).filter(|path| !path.is_empty());
+            Ancestor {
+                pid: ancestor.pid,
+                start_ns: ancestor.start_ns,
+                path: path.map(Untrusted::new),
+                path_cut: has(ancestor::CUT),
+                inside: has(ancestor::INSIDE),
+                init: has(ancestor::INIT),
+            }
+        })
+        .collect()
+}
+
+fn state(facts: &FileFacts) -> FileState {
+    FileState {
+        dev: facts.dev,
+        ino: facts.ino,
+        generation: facts.generation,
+        ctime: facts.ctime,
+        size: facts.size,
+    }
+}
+
+/// Strings with a NUL behind each; and whether the last one lacks it.
+fn strings(bytes: &[u8]) -> (Vec<Untrusted>, bool) {
+    let cut = bytes.last().is_some_and(|&last| last != 0);
+    let whole = match cut {
+        true => bytes,
+        false => &bytes[..bytes.len().saturating_sub(1)],
+    };
+    let list = match bytes {
+        [] => Vec::new(),
+        _ => whole.split(|&b| b == 0).map(Untrusted::new).collect(),
+    };
+    (list, cut)
+}
+
+/// The last component of the name that was given to execve. One that leads
+/// through a descriptor or a process is no name of the file, which then has
+/// its own.
+fn filename(given: &[u8], path: &[u8]) -> Untrusted {
+    let magic = [&b"/proc/"[..], b"/dev/fd/"];
+    let name = match magic.iter().any(|folder| given.starts_with(folder)) || given.is_empty() {
+        true => path,
+        false => given,
+    };
+    Untrusted::new(name.rsplit(|&b| b == b'/').next().unwrap_or_default())
 }
 
 fn layer_of(word: u32) -> Layer {
@@ -151,30 +304,6 @@ fn name(comm: &[u8; 16]) -> Untrusted {
     Untrusted::new(&comm[..end])
 }
 
-/// Removes `.`, `//` and `..` from an absolute name, without asking the file
-/// system: the process may have had another.
-fn normalise(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|&b| b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    let mut out = Vec::with_capacity(name.len());
-    for part in parts {
-        out.push(b'/');
-        out.extend_from_slice(part);
-    }
-    if out.is_empty() {
-        out.push(b'/');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,15 +311,18 @@ mod tests {
     use zerocopy::{FromZeros, IntoBytes};
 
     fn record(path: &[u8]) -> Vec<u8> {
+        let padded = path.len().next_multiple_of(8);
         let mut record = ExecRecord::new_zeroed();
         record.header = Header {
             kind: kind::EXEC,
             version: VERSION,
-            len: (size_of::<ExecRecord>() + path.len()) as u32,
+            len: (size_of::<ExecRecord>() + padded) as u32,
         };
         record.key.layer = layer::IMAGE;
         record.facts.path_len = path.len() as u32;
-        [record.as_bytes(), path].concat()
+        let mut bytes = [record.as_bytes(), path].concat();
+        bytes.resize(size_of::<ExecRecord>() + padded, 0);
+        bytes
     }
 
     #[test]
@@ -218,16 +350,74 @@ mod tests {
     }
 
     #[test]
-    fn script_names_lose_their_detours() {
-        for (name, expected) in [
-            ("/app/run.sh", "/app/run.sh"),
-            ("/app/./run.sh", "/app/run.sh"),
-            ("/app//x/../run.sh", "/app/run.sh"),
-            ("/../../a", "/a"),
-            ("/", "/"),
-        ] {
-            assert_eq!(normalise(name.as_bytes()), expected.as_bytes(), "{name}");
+    fn reads_every_part_of_the_tail() {
+        let mut record = ExecRecord::new_zeroed();
+        let facts = &mut record.facts;
+        facts.flags = flag::SCRIPT;
+        record.key.layer = layer::IMAGE | layer::VOLUME << 8;
+        let parts: [&[u8]; 8] = [
+            b"/bin/dash",
+            b"/scripts/run",
+            b"/b\0/c\0",
+            b"",
+            b"sh\0-c\0\0",
+            b"/srv",
+            b"/sbin/init",
+            b"",
+        ];
+        facts.path_len = parts[0].len() as u32;
+        facts.name_len = parts[1].len() as u32;
+        facts.via_len = parts[2].len() as u32;
+        facts.args_len = parts[4].len() as u32;
+        facts.args_total = facts.args_len;
+        facts.cwd_len = parts[5].len() as u32;
+        facts.ancestors[0].pid = 7;
+        facts.ancestors[0].path_len = parts[6].len() as u16;
+        facts.ancestors[0].flags = ancestor::INSIDE | ancestor::INIT;
+        facts.ancestors[1].pid = 2;
+        let mut tail = Vec::new();
+        for part in parts {
+            tail.extend_from_slice(part);
+            tail.resize(tail.len().next_multiple_of(8), 0xaa);
         }
+        record.header = Header {
+            kind: kind::EXEC,
+            version: VERSION,
+            len: (size_of::<ExecRecord>() + tail.len()) as u32,
+        };
+
+        let event = decode(&[record.as_bytes(), &tail].concat()).unwrap();
+
+        let Event::Exec(_, exec) = event else {
+            panic!("{event:?}")
+        };
+        let list = |list: &[&str]| list.iter().map(|&one| one.into()).collect::<Vec<_>>();
+        let script = exec.identity.as_script().unwrap();
+        assert_eq!(script.path, "/scripts/run".into());
+        assert_eq!(script.via, list(&["/b", "/c"]));
+        assert_eq!(script.layer, Layer::Volume);
+        assert_eq!(exec.args.list, list(&["sh", "-c", ""]));
+        assert!(!exec.args.cut);
+        assert_eq!(exec.cwd, Some("/srv".into()));
+        assert_eq!(exec.ancestors.len(), 2);
+        assert_eq!(exec.ancestors[0].path, Some("/sbin/init".into()));
+        assert!(exec.ancestors[0].init && exec.ancestors[0].inside);
+        assert_eq!(exec.ancestors[1].path, None);
+    }
+
+    #[test]
+    fn what_a_short_tail_lacks_is_marked() {
+        let mut seen = Seen::new_zeroed();
+        seen.facts.path_len = 2000;
+        seen.facts.args_len = 10;
+        seen.tail_kept = 1024;
+
+        let exec = exec_of_seen(&SeenKey::new_zeroed(), &seen);
+
+        assert!(exec.path_cut);
+        assert_eq!(exec.identity.file.as_bytes().len(), 1024);
+        assert!(exec.args.cut);
+        assert_eq!(exec.cwd, None);
     }
 
     proptest! {
@@ -237,7 +427,7 @@ mod tests {
         }
 
         #[test]
-        fn never_panics_on_a_damaged_record(at in 0usize..680, byte: u8) {
+        fn never_panics_on_a_damaged_record(at in 0usize..380, byte: u8) {
             let mut bytes = record(b"/usr/bin/true");
             bytes[at] = byte;
             let _ = decode(&bytes);

@@ -18,21 +18,32 @@ pub struct LayoutError {
     pub source: BtfError,
 }
 
-/// Looks every field up. `overlay` is the overlay module's BTF where overlayfs
-/// is a module; without it in either place its fields are [`ABSENT`].
-pub fn find_layout(vmlinux: &Btf, overlay: Option<&Btf>) -> Result<Layout, LayoutError> {
+/// Where overlayfs's own types are, if not among the kernel's.
+#[derive(Debug)]
+pub enum OverlayTypes<'a> {
+    /// In the module's BTF.
+    Module(Btf<'a>),
+    /// Nowhere: this kernel has BTF for none of its modules, as all before 5.11.
+    Untold,
+    /// Nowhere yet: the module is not loaded.
+    NotLoaded,
+}
+
+/// Looks every field up. Those of overlayfs are [`ABSENT`] while its module is
+/// not loaded.
+pub fn find_layout(vmlinux: &Btf, overlay: &OverlayTypes) -> Result<Layout, LayoutError> {
     let mut layout = Layout::EMPTY;
     for field in Layout::FIELDS {
         let mut found = find(vmlinux, field.members);
         if found.is_err()
             && field.need == Need::Overlay
-            && let Some(overlay) = overlay
+            && let OverlayTypes::Module(overlay) = overlay
         {
             found = find(overlay, field.members);
         }
         let offset = match (found, field.need) {
             (Ok(offset), _) => offset,
-            (Err(_), Need::Overlay) => ABSENT,
+            (Err(_), Need::Overlay | Need::Evidence) => ABSENT,
             (Err(source), Need::Must) => {
                 return Err(LayoutError {
                     field: field.name,
@@ -43,7 +54,23 @@ pub fn find_layout(vmlinux: &Btf, overlay: Option<&Btf>) -> Result<Layout, Layou
         };
         (field.set)(&mut layout, offset);
     }
+    if layout.ovl_upper == ABSENT && matches!(overlay, OverlayTypes::Untold) {
+        (layout.ovl_inode, layout.ovl_upper) = (0, behind_inode(vmlinux)?);
+    }
     Ok(layout)
+}
+
+/// Where overlayfs keeps the upper dentry, from the inode on: right behind it,
+/// in every kernel since `struct ovl_inode` is there (4.13). The suite holds
+/// this against every kernel that does tell.
+fn behind_inode(vmlinux: &Btf) -> Result<u32, LayoutError> {
+    vmlinux
+        .size_of_struct("inode")
+        .map_err(|source| LayoutError {
+            field: "ovl_upper",
+            tried: "struct inode's size".to_owned(),
+            source,
+        })
 }
 
 fn find(btf: &Btf, members: &[&str]) -> Result<u32, BtfError> {
@@ -71,7 +98,7 @@ mod tests {
             return;
         };
 
-        let layout = find_layout(&Btf::parse(&bytes).unwrap(), None).unwrap();
+        let layout = find_layout(&Btf::parse(&bytes).unwrap(), &OverlayTypes::NotLoaded).unwrap();
 
         assert_ne!(layout.task_cgroups, 0);
         assert_ne!(layout.bprm_file, ABSENT);

@@ -1,6 +1,6 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
-use super::{Btf, BtfError, LayoutError, Ring, find_layout};
+use super::{Btf, BtfError, LayoutError, OverlayTypes, Ring, find_layout};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
@@ -23,7 +23,10 @@ pub(super) const PROGRAMS: [(&str, &str); 4] = [
 
 /// Room in the map of cgroups.
 pub(super) const CGROUPS_MAX: u32 = 32_768;
+/// Room in the map of containers' first processes.
+pub(super) const INIT_MAX: u32 = 16_384;
 
+const BTF: &str = "/sys/kernel/btf";
 const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
 pub(super) const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
 
@@ -192,6 +195,8 @@ impl Kernel {
             let state = Slot {
                 mode,
                 generation: 1,
+                detail: 0,
+                pad: 0,
                 quota,
                 released: 0,
             };
@@ -229,6 +234,7 @@ pub(super) fn make_maps(
         .map_max_entries("SEEN", sizes.seen)
         .map_max_entries("ALLOW", sizes.allow)
         .map_max_entries("CGROUPS", CGROUPS_MAX)
+        .map_max_entries("INIT", INIT_MAX)
         .map_max_entries("RING", sizes.ring)
         .load(OBJECT)?;
     Ok(ebpf)
@@ -240,16 +246,29 @@ pub(super) fn layout_of_this_kernel() -> Result<Layout, KernelError> {
         path: VMLINUX_BTF,
         source,
     })?;
-    let overlay_bytes = std::fs::read(OVERLAY_BTF).ok();
-    let overlay = overlay_bytes
-        .as_deref()
-        .map(|bytes| Btf::parse_module(bytes, &vmlinux))
-        .transpose()
-        .map_err(|source| KernelError::Btf {
-            path: OVERLAY_BTF,
-            source,
-        })?;
-    Ok(find_layout(&vmlinux, overlay.as_ref())?)
+    let overlay_bytes = std::fs::read(OVERLAY_BTF);
+    let overlay = match &overlay_bytes {
+        Ok(bytes) => {
+            OverlayTypes::Module(Btf::parse_module(bytes, &vmlinux).map_err(|source| {
+                KernelError::Btf {
+                    path: OVERLAY_BTF,
+                    source,
+                }
+            })?)
+        }
+        Err(_) if tells_of_modules() => OverlayTypes::NotLoaded,
+        Err(_) => OverlayTypes::Untold,
+    };
+    Ok(find_layout(&vmlinux, &overlay)?)
+}
+
+/// Whether this kernel has BTF for its modules: for any that is loaded.
+fn tells_of_modules() -> bool {
+    std::fs::read_dir(BTF)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name() != "vmlinux")
 }
 
 /// The inode number of the host's mount namespace: that of pid 1, or, where

@@ -1,13 +1,11 @@
-//! What the agent writes: slots, cgroups, allowlist entries.
+//! What the agent writes: slots and cgroups.
 
-use super::load::CGROUPS_MAX;
+use super::load::{CGROUPS_MAX, INIT_MAX};
 use super::{Kernel, Sizes};
-use crate::model::{CgroupId, Identity, Layer, Slot};
-use agent_common::siphash;
-use agent_common::wire::{self, AllowKey, Cgroup, cgroup_state, layer};
+use crate::model::{CgroupId, Slot};
+use agent_common::wire::{self, Cgroup, Init, cgroup_state};
 use aya::Pod;
 use aya::maps::{Array, HashMap, MapData, MapError};
-use std::collections::HashSet;
 use std::io;
 
 /// A map that does not take an entry.
@@ -54,6 +52,8 @@ impl Kernel {
         let state = wire::Slot {
             mode: wire::mode::ENFORCE,
             generation: 1,
+            detail: 0,
+            pad: 0,
             quota: self.sizes.pending_quota,
             released: self.pending_released,
         };
@@ -63,54 +63,6 @@ impl Kernel {
     /// How much room there is.
     pub fn sizes(&self) -> Sizes {
         self.sizes
-    }
-
-    /// Lets `slot` run `identity` from now on.
-    pub fn allow(&mut self, slot: Slot, identity: &Identity) -> Result<(), PolicyError> {
-        let Some(key) = self.allow_key(slot, identity) else {
-            return Ok(());
-        };
-        let max = self.sizes.allow;
-        self.insert("ALLOW", max, &key, 1u32)
-    }
-
-    /// Makes `identities` all that `slot` may run: adds what is missing first,
-    /// then takes out the rest, so that nothing that stays is refused in
-    /// between. The slot's generation must be raised afterwards.
-    ///
-    /// # Errors
-    /// When the map is full: what found no room is reported as a deviation.
-    pub fn replace_allowed<'a>(
-        &mut self,
-        slot: Slot,
-        identities: impl IntoIterator<Item = &'a Identity>,
-    ) -> Result<(), PolicyError> {
-        let wanted: HashSet<AllowKey> = identities
-            .into_iter()
-            .filter_map(|identity| self.allow_key(slot, identity))
-            .collect();
-        let present: HashSet<AllowKey> = self
-            .hash_ref::<AllowKey, u32>("ALLOW")
-            .keys()
-            .filter_map(Result::ok)
-            .filter(|key| key.slot == slot.0)
-            .collect();
-        let max = self.sizes.allow;
-        let mut result = Ok(());
-        for key in wanted.difference(&present) {
-            result = result.and(self.insert("ALLOW", max, key, 1u32));
-        }
-        for key in present.difference(&wanted) {
-            result = result.and(self.remove::<AllowKey, u32>("ALLOW", key));
-        }
-        result
-    }
-
-    /// Lets `slot` run what an event showed, under the very key the kernel
-    /// made: for names that are spelled in a way no document has.
-    pub fn allow_as_seen(&mut self, slot: Slot, key: &wire::SeenKey) -> Result<(), PolicyError> {
-        let max = self.sizes.allow;
-        self.insert("ALLOW", max, &seen_to_allow(slot, key), 1u32)
     }
 
     /// Says that a cgroup is a container (or a child of `container`).
@@ -183,7 +135,26 @@ impl Kernel {
 
     /// Forgets a cgroup that is gone.
     pub fn forget_cgroup(&mut self, cgroup: CgroupId) -> Result<(), PolicyError> {
-        self.remove::<u64, Cgroup>("CGROUPS", &cgroup.0)
+        let init = self.remove::<u64, Init>("INIT", &cgroup.0);
+        self.remove::<u64, Cgroup>("CGROUPS", &cgroup.0).and(init)
+    }
+
+    /// Says which process is a container's first, for one that ran before the
+    /// programs. What the kernel saw itself stays.
+    pub fn set_init(&mut self, container: CgroupId, pid: u32) -> Result<(), PolicyError> {
+        if self
+            .hash_ref::<u64, Init>("INIT")
+            .get(&container.0, 0)
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let init = Init {
+            start_ns: 0,
+            pid,
+            pad: 0,
+        };
+        self.insert("INIT", INIT_MAX, &container.0, init)
     }
 
     /// Forgets the mount namespaces of a container that is gone: a process that
@@ -200,27 +171,6 @@ impl Kernel {
             self.remove::<u64, u64>("MNTNS", &namespace)?;
         }
         Ok(())
-    }
-
-    fn allow_key(&self, slot: Slot, identity: &Identity) -> Option<AllowKey> {
-        let layer = match identity.layer {
-            Layer::Image => layer::IMAGE,
-            Layer::Upper => layer::UPPER,
-            Layer::Volume => layer::VOLUME,
-            Layer::Tmpfs => layer::TMPFS,
-            Layer::Host => layer::HOST,
-            // Their names are chosen by the process: judged by the agent.
-            Layer::Memory | Layer::Unknown => return None,
-        };
-        Some(AllowKey {
-            path_hash: siphash::hash(self.key, identity.file.as_bytes()),
-            script_hash: match &identity.script {
-                Some(script) => siphash::hash(self.key, script.as_bytes()),
-                None => 0,
-            },
-            slot: slot.0,
-            layer,
-        })
     }
 
     pub(super) fn insert<K: Pod, V: Pod>(
@@ -272,15 +222,6 @@ impl Kernel {
             .map(Array::try_from)
             .expect("the object has this map")
             .map_err(|source| PolicyError::Map { name, source })
-    }
-}
-
-fn seen_to_allow(slot: Slot, key: &wire::SeenKey) -> AllowKey {
-    AllowKey {
-        path_hash: key.path_hash,
-        script_hash: key.script_hash,
-        slot: slot.0,
-        layer: key.layer,
     }
 }
 

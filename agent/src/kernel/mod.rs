@@ -13,6 +13,7 @@ mod load;
 mod maps;
 #[expect(unsafe_code, reason = "glibc's malloc_trim is a C function")]
 mod memory;
+mod permits;
 #[expect(
     unsafe_code,
     reason = "tokio takes a descriptor only on our word that it lives"
@@ -24,9 +25,10 @@ mod truth;
 pub use btf::{Btf, BtfError};
 pub use decode::{DecodeError, Event, decode, exec_of_seen};
 pub use health::{MapFill, ProgramHealth};
-pub use layouts::{LayoutError, find_layout};
+pub use layouts::{LayoutError, OverlayTypes, find_layout};
 pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
+pub use permits::{Names, Permit, detail_bits};
 pub use ring::{AsyncRing, Ring};
 pub use trial::{Overlay, Trial, try_layouts, try_programs};
 pub use truth::{Accounting, Escaped, SeenEntry};

@@ -20,6 +20,9 @@ pub enum Overlay {
     BuiltIn,
     /// In the module's.
     Module,
+    /// Nowhere, as for every module before Linux 5.11: taken to be as it has
+    /// always been.
+    Assumed,
     /// Nowhere: its layers cannot be told apart.
     Unknown,
 }
@@ -41,6 +44,8 @@ pub fn try_layouts() -> Result<Overlay, KernelError> {
         Overlay::Unknown
     } else if Path::new(OVERLAY_BTF).exists() {
         Overlay::Module
+    } else if layout.ovl_inode == 0 {
+        Overlay::Assumed
     } else {
         Overlay::BuiltIn
     })

@@ -2,7 +2,7 @@
 //! few names, so that two of them have much in common.
 
 use super::{Baseline, Gap, Sighting, Window};
-use crate::model::{ContainerId, Identity, Layer, Untrusted, WorkloadId};
+use crate::model::{ContainerId, Digest, Identity, Layer, Role, Script, Untrusted, WorkloadId};
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -41,12 +41,15 @@ fn bytes() -> impl Strategy<Value = Untrusted> {
 }
 
 fn identity() -> impl Strategy<Value = Identity> {
-    let layer = prop_oneof![Just(Layer::Image), Just(Layer::Volume), Just(Layer::Memory)];
-    (bytes(), option::weighted(0.2, bytes()), layer).prop_map(|(file, script, layer)| Identity {
-        file,
-        script,
-        layer,
-    })
+    let layer = || prop_oneof![Just(Layer::Image), Just(Layer::Volume), Just(Layer::Memory)];
+    let script = (bytes(), vec(bytes(), 0..2), layer())
+        .prop_map(|(path, via, layer)| Role::Script(Script { path, via, layer }));
+    let role = prop_oneof![
+        6 => Just(Role::Program),
+        2 => bytes().prop_map(Role::Applet),
+        2 => script,
+    ];
+    (bytes(), role, layer()).prop_map(|(file, role, layer)| Identity { file, role, layer })
 }
 
 fn gap() -> impl Strategy<Value = Gap> {
@@ -62,17 +65,25 @@ fn gap() -> impl Strategy<Value = Gap> {
 pub(crate) fn baseline() -> impl Strategy<Value = Baseline> {
     let execs = prop_oneof![0..100u64, Just(u64::MAX)];
     let image = option::of((0..20u8).prop_map(|n| format!("image{n}")));
-    let sightings = vec((identity(), time(), execs, container(), image), 0..200);
+    // More than an entry names.
+    let digest = option::of((0..12u8).prop_map(|n| Digest([n; 32])));
+    let code = option::weighted(0.95, (0..12u8).prop_map(|n| vec![n.to_string()]));
+    let sightings = vec(
+        (identity(), time(), execs, container(), image, digest, code),
+        0..200,
+    );
     let gaps = vec(gap(), 0..3);
     (time(), sightings, gaps, option::of(time())).prop_map(|(started, sightings, gaps, ended)| {
         let mut baseline = empty();
         baseline.window.started = started;
-        for (identity, at, execs, container, image) in sightings {
+        for (identity, at, execs, container, image, digest, code) in sightings {
             let sighting = Sighting {
                 at,
                 execs,
                 container: &container,
                 image: image.as_deref(),
+                digest,
+                code: code.as_deref(),
             };
             let _ = baseline.observe(&identity, &sighting);
         }

@@ -1,8 +1,8 @@
 //! What was learned of one workload.
 
 use super::gap::Gaps;
-use super::{Evidence, Gap, Sample};
-use crate::model::{ContainerId, Identity, Layer, WorkloadId};
+use super::{Arguments, Evidence, Gap, Sample};
+use crate::model::{ContainerId, Digest, Identity, Layer, Needs, Role, Untrusted, WorkloadId};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,6 +75,11 @@ pub struct Sighting<'a> {
     pub container: &'a ContainerId,
     /// The container's image, where the runtime said it.
     pub image: Option<&'a str>,
+    /// The digest of the file, or of the script, where it was read.
+    pub digest: Option<Digest>,
+    /// The arguments, where they are code ([`super::code_in_arguments`]);
+    /// `None` for every other run, and where they are not known.
+    pub code: Option<&'a [String]>,
 }
 
 /// What became of a sighting.
@@ -128,7 +133,8 @@ impl Baseline {
 
     /// Learns what was seen.
     pub fn observe(&mut self, identity: &Identity, sighting: &Sighting<'_>) -> Outcome {
-        if self.state != State::Learning || identity.layer == Layer::Unknown {
+        let layers = [identity.layer, identity.path_layer()];
+        if self.state != State::Learning || layers.contains(&Layer::Unknown) {
             return Outcome::Refused;
         }
         let image = self.name_origin(sighting.container, sighting.image);
@@ -143,8 +149,7 @@ impl Baseline {
             });
             return Outcome::Full;
         }
-        let mut evidence = Evidence::new(sighting.at);
-        evidence.add(sighting, image.as_ref());
+        let evidence = Evidence::new(sighting, image.as_ref());
         self.entries.insert(identity.clone(), evidence);
         Outcome::New
     }
@@ -223,6 +228,24 @@ impl Baseline {
     /// What was learned; at most [`MAX_ENTRIES`].
     pub fn entries(&self) -> &BTreeMap<Identity, Evidence> {
         &self.entries
+    }
+
+    /// What the kernel must still report of an entry: its arguments while they
+    /// are learned, else nothing.
+    pub fn needs(&self, identity: &Identity) -> Needs {
+        match self.entries.get(identity).map(Evidence::arguments) {
+            Some(Arguments::Code(_)) => Needs::ARGS,
+            Some(Arguments::Any) | None => Needs::NONE,
+        }
+    }
+
+    /// The files of which single applets were learned, some more than once:
+    /// the kernel has to ask for each of their applets.
+    pub fn applet_files(&self) -> impl Iterator<Item = (&Untrusted, Layer)> {
+        self.entries
+            .keys()
+            .filter(|identity| matches!(identity.role, Role::Applet(_)))
+            .map(|identity| (&identity.file, identity.layer))
     }
 
     /// The workload's containers that appeared while it learned.

@@ -27,6 +27,8 @@ fn see(baseline: &mut Baseline, path: &str, second: i64, id: &str) -> Outcome {
         execs: 1,
         container: &container(id),
         image: Some("nginx@sha256:1"),
+        digest: None,
+        code: None,
     };
     baseline.observe(&Identity::image(path), &sighting)
 }
@@ -51,6 +53,84 @@ fn an_identity_is_new_once_and_gathers_evidence() {
     assert_eq!(evidence.images().len(), 1);
     assert_eq!(learned.containers().len(), 2);
     assert_eq!(learned.images().len(), 1);
+}
+
+fn run(baseline: &mut Baseline, digest: Option<Digest>, code: Option<&str>) {
+    let code = code.map(|text| ["-c".to_owned(), text.to_owned()]);
+    let sighting = Sighting {
+        at: at(110),
+        execs: 1,
+        container: &container("a"),
+        image: None,
+        digest,
+        code: code.as_ref().map(|list| &list[..]),
+    };
+    let _ = baseline.observe(&Identity::image("/bin/sh"), &sighting);
+}
+
+#[test]
+fn arguments_are_asked_for_while_they_are_code_and_few() {
+    let mut learned = baseline();
+    let sh = Identity::image("/bin/sh");
+    assert_eq!(learned.needs(&sh), Needs::NONE);
+
+    run(&mut learned, None, Some("a"));
+    run(&mut learned, None, Some("b"));
+    assert_eq!(learned.needs(&sh), Needs::ARGS);
+
+    run(&mut learned, None, None);
+    run(&mut learned, None, Some("a"));
+
+    assert_eq!(learned.needs(&sh), Needs::NONE);
+    assert_eq!(learned.entries()[&sh].arguments(), &Arguments::Any);
+}
+
+#[test]
+fn too_many_lists_of_arguments_are_any() {
+    let mut learned = baseline();
+    let sh = Identity::image("/bin/sh");
+
+    for n in 0..8 {
+        run(&mut learned, None, Some(&n.to_string()));
+        assert_eq!(learned.needs(&sh), Needs::ARGS);
+    }
+    run(&mut learned, None, Some("8"));
+
+    assert_eq!(learned.needs(&sh), Needs::NONE);
+}
+
+#[test]
+fn digests_are_a_sample() {
+    let mut learned = baseline();
+    run(&mut learned, None, None);
+    for n in 0..9 {
+        run(&mut learned, Some(Digest([n; 32])), None);
+    }
+
+    let digests = learned.entries()[&Identity::image("/bin/sh")].digests();
+
+    assert_eq!(digests.len(), 8);
+    assert!(digests.has_more());
+}
+
+#[test]
+fn files_with_applets_are_named() {
+    let mut learned = baseline();
+    let _ = see(&mut learned, "/bin/sh", 110, "a");
+    assert_eq!(learned.applet_files().count(), 0);
+
+    let sighting = Sighting {
+        at: at(110),
+        execs: 1,
+        container: &container("a"),
+        image: None,
+        digest: None,
+        code: None,
+    };
+    let _ = learned.observe(&Identity::applet("/bin/busybox", "ls"), &sighting);
+
+    let files: Vec<_> = learned.applet_files().collect();
+    assert_eq!(files, [(&"/bin/busybox".into(), Layer::Image)]);
 }
 
 #[test]
@@ -78,6 +158,8 @@ fn another_layer_is_another_identity() {
             execs: 1,
             container: &container("a"),
             image: None,
+            digest: None,
+            code: None,
         },
     );
 
@@ -100,6 +182,8 @@ fn an_unknown_layer_is_never_learned() {
             execs: 1,
             container: &container("a"),
             image: None,
+            digest: None,
+            code: None,
         },
     );
 

@@ -1,7 +1,7 @@
 //! What a baseline knows of one entry.
 
-use super::{Sample, Sighting};
-use crate::model::ContainerId;
+use super::{Arguments, Sample, Sighting};
+use crate::model::{ContainerId, Digest};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use std::sync::Arc;
 pub const MAX_CONTAINERS_PER_ENTRY: usize = 64;
 /// How many images an entry names.
 pub const MAX_IMAGES_PER_ENTRY: usize = 16;
+/// How many digests an entry names.
+pub const MAX_DIGESTS_PER_ENTRY: usize = 8;
 
-/// Where, when and how often one identity was seen.
+/// Where, when, how often and with what one identity was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Evidence {
     pub(super) first_seen: Timestamp,
@@ -18,17 +20,23 @@ pub struct Evidence {
     pub(super) execs: u64,
     pub(super) containers: Sample<ContainerId, MAX_CONTAINERS_PER_ENTRY>,
     pub(super) images: Sample<Arc<str>, MAX_IMAGES_PER_ENTRY>,
+    pub(super) digests: Sample<Digest, MAX_DIGESTS_PER_ENTRY>,
+    pub(super) arguments: Arguments,
 }
 
 impl Evidence {
-    pub(super) fn new(at: Timestamp) -> Self {
-        Self {
-            first_seen: at,
-            last_seen: at,
+    pub(super) fn new(sighting: &Sighting<'_>, image: Option<&Arc<str>>) -> Self {
+        let mut evidence = Self {
+            first_seen: sighting.at,
+            last_seen: sighting.at,
             execs: 0,
             containers: Sample::default(),
             images: Sample::default(),
-        }
+            digests: Sample::default(),
+            arguments: Arguments::of(sighting.code),
+        };
+        evidence.add(sighting, image);
+        evidence
     }
 
     /// When it was first seen.
@@ -57,12 +65,27 @@ impl Evidence {
         &self.images
     }
 
+    /// What its file contained, the script's where it is one; the file may not
+    /// have been read.
+    pub fn digests(&self) -> &Sample<Digest, MAX_DIGESTS_PER_ENTRY> {
+        &self.digests
+    }
+
+    /// What it was run with.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
     pub(super) fn add(&mut self, sighting: &Sighting<'_>, image: Option<&Arc<str>>) {
         self.count(sighting.execs, sighting.at);
         self.containers.insert(sighting.container);
         if let Some(image) = image {
             self.images.insert(image);
         }
+        if let Some(digest) = &sighting.digest {
+            self.digests.insert(digest);
+        }
+        self.arguments.merge(&Arguments::of(sighting.code));
     }
 
     pub(super) fn count(&mut self, execs: u64, at: Timestamp) {
@@ -77,5 +100,7 @@ impl Evidence {
         self.execs = self.execs.saturating_add(other.execs);
         self.containers.merge(&other.containers);
         self.images.merge(&other.images);
+        self.digests.merge(&other.digests);
+        self.arguments.merge(&other.arguments);
     }
 }

@@ -14,7 +14,8 @@ pub struct DifferentWorkloads(Box<[WorkloadId; 2]>);
 ///
 /// The same result in any order and grouping. Names (entries, containers,
 /// images, spans without the agent) are sets: taking the same in twice changes
-/// nothing. Counts (execs, lost events) are sums. It learns while one of them
+/// nothing. So are digests and lists of arguments, until there are too many.
+/// Counts (execs, lost events) are sums. It learns while one of them
 /// does. Over [`MAX_ENTRIES`], the first in order stay, and the execs of the
 /// others are recorded as a gap.
 pub fn merge(mut ours: Baseline, theirs: Baseline) -> Result<Baseline, DifferentWorkloads> {

@@ -41,6 +41,8 @@ fn what_goes_over_the_bound_is_a_gap_in_any_order() {
                 execs: 2,
                 container: &ContainerId::new("a").unwrap(),
                 image: None,
+                digest: None,
+                code: None,
             };
             let _ = baseline.observe(&Identity::image(&format!("/{prefix}/{n:04}")), &sighting);
         }
@@ -85,6 +87,8 @@ proptest! {
         prop_assert!(once.entries().keys().eq(twice.entries().keys()));
         for (identity, evidence) in once.entries() {
             prop_assert_eq!(evidence.containers(), twice.entries()[identity].containers());
+            prop_assert_eq!(evidence.digests(), twice.entries()[identity].digests());
+            prop_assert_eq!(evidence.arguments(), twice.entries()[identity].arguments());
             prop_assert_eq!(evidence.first_seen(), twice.entries()[identity].first_seen());
             prop_assert_eq!(evidence.last_seen(), twice.entries()[identity].last_seen());
         }

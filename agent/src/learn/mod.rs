@@ -2,7 +2,8 @@
 //! missed meanwhile.
 //!
 //! - [`Baseline`] is what was learned of one workload;
-//! - [`Evidence`] is what it knows of one entry;
+//! - [`Evidence`] is what it knows of one entry, [`Arguments`] what that was run
+//!   with, where it is an interpreter that is given code;
 //! - [`Gap`] is a reason why it may not be everything.
 //!
 //! Values only: no kernel, no clock, no file. Time is passed in. Everything is
@@ -19,6 +20,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod baseline;
+mod code;
 mod evidence;
 mod gap;
 mod merge;
@@ -29,7 +31,10 @@ pub use baseline::{
     Baseline, EndedBecause, MAX_CONTAINERS, MAX_ENTRIES, MAX_IMAGES, Outcome, Sighting, State,
     Window,
 };
-pub use evidence::{Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_IMAGES_PER_ENTRY};
+pub use code::{Arguments, MAX_LISTS, code_in_arguments, is_code_in_arguments};
+pub use evidence::{
+    Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
+};
 pub use gap::{Gap, MAX_LISTED};
 pub use merge::{DifferentWorkloads, merge};
 pub use record::RecordError;

@@ -5,11 +5,11 @@
 //! and are referred to by their place in it, because most entries share theirs.
 
 use super::gap::Gaps;
-use super::{Baseline, EndedBecause, Evidence, MAX_ENTRIES, Sample, State, Window};
-use crate::model::{ContainerId, Identity, Layer, Untrusted, WorkloadId};
+use super::{Arguments, Baseline, EndedBecause, Evidence, MAX_ENTRIES, Sample, State, Window};
+use crate::model::{ContainerId, Digest, Identity, Layer, Role, Script, Untrusted, WorkloadId};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,12 @@ pub enum RecordError {
     /// An entry with an end before its start.
     #[error("entry {0} has evidence that contradicts itself")]
     BadEvidence(usize),
+    /// An applet and a script, or the details of a script without one.
+    #[error("entry {0} is more than one thing, or a part of one")]
+    BadRole(usize),
+    /// Text that is no SHA-256.
+    #[error("entry {0} has {1:?} for a SHA-256")]
+    BadDigest(usize, String),
     /// The same identity twice.
     #[error("entry {0} was there before")]
     Duplicate(usize),
@@ -61,12 +67,18 @@ enum StateRecord {
 }
 
 /// A sample; `more` is left out where it is false.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Listed<T> {
     listed: Vec<T>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     more: bool,
+}
+
+impl<T> Listed<T> {
+    fn is_unused(&self) -> bool {
+        self.listed.is_empty() && !self.more
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,14 +96,31 @@ struct GapsRecord {
 #[serde(deny_unknown_fields)]
 struct EntryRecord {
     file: Bytes,
+    /// Of `file`.
+    layer: Layer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applet: Option<Bytes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     script: Option<Bytes>,
-    layer: Layer,
+    /// Before format 2 not known: the image's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    script_layer: Layer,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    via: Vec<Bytes>,
     first_seen: Timestamp,
     last_seen: Timestamp,
     execs: u64,
     containers: Listed<u32>,
     images: Listed<u32>,
+    #[serde(default, skip_serializing_if = "Listed::is_unused")]
+    digests: Listed<String>,
+    /// Left out for any arguments, as all were before format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arguments: Option<BTreeSet<Vec<String>>>,
+}
+
+fn is_default(layer: &Layer) -> bool {
+    *layer == Layer::default()
 }
 
 /// Bytes: text where they are UTF-8, else `{"hex": "…"}`.
@@ -171,16 +200,7 @@ impl From<&Baseline> for Record {
         let entries = baseline
             .entries
             .iter()
-            .map(|(identity, evidence)| EntryRecord {
-                file: (&identity.file).into(),
-                script: identity.script.as_ref().map(Bytes::from),
-                layer: identity.layer,
-                first_seen: evidence.first_seen,
-                last_seen: evidence.last_seen,
-                execs: evidence.execs,
-                containers: containers.list(&evidence.containers),
-                images: images.list(&evidence.images),
-            })
+            .map(|(identity, evidence)| entry(identity, evidence, &mut containers, &mut images))
             .collect();
         Self {
             workload: baseline.workload.clone(),
@@ -210,6 +230,41 @@ impl From<&Baseline> for Record {
             image_names: images.names(|image| image),
             entries,
         }
+    }
+}
+
+fn entry(
+    identity: &Identity,
+    evidence: &Evidence,
+    containers: &mut Table<ContainerId>,
+    images: &mut Table<Arc<str>>,
+) -> EntryRecord {
+    let script = identity.as_script();
+    EntryRecord {
+        file: (&identity.file).into(),
+        layer: identity.layer,
+        applet: match &identity.role {
+            Role::Applet(name) => Some(name.into()),
+            Role::Program | Role::Script(_) => None,
+        },
+        script: script.map(|script| Bytes::from(&script.path)),
+        script_layer: script.map_or_else(Layer::default, |script| script.layer),
+        via: script.map_or_else(Vec::new, |script| {
+            script.via.iter().map(Bytes::from).collect()
+        }),
+        first_seen: evidence.first_seen,
+        last_seen: evidence.last_seen,
+        execs: evidence.execs,
+        containers: containers.list(&evidence.containers),
+        images: images.list(&evidence.images),
+        digests: Listed {
+            listed: evidence.digests.iter().map(Digest::to_string).collect(),
+            more: evidence.digests.has_more(),
+        },
+        arguments: match &evidence.arguments {
+            Arguments::Code(lists) => Some(lists.clone()),
+            Arguments::Any => None,
+        },
     }
 }
 
@@ -271,17 +326,47 @@ fn read_entry(
     if entry.first_seen > entry.last_seen {
         return Err(RecordError::BadEvidence(number));
     }
+    let role = match (entry.applet, entry.script) {
+        (None, Some(path)) => Role::Script(Script {
+            path: path.try_into()?,
+            via: entry
+                .via
+                .into_iter()
+                .map(Untrusted::try_from)
+                .collect::<Result<_, _>>()?,
+            layer: entry.script_layer,
+        }),
+        (applet, None) if entry.via.is_empty() && is_default(&entry.script_layer) => match applet {
+            Some(name) => Role::Applet(name.try_into()?),
+            None => Role::Program,
+        },
+        _ => return Err(RecordError::BadRole(number)),
+    };
     let identity = Identity {
         file: entry.file.try_into()?,
-        script: entry.script.map(Untrusted::try_from).transpose()?,
+        role,
         layer: entry.layer,
     };
+    let digest = |text: String| {
+        let digest = text.parse::<Digest>();
+        digest.map_err(|_| RecordError::BadDigest(number, text))
+    };
+    let digests = entry.digests.listed.into_iter().map(digest);
     let evidence = Evidence {
         first_seen: entry.first_seen,
         last_seen: entry.last_seen,
         execs: entry.execs,
         containers: look_up("containers of an entry", &entry.containers, containers)?,
         images: look_up("images of an entry", &entry.images, images)?,
+        digests: Sample::from_parts(digests.collect::<Result<_, _>>()?, entry.digests.more)
+            .ok_or(RecordError::TooMany("digests of an entry"))?,
+        arguments: match entry.arguments {
+            None => Arguments::Any,
+            Some(lists) if lists.is_empty() => return Err(RecordError::BadEvidence(number)),
+            Some(lists) => {
+                Arguments::from_lists(lists).ok_or(RecordError::TooMany("arguments of an entry"))?
+            }
+        },
     };
     Ok((identity, evidence))
 }

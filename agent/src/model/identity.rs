@@ -74,15 +74,41 @@ impl FromStr for Layer {
 }
 
 /// The executable identity: the path as the kernel resolved it, the layer, and
-/// for a script its absolute name. Nothing in it was chosen by the process.
+/// what the file is run as. Nothing in it was chosen by the process, but for
+/// the name by which a multi-call binary is told what to be.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Identity {
     /// The file that the kernel runs: for a script, its interpreter. From the
     /// root of the process's mount namespace.
     pub file: Untrusted,
-    /// The script's absolute name, normalised (no `.`, `..`, `//`).
-    pub script: Option<Untrusted>,
+    /// What it is run as.
+    pub role: Role,
     /// The layer of `file`.
+    pub layer: Layer,
+}
+
+/// What a file is run as.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Role {
+    /// A program, whatever it is called.
+    Program,
+    /// One of the programs in a multi-call binary, by the name that the binary
+    /// itself goes by.
+    Applet(Untrusted),
+    /// The interpreter of a script.
+    Script(Script),
+}
+
+/// A script, by its file.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Script {
+    /// Its path, from the root of the process's mount namespace.
+    pub path: Untrusted,
+    /// The scripts between it and the interpreter, outermost first: those that
+    /// interpret a script by being one. Usually none.
+    pub via: Vec<Untrusted>,
+    /// The layer of `path`; of one of `via` where that is further from the
+    /// image.
     pub layer: Layer,
 }
 
@@ -91,13 +117,46 @@ impl Identity {
     pub fn image(path: &str) -> Self {
         Self {
             file: path.into(),
-            script: None,
+            role: Role::Program,
             layer: Layer::Image,
+        }
+    }
+
+    /// A script of the image with its interpreter.
+    pub fn script(interpreter: &str, path: &str) -> Self {
+        Self {
+            role: Role::Script(Script {
+                path: path.into(),
+                via: Vec::new(),
+                layer: Layer::Image,
+            }),
+            ..Self::image(interpreter)
+        }
+    }
+
+    /// One program of a multi-call binary of the image.
+    pub fn applet(path: &str, applet: &str) -> Self {
+        Self {
+            role: Role::Applet(applet.into()),
+            ..Self::image(path)
+        }
+    }
+
+    /// The script, where it is one.
+    pub fn as_script(&self) -> Option<&Script> {
+        match &self.role {
+            Role::Script(script) => Some(script),
+            Role::Program | Role::Applet(_) => None,
         }
     }
 
     /// What a person calls it: the script where there is one, else the file.
     pub fn path(&self) -> &Untrusted {
-        self.script.as_ref().unwrap_or(&self.file)
+        self.as_script().map_or(&self.file, |script| &script.path)
+    }
+
+    /// The layer of what a person calls it.
+    pub fn path_layer(&self) -> Layer {
+        self.as_script().map_or(self.layer, |script| script.layer)
     }
 }

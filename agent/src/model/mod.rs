@@ -3,18 +3,26 @@
 //!
 //! Values only: nothing here knows a kernel, a clock or a socket.
 
+mod digest;
 mod duration;
 mod exec;
 mod identity;
 mod ids;
+mod inspection;
+mod needs;
+mod own_name;
 mod reason;
 mod untrusted;
 mod workload;
 
+pub use digest::{BadDigest, Digest};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use exec::{Exec, Origin};
-pub use identity::{Identity, Layer, UnknownLayer};
+pub use exec::{Ancestor, Args, Called, Exec, FileState, Origin};
+pub use identity::{Identity, Layer, Role, Script, UnknownLayer};
 pub use ids::{CgroupId, ContainerId, Slot};
+pub use inspection::{Content, Inspection};
+pub use needs::Needs;
+pub use own_name::{is_own_name, last_component};
 pub use reason::Reason;
 pub use untrusted::Untrusted;
 pub use workload::{Runtime, WorkloadId};

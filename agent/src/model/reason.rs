@@ -8,16 +8,31 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
+    /// A file, a working directory or a mount namespace that is none of the
+    /// container's.
+    Breakout,
     /// A process left its container's cgroup.
     Escaped,
     /// A file without a name: memfd, deleted, `O_TMPFILE`.
     Fileless,
+    /// A program loader, run by itself: what it loads is not seen.
+    Loader,
     /// A file of the writable layer.
     Drift,
+    /// The file is on the allowlist, with another content.
+    Modified,
     /// The file is not on the allowlist.
     Unlisted,
     /// The interpreter may run, but not this script.
     Script,
+    /// The multi-call binary may run, but not as this.
+    Applet,
+    /// The file may run, but not started by this process.
+    Parent,
+    /// The file may run, but not as this user.
+    User,
+    /// The file may run, but not with these arguments.
+    Args,
     /// The workload has no allowlist.
     NoAllowlist,
     /// More distinct deviations than are kept apart.
@@ -26,12 +41,19 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, strongest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
+        Self::Breakout,
         Self::Escaped,
         Self::Fileless,
+        Self::Loader,
         Self::Drift,
+        Self::Modified,
         Self::Unlisted,
         Self::Script,
+        Self::Applet,
+        Self::Parent,
+        Self::User,
+        Self::Args,
         Self::NoAllowlist,
         Self::Overflow,
     ];
@@ -39,22 +61,21 @@ impl Reason {
     /// The code, as alerts have it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Breakout => "breakout",
             Self::Escaped => "escaped",
             Self::Fileless => "fileless",
+            Self::Loader => "loader",
             Self::Drift => "drift",
+            Self::Modified => "modified",
             Self::Unlisted => "unlisted",
             Self::Script => "script",
+            Self::Applet => "applet",
+            Self::Parent => "parent",
+            Self::User => "user",
+            Self::Args => "args",
             Self::NoAllowlist => "no-allowlist",
             Self::Overflow => "overflow",
         }
-    }
-
-    /// Whether it is reported in learn mode too, and never learned.
-    pub fn is_floor(self) -> bool {
-        matches!(
-            self,
-            Self::Escaped | Self::Fileless | Self::Drift | Self::Overflow
-        )
     }
 }
 

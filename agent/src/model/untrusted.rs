@@ -25,10 +25,30 @@ impl Untrusted {
         text.chars().all(is_plain).then_some(text)
     }
 
+    /// The text, if it is as plain as [`Self::as_plain_str`] wants it, but for
+    /// line feeds and tabs: code that stands in an argument has them.
+    pub fn as_plain_lines(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.0).ok()?;
+        text.chars()
+            .all(|c| is_plain(c) || matches!(c, '\n' | '\t'))
+            .then_some(text)
+    }
+
     /// At most `limit` bytes of printable UTF-8 on one line: backslash,
     /// control characters, bidirectional marks and bytes that are no UTF-8
     /// become `\\`, `\xNN` or `\u{N}`; what was cut is marked by `…`.
     pub fn escaped(&self, limit: usize) -> String {
+        self.escape(limit, None)
+    }
+
+    /// As [`escaped`](Self::escaped), with a comma as `\x2c`: one element of a
+    /// list that is joined by commas.
+    pub fn escaped_element(&self, limit: usize) -> String {
+        self.escape(limit, Some(','))
+    }
+
+    /// `also` is one more ASCII character to be escaped.
+    fn escape(&self, limit: usize, also: Option<char>) -> String {
         use fmt::Write as _;
 
         let mut out = String::new();
@@ -37,7 +57,7 @@ impl Untrusted {
                 let mark = out.len();
                 match c {
                     '\\' => out.push_str("\\\\"),
-                    c if is_plain(c) => out.push(c),
+                    c if is_plain(c) && Some(c) != also => out.push(c),
                     c if c.is_ascii() => {
                         let _ = write!(out, "\\x{:02x}", c as u32);
                     }
@@ -115,6 +135,14 @@ mod tests {
             "a\\x0ab\\x1b[31m\\x00\\\\\\xff",
         );
         check("\u{202e}x\u{feff}".as_bytes(), 100, "\\u{202e}x\\u{feff}");
+    }
+
+    #[test]
+    fn an_element_of_a_list_has_no_comma() {
+        let text = Untrusted::from("a,b\\x2c");
+
+        assert_eq!(text.escaped_element(100), "a\\x2cb\\\\x2c");
+        assert_eq!(text.escaped(100), "a,b\\\\x2c");
     }
 
     #[test]

@@ -141,7 +141,8 @@ impl Node {
             return;
         };
         self.release(tracked.charged);
-        // The execs of a container without an allowlist share one alert.
+        // Execs may share one alert: of a container without an allowlist, or of
+        // one file in more than one circumstance.
         if let Purpose::Alert(id, _) = tracked.purpose
             && !self
                 .of_container(CgroupId(key.container))
@@ -156,7 +157,8 @@ impl Node {
         let from = SeenKey {
             container: container.0,
             path_hash: 0,
-            script_hash: 0,
+            name_hash: 0,
+            detail: 0,
             layer: 0,
             circumstances: 0,
         };
@@ -167,6 +169,7 @@ impl Node {
 
     /// Takes out everything of a container.
     pub(super) fn forget_execs_of(&mut self, container: CgroupId) {
+        self.judge_uninspected(container);
         let keys: Vec<SeenKey> = self.of_container(container).map(|(key, _)| *key).collect();
         for key in keys {
             self.forget_exec(&key);

@@ -4,29 +4,35 @@
 use super::Node;
 use super::clock::time_of;
 use super::counting::Purpose;
+use super::execs::Seen;
 use super::workloads::Phase;
 use crate::alert::{
     Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
 };
 use crate::containers::Container;
+use crate::judge::role_of;
 use crate::learn::Gap;
-use crate::model::{CgroupId, Exec, Reason, Slot, Untrusted, WorkloadId};
-use agent_common::wire::SeenKey;
+use crate::model::{CgroupId, Content, Exec, Reason, Slot, Untrusted, WorkloadId};
 use jiff::Timestamp;
 
 impl Node {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one verdict")]
     pub(super) fn deviates(
         &mut self,
-        key: SeenKey,
-        exec: &Exec,
+        seen: &Seen<'_>,
         workload_id: &WorkloadId,
-        container: Option<&Container>,
         reason: Reason,
         also: Vec<Reason>,
         nearest: Option<Nearest>,
     ) {
+        let Seen {
+            key,
+            exec,
+            inspection,
+        } = *seen;
+        let container = self.containers.lookup(exec.container).cloned();
         let at = time_of(exec.at_ns);
+        let digest = |content: Option<Content>| content.and_then(|content| content.sha256);
+        let (program, script) = (digest(inspection.program), digest(inspection.script));
         // A workload without an allowlist: one alert per container, and all
         // that is merely unlisted in its sum.
         let (id, subject) = if reason == Reason::NoAllowlist {
@@ -35,21 +41,40 @@ impl Node {
                 Subject::Container,
             )
         } else {
-            (
-                AlertId::new(&self.boot, exec.container, reason, Some(&exec.identity)),
-                Subject::Exec {
-                    identity: exec.identity.clone(),
-                    evidence: Some(ExecEvidence::from(exec)),
-                    nearest,
-                },
-            )
+            let identity = role_of(exec, inspection);
+            let content = script.or(program);
+            let evidence = self.evidence(exec).with_digests(program, script);
+            let id = AlertId::of_exec(&self.boot, exec, &identity, reason, &also, content);
+            let subject = Subject::Exec {
+                identity,
+                evidence: Some(Box::new(evidence)),
+                nearest,
+            };
+            (id, subject)
         };
-        let record = self.record(id, at, reason, also, subject, workload_id, container);
+        let record = self.record(
+            id,
+            at,
+            reason,
+            also,
+            subject,
+            workload_id,
+            container.as_ref(),
+        );
         self.alerts.raise(record, 1, at);
         if let Some(workload) = self.workloads.get_mut(workload_id) {
             workload.deviations += 1;
         }
         self.track(key, exec, Purpose::Alert(id, workload_id.clone()));
+    }
+
+    fn evidence(&self, exec: &Exec) -> ExecEvidence {
+        let evidence = ExecEvidence::from(exec);
+        if self.config.alert_arguments {
+            evidence
+        } else {
+            evidence.without_arguments()
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one record")]

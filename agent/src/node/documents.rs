@@ -1,16 +1,50 @@
 //! A baseline as a ProcessAllowlist document. Pure.
 
-use crate::allowlist::{Document, LearnedFrom, Process, Status, Window};
-use crate::learn::{Baseline, State};
-use std::collections::BTreeSet;
+use crate::allowlist::document::{MAX_BYTES, MAX_ENTRIES};
+use crate::allowlist::{
+    ArgsPattern, Conditions, Contents, Document, LearnedFrom, Process, Status, Window, render,
+};
+use crate::learn::{Arguments, Baseline, Evidence, State};
+use crate::model::{Identity, Layer, Role, Untrusted, last_component};
+use std::collections::{BTreeSet, HashSet};
 
-/// What was learned so far on this node, with its evidence.
+/// How much of what was learned a document tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// Identities only.
+    Identities,
+    /// And arguments.
+    Arguments,
+    /// And digests.
+    Everything,
+}
+
+/// What was learned so far on this node, with its evidence: as much of it as
+/// one document holds.
 pub fn document_of(baseline: &Baseline) -> Document {
+    for (detail, left_out) in [
+        (Detail::Everything, None),
+        (Detail::Arguments, Some("digests are left out")),
+    ] {
+        let document = document(baseline, detail, left_out);
+        let fits = document.spec.processes.len() <= MAX_ENTRIES;
+        if fits && render(&document).len() <= MAX_BYTES {
+            return document;
+        }
+    }
+    let left_out = Some("digests and arguments are left out");
+    document(baseline, Detail::Identities, left_out)
+}
+
+fn document(baseline: &Baseline, detail: Detail, left_out: Option<&str>) -> Document {
+    let applet_files: HashSet<(&Untrusted, Layer)> = baseline.applet_files().collect();
     let processes: BTreeSet<Process> = baseline
         .entries()
-        .keys()
-        // The judge lets nothing be learned that no document can name.
-        .filter_map(|identity| Process::of(identity).ok())
+        .iter()
+        .flat_map(|(identity, evidence)| {
+            let has_applets = applet_files.contains(&(&identity.file, identity.layer));
+            entries(identity, evidence, has_applets, detail)
+        })
         .collect();
     let (ended, ended_because) = match baseline.state() {
         State::Learning => (None, None),
@@ -35,9 +69,57 @@ pub fn document_of(baseline: &Baseline) -> Document {
             .gaps()
             .map(|gap| gap.to_string())
             .chain(found_running(baseline))
+            .chain(left_out.map(|what| format!("too much for one document: {what}")))
             .collect(),
     };
     Document::by_agent(baseline.workload().clone(), processes, Some(status))
+}
+
+/// The entries for one identity: one, or one for each of its lists of
+/// arguments. None if no document can name it, which the judge lets nothing
+/// be learned of.
+fn entries(
+    identity: &Identity,
+    evidence: &Evidence,
+    has_applets: bool,
+    detail: Detail,
+) -> Vec<Process> {
+    let Ok(process) = Process::of(&by_name(identity, has_applets)) else {
+        return Vec::new();
+    };
+    // More than were kept: a list would not be all.
+    let digests = evidence.digests();
+    let contents = (detail == Detail::Everything && !digests.has_more())
+        .then(|| Contents::new(digests.iter().copied().collect(), None))
+        .flatten();
+    let under = |args| {
+        process.clone().under(Conditions {
+            contents: contents.clone(),
+            args,
+            ..Conditions::default()
+        })
+    };
+    match evidence.arguments() {
+        Arguments::Code(lists) if detail >= Detail::Arguments => lists
+            .iter()
+            // Within the bounds of a pattern, as a test holds.
+            .filter_map(|list| ArgsPattern::exactly(list).ok())
+            .map(|args| under(Some(args)))
+            .collect(),
+        Arguments::Code(_) | Arguments::Any => vec![under(None)],
+    }
+}
+
+/// A program that ran under other names too is named by its own: an entry
+/// without a name would allow it under any.
+fn by_name(identity: &Identity, has_applets: bool) -> Identity {
+    match &identity.role {
+        Role::Program if has_applets => Identity {
+            role: Role::Applet(Untrusted::new(last_component(identity.file.as_bytes()))),
+            ..identity.clone()
+        },
+        Role::Program | Role::Applet(_) | Role::Script(_) => identity.clone(),
+    }
 }
 
 /// The entries that are there because a process was found running: its exec,
@@ -52,3 +134,7 @@ fn found_running(baseline: &Baseline) -> impl Iterator<Item = String> + '_ {
             format!("{path} was found running when learning began; it was not seen to start")
         })
 }
+
+#[cfg(test)]
+#[path = "documents_tests.rs"]
+mod tests;

@@ -3,15 +3,25 @@
 use super::Node;
 use super::clock::time_of;
 use super::counting::Purpose;
+use super::permits;
 use super::workloads::Phase;
 use crate::alert::Nearest;
-use crate::containers::Container;
-use crate::judge::{Scope, Verdict, judge};
+use crate::judge::{Scope, Verdict, judge, role_of};
 use crate::kernel::{Event, SeenEntry};
-use crate::learn::{Outcome, Sighting};
-use crate::model::{CgroupId, Exec, Reason, Untrusted, WorkloadId};
+use crate::learn::{Outcome, Sighting, code_in_arguments};
+use crate::model::{CgroupId, Exec, Identity, Inspection, Reason, Untrusted, WorkloadId};
 use agent_common::wire::SeenKey;
 use std::collections::HashSet;
+
+/// An exec with what its files contained.
+pub struct Seen<'a> {
+    /// Its entry in the kernel's map.
+    pub key: SeenKey,
+    /// What it was.
+    pub exec: &'a Exec,
+    /// What its files contained.
+    pub inspection: &'a Inspection,
+}
 
 /// An exec whose cgroup has no name yet.
 pub struct Waiting {
@@ -31,7 +41,7 @@ impl Node {
                 if exec.pending {
                     self.take_newborns();
                 }
-                self.on_exec(key, exec);
+                self.on_exec(key, *exec);
             }
             Event::Escape => self.report_escapes(),
             Event::Overflow(slot) => self.report_overflow(slot),
@@ -54,7 +64,7 @@ impl Node {
                 self.judge_waiting(cgroup);
             }
         } else {
-            self.judge(key, &exec);
+            self.look_into(key, exec);
         }
     }
 
@@ -67,9 +77,9 @@ impl Node {
     }
 
     pub(super) fn is_waiting(&self, key: &SeenKey) -> bool {
-        self.waiting
-            .get(&CgroupId(key.container))
-            .is_some_and(|waiting| waiting.iter().any(|one| one.key == *key))
+        let unnamed = self.waiting.get(&CgroupId(key.container));
+        unnamed.is_some_and(|waiting| waiting.iter().any(|one| one.key == *key))
+            || self.inspecting.contains(key)
     }
 
     /// Takes in what ran in cgroups that ended before they had a name, and may
@@ -88,42 +98,47 @@ impl Node {
     /// Judges what waited for a cgroup's name.
     pub(super) fn judge_waiting(&mut self, cgroup: CgroupId) {
         for Waiting { key, exec } in self.waiting.remove(&cgroup).unwrap_or_default() {
-            self.judge(key, &exec);
+            if let Some(id) = self.workload_of(exec.container).cloned()
+                && let Some(workload) = self.workloads.get_mut(&id)
+            {
+                workload.early += 1;
+            }
+            self.look_into(key, exec);
         }
     }
 
-    fn judge(&mut self, key: SeenKey, exec: &Exec) {
-        let container = self.containers.lookup(exec.container).cloned();
-        let workload_id = match &container {
-            Some(container) => container.workload().cloned(),
-            None => self.units.get(&exec.container).cloned(),
-        };
-        let Some(id) = workload_id else {
-            // Outside containers.
-            return self.track(key, exec, Purpose::Known);
-        };
-        let Some(workload) = self.workloads.get_mut(&id) else {
-            return self.track(key, exec, Purpose::Known);
-        };
-        if exec.pending {
-            workload.early += 1;
+    /// Whose a cgroup is; `None` outside containers.
+    pub(super) fn workload_of(&self, cgroup: CgroupId) -> Option<&WorkloadId> {
+        match self.containers.lookup(cgroup) {
+            Some(container) => container.workload(),
+            None => self.units.get(&cgroup),
         }
-        let slot = workload.slot;
-        let Some(policy) = workload.phase.policy() else {
-            return self.track(key, exec, Purpose::Known);
-        };
-        let scope = match container {
+    }
+
+    /// What an exec is under its workload's policy; `None` where nothing is
+    /// judged.
+    pub(super) fn verdict(&self, exec: &Exec, inspection: &Inspection) -> Option<Verdict> {
+        let workload = self.workloads.get(self.workload_of(exec.container)?)?;
+        let scope = match self.containers.lookup(exec.container) {
             Some(_) => Scope::Container,
             None => Scope::Unit,
         };
-        match judge(policy, scope, exec) {
+        Some(judge(workload.phase.policy()?, scope, exec, inspection))
+    }
+
+    pub(super) fn judge(&mut self, key: SeenKey, exec: &Exec, inspection: &Inspection) {
+        let id = self.workload_of(exec.container).cloned();
+        let Some((id, verdict)) = id.zip(self.verdict(exec, inspection)) else {
+            // Outside containers, or switched off.
+            return self.track(key, exec, Purpose::Known);
+        };
+        match verdict {
             Verdict::Known => {
-                let told = self.kernel.allow_as_seen(slot, &key);
-                self.told(told);
+                self.permit(&id, key, exec, inspection);
                 self.track(key, exec, Purpose::Known);
             }
             Verdict::RuntimeStage => self.track(key, exec, Purpose::RuntimeStage),
-            Verdict::Learn => self.learn(key, exec, &id, container.as_ref()),
+            Verdict::Learn(identity) => self.learn(key, exec, inspection, identity, &id),
             Verdict::Deviates {
                 reason,
                 also,
@@ -133,49 +148,87 @@ impl Node {
                     entry: Untrusted::from(nearest.process.path().as_str()),
                     differs: nearest.differs.as_str(),
                 });
-                self.deviates(key, exec, &id, container.as_ref(), reason, also, nearest);
+                let seen = Seen {
+                    key,
+                    exec,
+                    inspection,
+                };
+                self.deviates(&seen, &id, reason, also, nearest);
             }
         }
     }
 
-    fn learn(&mut self, key: SeenKey, exec: &Exec, id: &WorkloadId, container: Option<&Container>) {
+    /// Tells the kernel that the same again is known.
+    fn permit(&mut self, id: &WorkloadId, key: SeenKey, exec: &Exec, inspection: &Inspection) {
+        let Some(workload) = self.workloads.get(id) else {
+            return;
+        };
+        let (slot, generation) = (workload.slot, workload.generation());
+        let identity = role_of(exec, inspection);
+        for permit in permits::of_exec(&workload.phase, exec, &identity) {
+            let told = self.kernel.allow(slot, &permit);
+            self.told(told);
+        }
+        if key.detail != 0 {
+            let told = self.kernel.clear(slot, generation, &key);
+            self.told(told);
+        }
+    }
+
+    fn learn(
+        &mut self,
+        key: SeenKey,
+        exec: &Exec,
+        inspection: &Inspection,
+        identity: Identity,
+        id: &WorkloadId,
+    ) {
+        let container = self.containers.lookup(exec.container).cloned();
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
-        let slot = workload.slot;
         let Phase::Learning {
             baseline, dirty, ..
         } = &mut workload.phase
         else {
             return;
         };
-        let name = super::learning::container_name(container, exec.container);
+        let name = super::learning::container_name(container.as_ref(), exec.container);
+        let content = match identity.as_script() {
+            Some(_) => inspection.script,
+            None => inspection.program,
+        };
+        let code = code_in_arguments(&identity, &exec.args);
         let outcome = baseline.observe(
-            &exec.identity,
+            &identity,
             &Sighting {
                 at: time_of(exec.at_ns),
                 execs: 1,
                 container: &name,
                 image: container
+                    .as_ref()
                     .and_then(|container| container.description.as_ref())
                     .and_then(|description| description.image.as_deref()),
+                digest: content.and_then(|content| content.proven_sha256()),
+                code: code.as_deref(),
             },
         );
         *dirty = true;
         match outcome {
             Outcome::New | Outcome::Known => {
                 if outcome == Outcome::New {
-                    tracing::info!(workload = %id, path = %exec.identity.path().escaped(512), layer = %exec.identity.layer, "learned");
+                    tracing::info!(workload = %id, path = %identity.path().escaped(512), layer = %identity.path_layer(), "learned");
                 }
-                let told = self.kernel.allow(slot, &exec.identity);
-                self.told(told);
-                let told = self.kernel.allow_as_seen(slot, &key);
-                self.told(told);
-                let identity = Box::new(exec.identity.clone());
-                self.track(key, exec, Purpose::Learned(id.clone(), identity));
+                self.permit(id, key, exec, inspection);
+                self.track(key, exec, Purpose::Learned(id.clone(), Box::new(identity)));
             }
             Outcome::Full | Outcome::Refused => {
-                self.deviates(key, exec, id, container, Reason::Unlisted, Vec::new(), None);
+                let seen = Seen {
+                    key,
+                    exec,
+                    inspection,
+                };
+                self.deviates(&seen, id, Reason::Unlisted, Vec::new(), None);
             }
         }
     }

@@ -5,12 +5,14 @@
 //!   is taken in
 //! - [`naming`]: cgroups come and go, and get their names
 //! - [`settling`]: a cgroup with a name → its workload and slot
+//! - [`inspecting`]: what the kernel saw, while its files are read
 //! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`policy`]: documents change → slots and maps change
+//! - [`permits`]: what the kernel is told of a policy (pure)
 //! - [`workloads`]: who has a slot and what is done with it (pure)
 //! - [`alerts`]: records, their numbers and sums
 //! - [`documents`]: a baseline as a document (pure)
@@ -28,8 +30,10 @@ mod deviations;
 mod documents;
 mod execs;
 mod health;
+mod inspecting;
 mod learning;
 mod naming;
+mod permits;
 mod policy;
 mod settling;
 mod start;
@@ -42,6 +46,7 @@ use crate::config::Config;
 use crate::containers::{Containers, Hierarchy, RuntimeFiles};
 use crate::control::server::{Call, Server};
 use crate::control::systemd;
+use crate::inspect::Answer;
 use crate::kernel::{AsyncRing, Kernel};
 use crate::model::{CgroupId, WorkloadId};
 use crate::store::Store;
@@ -49,6 +54,7 @@ use agent_common::wire::SeenKey;
 use alerts::Alerts;
 use counting::Tracked;
 use execs::Waiting;
+use inspecting::Inspecting;
 use naming::Unnamed;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -87,6 +93,8 @@ struct Node {
     store_told: Instant,
     /// Execs of cgroups that have no name yet.
     waiting: HashMap<CgroupId, Vec<Waiting>>,
+    /// Execs whose files are being read.
+    inspecting: Inspecting,
     /// Execs that were judged and are still in the kernel's map.
     /// By container first, so that all of one are found together.
     tracked: BTreeMap<SeenKey, Tracked>,
@@ -105,8 +113,8 @@ pub fn run(config: Config) -> Result<(), StartError> {
         .build()
         .map_err(StartError::Runtime)?;
     let result = runtime.block_on(async {
-        let (node, ring) = Node::start(config).await?;
-        node.serve(ring).await
+        let (node, ring, answers) = Node::start(config).await?;
+        node.serve(ring, answers).await
     });
     // A name that is being resolved must not hold the end up.
     runtime.shutdown_background();
@@ -115,7 +123,11 @@ pub fn run(config: Config) -> Result<(), StartError> {
 
 impl Node {
     /// Works until SIGTERM or SIGINT.
-    async fn serve(mut self, mut ring: AsyncRing) -> Result<(), StartError> {
+    async fn serve(
+        mut self,
+        mut ring: AsyncRing,
+        mut inspections: mpsc::Receiver<Answer>,
+    ) -> Result<(), StartError> {
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
         let server = tokio::spawn(server.serve(calls));
@@ -148,6 +160,7 @@ impl Node {
                         }
                     }
                 }
+                Some(answer) = inspections.recv() => self.inspected(answer),
                 () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
                 _ = tick.tick() => self.tick(),
                 Some(call) = called.recv() => {
@@ -176,7 +189,9 @@ impl Node {
         self.take_newborns();
         self.settle_counts();
         self.name_the_rest();
+        self.judge_all_uninspected();
         self.settle_counts();
+        self.judge_all_uninspected();
         self.save();
         self.note_alive();
         self.alerts.finish(Instant::now() + DRAIN).await;
@@ -189,6 +204,7 @@ impl Node {
     fn tick(&mut self) {
         self.take_newborns();
         self.settle_counts();
+        self.judge_the_late();
         self.check_health();
         #[cfg(debug_assertions)]
         self.kernel.pass_on_diagnostics();

@@ -4,17 +4,16 @@
 //! beside it is written for them to read, and changes nothing, unless their
 //! document has `mode: learn`: then it is added to theirs.
 
-use super::Node;
 use super::workloads::Phase;
+use super::{Node, permits};
 use crate::allowlist::folder::Loaded;
 use crate::allowlist::{Allowlist, Mode as DocumentMode, Reload};
 use crate::config::ModeChoice;
 use crate::control::protocol::AllowlistSource;
 use crate::learn::{Baseline, Window};
-use crate::model::{Identity, Slot, WorkloadId};
+use crate::model::{Slot, WorkloadId};
 use agent_common::wire::SLOT_PENDING;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Node {
@@ -111,17 +110,8 @@ impl Node {
         if slot.0 == SLOT_PENDING {
             return;
         }
-        let identities: BTreeSet<&Identity> = match &workload.phase {
-            Phase::Learning {
-                baseline, beside, ..
-            } => beside
-                .identities()
-                .chain(baseline.entries().keys())
-                .collect(),
-            Phase::Enforcing { allowlist, .. } => allowlist.identities().collect(),
-            Phase::NoAllowlist | Phase::Off => BTreeSet::new(),
-        };
-        let told = self.kernel.replace_allowed(slot, identities);
+        let permits = permits::all(&workload.phase);
+        let told = self.kernel.replace_allowed(slot, permits);
         let state = workload.next_slot_state(quota);
         let told = told.and(self.kernel.set_slot(slot, state));
         self.told(told);
@@ -192,16 +182,18 @@ impl Node {
 }
 
 /// A person's document that asks to learn, with what was learned and they did
-/// not strike.
+/// not strike. Where they said under which conditions something may run, or as
+/// what, that stands.
 fn with_learned(person: &Loaded, learned: &Loaded) -> Allowlist {
     let mut document = person.document.clone();
-    let found = learned.document.spec.processes.iter();
-    let kept = found.filter(|process| {
-        process
-            .identity()
-            .is_some_and(|identity| !person.allowlist.is_removed(&identity))
+    let learned = &learned.document.spec;
+    let kept = learned.processes.iter().filter(|process| {
+        process.identity().is_some_and(|identity| {
+            !person.allowlist.is_removed(&identity) && !person.allowlist.restricts(&identity)
+        })
     });
-    document.spec.processes.extend(kept.cloned());
+    let kept = kept.map(|process| process.clone().with_digests_of(learned.digests));
+    document.spec.processes.extend(kept);
     Allowlist::new(&document).unwrap_or_else(|error| {
         tracing::error!(%error, "what was learned is left out");
         person.allowlist.clone()

@@ -42,6 +42,7 @@ impl Node {
             workload.pre_existing += u64::from(container.since == Since::BeforeTheAgent);
         }
         let root_dev = self.root_of(&container);
+        self.tell_first_process(&container);
         // Gone already: the kernel has no use for it.
         if container.removed_ns.is_none() {
             let told = self.kernel.set_container(cgroup, cgroup, slot, root_dev);
@@ -153,6 +154,19 @@ impl Node {
             return None;
         }
         super::start::root_dev(&self.hierarchy.folder(&container.path))
+    }
+
+    /// Which process is the first one of a container that ran before the agent;
+    /// the kernel sees that of any other.
+    fn tell_first_process(&mut self, container: &Container) {
+        if container.since != Since::BeforeTheAgent {
+            return;
+        }
+        let folder = self.hierarchy.folder(&container.path);
+        if let Some(pid) = super::start::first_process(&folder) {
+            let told = self.kernel.set_init(container.cgroup, pid);
+            self.told(told);
+        }
     }
 
     /// What the kernel did not take is said, and judged by the agent instead.

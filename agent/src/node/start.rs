@@ -2,6 +2,8 @@
 //! what runs already.
 
 use super::alerts::Alerts;
+use super::inspecting::Inspecting;
+use super::permits;
 use super::workloads::{Phase, Workloads};
 use super::{Node, health};
 use crate::alert::rfc5424::Settings;
@@ -13,16 +15,19 @@ use crate::containers::{
     live_processes,
 };
 use crate::control::socket::BindError;
+use crate::inspect::{Answer, Inspector, Limits, runs_multicall};
 use crate::kernel::{AsyncRing, Kernel, KernelError, Sizes};
 use crate::learn::{Baseline, Gap, Outcome, Sighting, State, Window};
-use crate::model::Identity;
+use crate::model::{Identity, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
+use procfs::process::Process;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Instant;
+use tokio::sync::mpsc;
 
 /// Why the agent does not run: one sentence each, with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +66,9 @@ pub enum StartError {
 
 impl Node {
     /// A node that is attached and has taken in what runs.
-    pub(super) async fn start(config: Config) -> Result<(Self, AsyncRing), StartError> {
+    pub(super) async fn start(
+        config: Config,
+    ) -> Result<(Self, AsyncRing, mpsc::Receiver<Answer>), StartError> {
         if !rustix::process::geteuid().is_root() {
             return Err(StartError::NotRoot);
         }
@@ -94,6 +101,9 @@ impl Node {
         }
         let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
 
+        let (inspector, answers) =
+            Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
+
         let mut node = Self {
             boot: boot.trim().to_owned(),
             started: Instant::now(),
@@ -109,6 +119,7 @@ impl Node {
             store,
             store_told: Instant::now(),
             waiting: HashMap::new(),
+            inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),
             escapes_told: HashMap::new(),
             health_told: health::Told::since(kernel.losses()),
@@ -122,7 +133,7 @@ impl Node {
         node.take_in_cgroups();
         node.take_in_processes();
         node.note_alive();
-        Ok((node, ring))
+        Ok((node, ring, answers))
     }
 
     fn read_documents(&mut self) {
@@ -224,9 +235,13 @@ impl Node {
             );
             return;
         };
+        let role = match runs_multicall(process.pid) {
+            true => Role::Applet(process.args.applet()),
+            false => Role::Program,
+        };
         let identity = Identity {
             file: process.exe.clone(),
-            script: None,
+            role,
             layer,
         };
         let outcome = baseline.observe(
@@ -236,12 +251,16 @@ impl Node {
                 execs: 0,
                 container: &container.name.id,
                 image: None,
+                digest: None,
+                code: None,
             },
         );
         *dirty = true;
         let slot = workload.slot;
         if matches!(outcome, Outcome::New | Outcome::Known) {
-            let told = self.kernel.allow(slot, &identity);
+            let told = self
+                .kernel
+                .allow(slot, &permits::learned_as(baseline, &identity));
             self.told(told);
         }
     }
@@ -259,6 +278,34 @@ fn come_first() {
             "cannot come before other processes (CAP_SYS_NICE); containers that live a moment may be reported by their ids alone"
         );
     }
+}
+
+/// The oldest process in a container's cgroup and those below it: its first
+/// one, for all that can be told later.
+pub fn first_process(cgroup: &Path) -> Option<u32> {
+    fn of(folder: &Path, depth: usize, oldest: &mut Option<(u64, u32)>) {
+        /// More than any runtime or init nests.
+        const DEPTH: usize = 8;
+
+        let processes = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        for pid in processes.lines().filter_map(|pid| pid.parse::<u32>().ok()) {
+            let stat = i32::try_from(pid)
+                .ok()
+                .and_then(|pid| Process::new(pid).ok()?.stat().ok());
+            let Some(stat) = stat else { continue };
+            let found = (stat.starttime, pid);
+            *oldest = Some(oldest.map_or(found, |oldest| oldest.min(found)));
+        }
+        for below in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if depth < DEPTH && below.file_type().is_ok_and(|kind| kind.is_dir()) {
+                of(&below.path(), depth + 1, oldest);
+            }
+        }
+    }
+
+    let mut oldest = None;
+    of(cgroup, 0, &mut oldest);
+    oldest.map(|(_, pid)| pid)
 }
 
 /// The device of the root file system of the processes in a cgroup, in the

@@ -1,11 +1,12 @@
 //! The workloads that have containers on this node, each with its slot in the
 //! kernel and its policy. Pure: who calls carries the changes to the kernel.
 
+use super::permits;
 use crate::allowlist::Allowlist;
 use crate::control::protocol::AllowlistSource;
 use crate::control::status::WorkloadMode;
 use crate::judge::Policy;
-use crate::kernel::Accounting;
+use crate::kernel::{Accounting, detail_bits};
 use crate::learn::Baseline;
 use crate::model::{Slot, WorkloadId};
 use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
@@ -86,6 +87,7 @@ pub struct Workload {
     /// What the slot had counted when it became this workload's.
     pub base: Accounting,
     generation: u32,
+    detail: u32,
     released: u64,
 }
 
@@ -93,7 +95,14 @@ impl Workload {
     /// The slot's state for the kernel, of a new generation.
     pub fn next_slot_state(&mut self, quota: u64) -> wire::Slot {
         self.generation = self.generation.wrapping_add(1);
+        let (needs, names) = permits::detail(&self.phase);
+        self.detail = detail_bits(needs, names);
         self.slot_state(quota)
+    }
+
+    /// How often its allowlist changed.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// One distinct exec was taken out of the map of what was seen.
@@ -106,6 +115,8 @@ impl Workload {
         wire::Slot {
             mode: self.phase.kernel_mode(),
             generation: self.generation,
+            detail: self.detail,
+            pad: 0,
             quota,
             released: self.released,
         }
@@ -197,6 +208,7 @@ impl Workloads {
             overflow_told: before.overflowed,
             base: before.counted,
             generation,
+            detail: 0,
             released: before.inserted,
         })
     }

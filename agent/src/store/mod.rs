@@ -22,8 +22,11 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTran
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// The format of everything in the file. A file of a newer one is refused.
-pub const FORMAT: u32 = 1;
+/// The format of everything in the file. A file of a newer one is refused; one
+/// of an older is read, and has this one from then on.
+///
+/// 2: baselines have applets, the layers of scripts, digests and arguments.
+pub const FORMAT: u32 = 2;
 
 /// `format`, `node` and `last-alive`, as text.
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
@@ -166,6 +169,12 @@ impl Store {
         let found = self.meta("format")?.unwrap_or_default();
         match found.parse::<u32>() {
             Ok(FORMAT) => Ok(()),
+            // Every baseline of it is one of this format as well.
+            Ok(1) => self.write("note the format", |transaction| {
+                let mut meta = transaction.open_table(META)?;
+                meta.insert("format", FORMAT.to_string().as_str())?;
+                Ok(())
+            }),
             Ok(found) if found > FORMAT => Err(StoreError::NewerFormat {
                 path: self.path.clone(),
                 found,

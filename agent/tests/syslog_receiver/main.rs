@@ -4,11 +4,12 @@
 mod rsyslogd;
 
 use execwarden::alert::{
-    Action, AlertId, ContainerInfo, ExecEvidence, FIELDS, Kind, Message, Mode, Nearest, Record,
-    Sinks, Subject, Target, json, rfc5424,
+    Action, AlertId, Arguments, ContainerInfo, ExecEvidence, FIELDS, Kind, Message, Mode, Nearest,
+    Record, Sinks, Subject, Target, json, rfc5424,
 };
 use execwarden::model::{
-    CgroupId, ContainerId, Identity, Layer, Origin, Reason, Runtime, Untrusted, WorkloadId,
+    Ancestor, Args, CgroupId, ContainerId, Digest, Identity, Layer, Origin, Reason, Role, Runtime,
+    Script, Untrusted, WorkloadId,
 };
 use rsyslogd::Rsyslogd;
 use serde_json::Value;
@@ -41,7 +42,11 @@ fn record(number: u64, hostile: &[u8]) -> Record {
     let lossy = || String::from_utf8_lossy(hostile).into_owned();
     let identity = Identity {
         file: text(),
-        script: Some(text()),
+        role: Role::Script(Script {
+            path: text(),
+            via: vec![text()],
+            layer: Layer::Image,
+        }),
         layer: Layer::Upper,
     };
     Record {
@@ -54,19 +59,7 @@ fn record(number: u64, hostile: &[u8]) -> Record {
         also: vec![Reason::Unlisted, Reason::Script],
         subject: Subject::Exec {
             identity,
-            evidence: Some(ExecEvidence {
-                pid: 4711,
-                ppid: 4700,
-                uid: 0,
-                euid: u32::MAX,
-                comm: text(),
-                parent_comm: text(),
-                tty: true,
-                origin: Origin::Outside,
-                start_ns: u64::MAX,
-                host_mntns: false,
-                partial: false,
-            }),
+            evidence: Some(Box::new(evidence(hostile))),
             nearest: Some(Nearest {
                 entry: text(),
                 differs: "layer",
@@ -87,6 +80,50 @@ fn record(number: u64, hostile: &[u8]) -> Record {
         attributed: true,
         mode: Mode::Enforce,
         action: Action::Alerted,
+    }
+}
+
+/// As much as there can be, with `hostile` in every text.
+fn evidence(hostile: &[u8]) -> ExecEvidence {
+    let text = || Untrusted::new(hostile);
+    let without_nul: Vec<u8> = hostile.iter().copied().filter(|byte| *byte != 0).collect();
+    let ancestor = |pid, init| Ancestor {
+        pid,
+        start_ns: u64::MAX,
+        path: Some(text()),
+        path_cut: false,
+        inside: true,
+        init,
+    };
+    ExecEvidence {
+        pid: 4711,
+        ns_pid: 12,
+        ppid: 4700,
+        uid: 0,
+        euid: u32::MAX,
+        loginuid: Some(1000),
+        gained: 1 << 21 | 1 << 63,
+        comm: text(),
+        parent_comm: text(),
+        tty: true,
+        origin: Origin::Injected,
+        from_outside: false,
+        start_ns: u64::MAX,
+        host_mntns: false,
+        outside_file: false,
+        outside_cwd: true,
+        partial: false,
+        called: "other".into(),
+        links: 2,
+        arguments: Arguments::from(&Args {
+            list: vec![Untrusted::new(without_nul), Untrusted::from("a,b c")],
+            cut: true,
+            unread: false,
+        }),
+        cwd: Some(text()),
+        ancestors: vec![ancestor(4700, false), ancestor(u32::MAX, true)],
+        sha256: Some(Digest([0xa5; 32])),
+        script_sha256: None,
     }
 }
 
@@ -139,16 +176,27 @@ fn facts(record: &Record) -> BTreeMap<String, String> {
             let value = json.pointer(&format!("/{}", field.json.replace('.', "/")))?;
             let text = match value {
                 Value::String(text) => text.clone(),
-                Value::Array(words) => words
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .collect::<Vec<_>>()
-                    .join(","),
+                Value::Array(list) => list.iter().map(element).collect::<Vec<_>>().join(","),
                 other => other.to_string(),
             };
             Some((field.name.to_owned(), text))
         })
         .collect()
+}
+
+/// An element of a list as the structured data has it.
+fn element(value: &Value) -> String {
+    let text = |value: &Value| value.as_str().expect("is text").replace(',', "\\x2c");
+    if value.is_string() {
+        return text(value);
+    }
+    format!(
+        "{}:{}:{}:{}",
+        value["pid"],
+        value["start_ns"],
+        text(&value["place"]),
+        text(&value["binary"])
+    )
 }
 
 /// What rsyslogd's own parser made of the structured data.
@@ -162,6 +210,17 @@ fn received_facts(message: &Value) -> BTreeMap<String, String> {
             (name.clone(), value.to_owned())
         })
         .collect()
+}
+
+/// Whether `got` is `sent`, or is `sent` cut to fit the transport; of a list,
+/// each of its elements may be cut.
+fn is_cut_list_of(got: &str, sent: &str) -> bool {
+    let (got, sent): (Vec<_>, Vec<_>) = (got.split(',').collect(), sent.split(',').collect());
+    let is_each_cut = got
+        .iter()
+        .zip(&sent)
+        .all(|(got, sent)| is_cut_of(got, sent) || *got == "…");
+    is_each_cut && (got.len() == sent.len() || got.last().is_some_and(|last| last.ends_with('…')))
 }
 
 /// Whether `got` is `sent`, or is `sent` cut to fit the transport.
@@ -191,8 +250,9 @@ fn assert_received(record: &Record, message: &Value) {
     );
     for (name, sent) in sent {
         let got = &got[&name];
+        let is_list = ["arguments", "via", "ancestors"].contains(&&*name);
         assert!(
-            is_cut_of(got, &sent),
+            is_cut_of(got, &sent) || is_list && is_cut_list_of(got, &sent),
             "{name} of record {} is {got:?}, not {sent:?}",
             record.number
         );

@@ -7,6 +7,7 @@ use crate::pacer::Pacer;
 use crate::place::InContainer;
 use crate::subject::{Policy, Subject};
 use anyhow::{Context, Result, ensure};
+use execwarden::kernel::Permit;
 use execwarden::model::{CgroupId, Identity};
 use testbed::Median;
 
@@ -36,7 +37,8 @@ pub fn measure(
     execs: u64,
 ) -> Result<(Median, Vec<Row>)> {
     let cgroup = place.cgroup()?;
-    let known = Policy::Allow(vec![Identity::image(InContainer::NOTHING)]);
+    let nothing = Identity::image(InContainer::NOTHING);
+    let known = Policy::Allow(vec![Permit::from(&nothing)]);
     let scenarios = [
         ("every exec known", known, Verdict::Known),
         ("learning", Policy::Learn, Verdict::Known),

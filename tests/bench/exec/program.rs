@@ -9,7 +9,8 @@ use crate::place::{InContainer, NAMES, OnHost};
 use crate::subject::{Policy, Subject};
 use anyhow::{Context, Result};
 use aya::sys::{Stats, enable_stats};
-use execwarden::model::{CgroupId, Identity};
+use execwarden::kernel::{Names, Permit};
+use execwarden::model::{CgroupId, Identity, Needs};
 use testbed::Median;
 
 /// Rounds, in each of which every case is measured once: what else the machine
@@ -63,10 +64,20 @@ pub fn measure(
         .collect()
 }
 
-fn cases<'a>(container: &InContainer, host: &'a OnHost) -> Result<[Case<'a>; 6]> {
-    let known = Policy::Allow(vec![Identity::image(InContainer::NOTHING)]);
-    let known_on_host = Policy::Allow(vec![host.identity()]);
-    let every_name = (0..NAMES).map(|n| Identity::image(&format!("{}{n}", InContainer::NAMED)));
+fn cases<'a>(container: &InContainer, host: &'a OnHost) -> Result<[Case<'a>; 8]> {
+    let nothing = Permit::from(&Identity::image(InContainer::NOTHING));
+    let known = Policy::Allow(vec![nothing.clone()]);
+    let by_name = Policy::Allow(vec![Permit {
+        names: Names::Own,
+        ..nothing.clone()
+    }]);
+    let looked_at = Policy::Allow(vec![Permit {
+        needs: Needs::ARGS,
+        ..nothing
+    }]);
+    let known_on_host = Policy::Allow(vec![Permit::from(&host.identity())]);
+    let every_name = (0..NAMES).map(|n| format!("{}{n}", InContainer::NAMED));
+    let every_name = every_name.map(|name| Permit::from(&Identity::image(&name)));
     let every_name = Policy::Allow(every_name.collect());
     let (inside, outside) = (container.cgroup()?, host.cgroup()?);
     let in_container = |name, policy, verdict, program| Case {
@@ -92,6 +103,8 @@ fn cases<'a>(container: &InContainer, host: &'a OnHost) -> Result<[Case<'a>; 6]>
     Ok([
         in_container("known, in a container", known, Verdict::Known, again),
         on_host("known, in the host's mounts", known_on_host, Verdict::Known),
+        in_container("known, by its applet", by_name, Verdict::Known, again),
+        in_container("known, by its arguments", looked_at, Verdict::Known, again),
         on_host(
             "ignored, outside containers",
             Policy::Ignore,

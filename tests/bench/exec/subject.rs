@@ -3,21 +3,24 @@
 
 use agent_common::wire::{self, SLOT_FIRST, mode};
 use anyhow::{Context, Result, ensure};
-use execwarden::kernel::{Accounting, Event, Kernel, Ring, Sizes};
-use execwarden::model::{CgroupId, Identity, Slot};
+use execwarden::kernel::{Accounting, Event, Kernel, Permit, Ring, Sizes};
+use execwarden::model::{CgroupId, Slot};
 
 /// How the execs of the cgroup are judged.
 #[derive(Clone, Debug)]
 pub enum Policy {
     /// Its cgroup is no container.
     Ignore,
-    /// Enforced; these are allowed.
-    Allow(Vec<Identity>),
+    /// Enforced; these are allowed, and what has to be looked at is found good.
+    Allow(Vec<Permit>),
     /// Learned at the first sight, as the agent does.
     Learn,
     /// Enforced; nothing is allowed.
     Refuse,
 }
+
+/// Of the slot's allowlist, which does not change.
+const GENERATION: u32 = 1;
 
 /// The attached programs. Dropping it detaches them.
 pub struct Subject {
@@ -42,8 +45,8 @@ impl Subject {
                 kernel.set_container(cgroup, cgroup, slot, None)?;
             }
         }
-        if let Policy::Allow(identities) = policy {
-            kernel.replace_allowed(slot, identities)?;
+        if let Policy::Allow(permits) = policy {
+            kernel.replace_allowed(slot, permits.iter().cloned())?;
         }
         let ring = kernel.take_ring()?;
         kernel.attach()?;
@@ -73,8 +76,12 @@ impl Subject {
                 continue;
             }
             events += 1;
+            if key.detail != 0 {
+                self.kernel.clear(self.slot, GENERATION, &key)?;
+            }
             if self.learns {
-                self.kernel.allow_as_seen(self.slot, &key)?;
+                self.kernel
+                    .allow(self.slot, &Permit::from(&exec.identity))?;
             }
         }
         ensure!(
@@ -103,7 +110,9 @@ fn judged(policy: &Policy) -> wire::Slot {
             Policy::Learn => mode::LEARN,
             Policy::Allow(_) | Policy::Refuse => mode::ENFORCE,
         },
-        generation: 1,
+        generation: GENERATION,
+        detail: 0,
+        pad: 0,
         // Every name there is.
         quota: 2 * crate::place::NAMES,
         released: 0,

@@ -10,7 +10,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 
 pub const AT_EMPTY_PATH: c_int = 0x1000;
+pub const AT_SYMLINK_NOFOLLOW: c_int = 0x100;
 pub const F_SETFD: c_int = 2;
+pub const O_PATH: c_int = 0o10000000;
 pub const MFD_CLOEXEC: c_uint = 1;
 pub const PR_SET_NAME: c_int = 15;
 /// `__O_TMPFILE | O_DIRECTORY`; the second differs between the two.
@@ -58,9 +60,14 @@ pub fn file(fd: c_int, call: &str) -> File {
 /// Becomes the program in an open file, with an empty path: execveat with
 /// AT_EMPTY_PATH, never by way of /proc.
 pub fn exec_descriptor(fd: c_int, argv: &[CString]) -> ! {
+    exec_at(fd, c"", argv, AT_EMPTY_PATH)
+}
+
+/// Becomes the program at a path that begins at an open folder.
+pub fn exec_at(folder: c_int, path: &CStr, argv: &[CString], flags: c_int) -> ! {
     let argv = pointers(argv);
     // SAFETY: the strings end with a zero byte, the list with a null pointer.
-    unsafe { execveat(fd, c"".as_ptr(), argv.as_ptr(), environ, AT_EMPTY_PATH) };
+    unsafe { execveat(folder, path.as_ptr(), argv.as_ptr(), environ, flags) };
     die(&format!("execveat: {}", Error::last_os_error()))
 }
 

@@ -1,9 +1,9 @@
 //! From a description to a running container.
 
-use super::spec::Spec;
-use super::{Container, runc};
+use super::spec::{Pids, Spec};
+use super::{Container, Runtime};
 use crate::cgroup;
-use crate::node::{self, CGROUP_ROOT};
+use crate::node;
 use crate::places;
 use crate::rootfs::{Image, Rootfs};
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,7 @@ pub(super) const OUTPUT: &str = "output.log";
 pub struct Builder<'a> {
     image: &'a Image,
     id: String,
+    runtime: Runtime,
     spec: Spec,
 }
 
@@ -30,6 +31,7 @@ impl Container {
         Builder {
             image,
             id: cgroup::unique_name(),
+            runtime: Runtime::default(),
             spec: Spec {
                 args: args.iter().map(|arg| (*arg).to_owned()).collect(),
                 ..Spec::default()
@@ -44,6 +46,24 @@ impl Builder<'_> {
     pub fn id(mut self, id: &str) -> Self {
         id.clone_into(&mut self.id);
         self
+    }
+
+    /// Is made by another runtime.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Sees the processes of the node.
+    pub fn with_the_nodes_processes(mut self) -> Self {
+        self.spec.pids = Pids::OfTheNode;
+        self
+    }
+
+    /// Shares the processes of another container, as a pod's containers may.
+    pub fn with_the_processes_of(mut self, other: &Container) -> Result<Self> {
+        self.spec.pids = Pids::OfProcess(other.pid()?);
+        Ok(self)
     }
 
     /// Adds `NAME=value` to the first process's environment.
@@ -86,7 +106,7 @@ impl Builder<'_> {
     }
 
     /// Where in the v2 hierarchy its cgroup is, such as `/kubepods/pod…/…`;
-    /// runc's own choice is `/<id>`.
+    /// `/<id>` unless said otherwise.
     pub fn cgroups_path(mut self, path: &str) -> Self {
         self.spec.cgroups_path = Some(path.to_owned());
         self
@@ -105,9 +125,9 @@ impl Builder<'_> {
     /// Runs it to its end, in the foreground, and gives what it printed.
     pub fn run_to_end(self) -> Result<Output> {
         let bundle = self.bundle()?;
-        let output = run(&bundle.folder, &self.id).output();
+        let output = run(self.runtime, &bundle.folder, &self.id).output();
         cgroup::remove(&self.cgroup());
-        output.context("cannot start runc run")
+        output.context("cannot start the runtime")
     }
 
     /// Its root and its `config.json` alone, to run many containers from.
@@ -117,15 +137,32 @@ impl Builder<'_> {
         }
         let rootfs = Rootfs::over(self.image)?;
         let folder = places::folder("bundle")?;
+        let cgroups_path = self.spec.cgroups_path.clone();
+        // What is run from the bundle may have other ids: its place is for the
+        // runtime to choose, but where the choices differ.
+        let cgroups_path = match self.runtime {
+            Runtime::Runc => cgroups_path,
+            Runtime::Crun => Some(self.place()),
+        };
         cgroup::note_missing_above(&self.cgroup());
         let config = folder.path().join("config.json");
-        fs::write(&config, self.spec.render(&rootfs.path()).to_string())
-            .with_context(|| format!("cannot write {}", config.display()))?;
-        Ok(Bundle { rootfs, folder })
+        fs::write(
+            &config,
+            self.spec
+                .render(&rootfs.path(), cgroups_path.as_deref())
+                .to_string(),
+        )
+        .with_context(|| format!("cannot write {}", config.display()))?;
+        Ok(Bundle {
+            runtime: self.runtime,
+            rootfs,
+            folder,
+        })
     }
 
     fn prepare(self, how: &str) -> Result<Container> {
         let Bundle {
+            runtime,
             rootfs,
             folder: bundle,
         } = self.bundle()?;
@@ -133,7 +170,7 @@ impl Builder<'_> {
         let output =
             File::create(&output).with_context(|| format!("cannot make {}", output.display()))?;
         let errors = output.try_clone().context("cannot share the output file")?;
-        let mut command = runc();
+        let mut command = runtime.command();
         command.args([how, "--bundle"]).arg(bundle.path());
         if how == "run" {
             command.arg("--detach");
@@ -146,17 +183,19 @@ impl Builder<'_> {
             .stdout(output)
             .stderr(errors)
             .status()
-            .with_context(|| format!("cannot start runc {how}"))?;
+            .with_context(|| format!("cannot start {} {how}", runtime.program()))?;
         let cgroup = self.cgroup();
         let container = Container {
             id: self.id,
+            runtime,
             bundle,
             rootfs,
             cgroup,
         };
         if !status.success() {
             bail!(
-                "`runc {how}` failed ({status}): {}",
+                "`{} {how}` failed ({status}): {}",
+                runtime.program(),
                 container.printed().trim()
             );
         }
@@ -164,16 +203,20 @@ impl Builder<'_> {
     }
 
     fn cgroup(&self) -> PathBuf {
-        match &self.spec.cgroups_path {
-            Some(path) => cgroup::in_hierarchy(path),
-            None => Path::new(CGROUP_ROOT).join(&self.id),
-        }
+        cgroup::in_hierarchy(&self.place())
+    }
+
+    /// Runtimes differ in what they choose; this is runc's choice.
+    fn place(&self) -> String {
+        let own = || format!("/{}", self.id);
+        self.spec.cgroups_path.clone().unwrap_or_else(own)
     }
 }
 
 /// What containers are run from; they share its root.
 #[derive(Debug)]
 pub struct Bundle {
+    runtime: Runtime,
     rootfs: Rootfs,
     folder: TempDir,
 }
@@ -182,13 +225,14 @@ impl Bundle {
     /// Runs a container of this id, which is unique on the machine, to its
     /// end. What it prints goes nowhere.
     pub fn run_to_end(&self, id: &str) -> Result<()> {
-        let status = run(&self.folder, id)
+        let status = run(self.runtime, &self.folder, id)
             .stdout(Stdio::null())
             .status()
-            .context("cannot start runc run")?;
+            .context("cannot start the runtime")?;
         if !status.success() {
             bail!(
-                "`runc run {id}` on {} failed ({status})",
+                "`{} run {id}` on {} failed ({status})",
+                self.runtime.program(),
                 self.rootfs.path().display()
             );
         }
@@ -196,8 +240,8 @@ impl Bundle {
     }
 }
 
-fn run(bundle: &TempDir, id: &str) -> Command {
-    let mut command = runc();
+fn run(runtime: Runtime, bundle: &TempDir, id: &str) -> Command {
+    let mut command = runtime.command();
     command
         .args(["run", "--bundle"])
         .arg(bundle.path())

@@ -21,8 +21,9 @@ const CAPABILITIES: [&str; 14] = [
     "CAP_SYS_CHROOT",
 ];
 
-/// What a runtime inside a container needs beyond that.
-const FOR_A_RUNTIME: [&str; 2] = ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
+/// What a runtime inside a container needs beyond that; `CAP_NET_ADMIN` to ask
+/// for the cgroup's device program.
+const FOR_A_RUNTIME: [&str; 3] = ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
 
 /// What differs from one test's container to another's.
 #[derive(Debug, Default)]
@@ -35,12 +36,35 @@ pub(super) struct Spec {
     pub(super) tmpfs: Vec<String>,
     pub(super) cgroups_path: Option<String>,
     pub(super) for_a_runtime: bool,
+    pub(super) pids: Pids,
+}
+
+/// Whose processes it sees.
+#[derive(Debug, Default)]
+pub(super) enum Pids {
+    #[default]
+    Own,
+    OfTheNode,
+    /// Of this process's pid namespace.
+    OfProcess(u32),
+}
+
+impl Pids {
+    fn namespace(&self) -> Option<Value> {
+        match self {
+            Self::Own => Some(json!({ "type": "pid" })),
+            Self::OfTheNode => None,
+            Self::OfProcess(pid) => {
+                Some(json!({ "type": "pid", "path": format!("/proc/{pid}/ns/pid") }))
+            }
+        }
+    }
 }
 
 impl Spec {
     /// No `linux.resources`: on a hybrid node the v2 hierarchy has no
     /// controllers to set. No network namespace: nothing here needs one.
-    pub(super) fn render(&self, rootfs: &Path) -> Value {
+    pub(super) fn render(&self, rootfs: &Path, cgroups_path: Option<&str>) -> Value {
         let mut env = vec!["PATH=/usr/local/bin:/usr/bin:/bin".to_owned()];
         env.extend(self.env.iter().cloned());
         let annotations: serde_json::Map<_, _> = self
@@ -48,12 +72,11 @@ impl Spec {
             .iter()
             .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
             .collect();
-        let namespaces =
-            ["pid", "ipc", "uts", "mount", "cgroup"].map(|kind| json!({ "type": kind }));
-        let mut linux = json!({ "namespaces": namespaces });
-        if let Some(path) = &self.cgroups_path {
-            linux["cgroupsPath"] = json!(path);
-        }
+        let namespaces: Vec<Value> = ["ipc", "uts", "mount", "cgroup"]
+            .into_iter()
+            .map(|kind| json!({ "type": kind }))
+            .chain(self.pids.namespace())
+            .collect();
         let mut capabilities = CAPABILITIES.to_vec();
         if self.for_a_runtime {
             capabilities.extend(FOR_A_RUNTIME);
@@ -76,7 +99,7 @@ impl Spec {
             "hostname": "container",
             "mounts": self.mounts(),
             "annotations": annotations,
-            "linux": linux,
+            "linux": { "namespaces": namespaces, "cgroupsPath": cgroups_path },
         })
     }
 
@@ -134,12 +157,11 @@ mod tests {
         let spec = Spec {
             args: vec!["sleep".to_owned(), "9".to_owned()],
             annotations: vec![("key".to_owned(), "value".to_owned())],
-            cgroups_path: Some("/kubepods/x".to_owned()),
             volumes: vec![("/data".into(), "/mnt".to_owned())],
             ..Spec::default()
         };
 
-        let rendered = spec.render(Path::new("/root/merged"));
+        let rendered = spec.render(Path::new("/root/merged"), Some("/kubepods/x"));
 
         assert_eq!(rendered["process"]["args"], json!(["sleep", "9"]));
         assert_eq!(rendered["annotations"], json!({ "key": "value" }));

@@ -43,11 +43,27 @@ pub fn is_of(record: &Record, container: &Container) -> bool {
     record.parameter(ELEMENT, "container") == Some(container.id())
 }
 
+/// How many deviations a record stands for.
+pub fn count(record: &Record) -> u64 {
+    let count = record.parameter(ELEMENT, "count");
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// How many deviations the container's records of a file, or of a script, stand
+/// for together.
+pub fn counted(records: &[Record], container: &Container, what: &str) -> u64 {
+    records
+        .iter()
+        .filter(|record| is_of(record, container) && subject(record) == Some(what))
+        .map(count)
+        .sum()
+}
+
 /// The record in a test's words.
 pub fn brief(record: &Record) -> String {
     let field = |name| record.parameter(ELEMENT, name);
     let mut text = field("reason").unwrap_or(&record.msgid).to_owned();
-    if let Some(what) = field("script").or(field("path")) {
+    if let Some(what) = subject(record) {
         text.push(' ');
         text.push_str(what);
     }
@@ -56,6 +72,12 @@ pub fn brief(record: &Record) -> String {
         text.push_str(field("count").unwrap_or_default());
     }
     text
+}
+
+/// What ran: the script, or where there is none, the file.
+fn subject(record: &Record) -> Option<&str> {
+    let field = |name| record.parameter(ELEMENT, name);
+    field("script").or(field("path"))
 }
 
 fn fits(wanted: &str, text: &str) -> bool {

@@ -1,14 +1,14 @@
 //! Systemd units as workloads.
 
 use super::expect::brief;
-use super::scene::{ELEMENT, PATIENCE, Scene, workload_in};
+use super::scene::{ELEMENT, PATIENCE, Scene, window, workload_in};
 use anyhow::{Context, Result, ensure};
 use testbed::{Cgroup, unique_name};
 
 pub fn a_unit_learns_and_is_enforced() -> Result<()> {
     let scene = Scene::new()?;
     let service = format!("{}.service", unique_name());
-    let agent = scene.agent(&["--host", "--automatic", "3s"])?;
+    let agent = scene.agent(&["--host", "--automatic", &window(3)])?;
     let unit = Cgroup::named(&format!("/system.slice/{service}"))?;
     let workload = format!("unit/{service}");
     let run = |program: &str| -> Result<()> {

@@ -1,11 +1,12 @@
 //! Very many containers, and very many execs.
 
+use super::expect::{count, counted};
 use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds, at, exec};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
-use testbed::{Container, Record, node, unique_name};
+use testbed::{Container, Record, node, patience, unique_name};
 
 /// Containers whose only process lives a millisecond.
 const CONTAINERS: usize = 1000;
@@ -14,6 +15,8 @@ const FLOOD: u64 = 100_000;
 const FLOOD_TIME: Duration = Duration::from_secs(20);
 /// Execs of one process of the flood.
 const ROUND: u64 = 5_000;
+/// Execs after which there is a flood.
+const EARLY: u64 = 1_000;
 
 pub fn b19_the_first_exec_is_never_lost() -> Result<()> {
     let scene = Scene::new()?;
@@ -84,7 +87,7 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
         agent.wait_for("the flood", PATIENCE, |status| {
             scene
                 .of_status(status)
-                .is_some_and(|workload| workload["deviations"].as_u64() > Some(ROUND))
+                .is_some_and(|workload| workload["deviations"].as_u64() > Some(EARLY))
         })?;
         exec(&flooded, &["/app/worker"])?;
         exec(&quiet, &["/app/worker"])?;
@@ -105,18 +108,10 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
         .context("a number")?;
     ensure!(execs >= flood + flood.div_ceil(ROUND) + 4, "{execs} execs");
     scene.finish_with(agent, |records| {
-        let counted = |container: &Container, path: &str| -> u64 {
-            records
-                .iter()
-                .filter(|record| super::expect::is_of(record, container))
-                .filter(|record| record.parameter(ELEMENT, "path") == Some(path))
-                .map(count)
-                .sum()
-        };
         let found = [
-            counted(&flooded, "/opt/intruders/hello"),
-            counted(&flooded, "/app/worker"),
-            counted(&quiet, "/app/worker"),
+            counted(records, &flooded, "/opt/intruders/hello"),
+            counted(records, &flooded, "/app/worker"),
+            counted(records, &quiet, "/app/worker"),
         ];
         ensure!(
             found == [flood, 1, 1],
@@ -136,7 +131,7 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
 fn flood(container: &Container) -> Result<u64> {
     let begun = Instant::now();
     let mut total = 0;
-    while total < FLOOD && begun.elapsed() < FLOOD_TIME && !node::ending() {
+    while total < FLOOD && begun.elapsed() < FLOOD_TIME * patience() && !node::ending() {
         let round = exec(container, &[&at("storm"), &ROUND.to_string(), &at("hello")])?;
         let printed = String::from_utf8_lossy(&round.stdout);
         total += printed
@@ -145,9 +140,4 @@ fn flood(container: &Container) -> Result<u64> {
             .context("storm prints a number")?;
     }
     Ok(total)
-}
-
-fn count(record: &Record) -> u64 {
-    let count = record.parameter(ELEMENT, "count");
-    count.and_then(|count| count.parse().ok()).unwrap_or(0)
 }

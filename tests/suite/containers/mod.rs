@@ -12,20 +12,39 @@
 //! - [`circumstances`]: the program without rights, mounts or capabilities
 //! - [`systemd`]: what systemd is told
 
+mod applets;
+mod arguments;
+mod breakouts;
+mod chains;
 mod circumstances;
 mod commands;
+mod contents;
 mod disguises;
+mod disk;
 mod doctor;
 mod documents;
+mod drift;
+mod escapes;
 mod expect;
 mod host;
 mod hostile_names;
+mod injected;
+mod inodes;
+mod loaders;
+mod long_paths;
 mod masses;
-mod modes;
+pub mod modes;
+mod namespaces;
 mod nested;
-mod refusals;
+mod races;
+pub mod refusals;
 mod restarts;
-mod scene;
+mod reuse;
+mod roads;
+mod roots;
+mod runtimes;
+pub mod scene;
+mod scripts;
 mod sinks;
 mod systemd;
 
@@ -42,8 +61,35 @@ pub const TESTS: &[Named] = tests![
         a_container_that_starts_as_the_agent_ends_is_not_lost;
     host: a_unit_learns_and_is_enforced;
     disguises: b02_another_file_under_a_listed_name, b03_forged_argv0_and_process_name,
-        b07_programs_in_memory, b08_files_without_a_name, b09_one_file_by_every_spelling,
-        b10_files_of_the_writable_layer;
+        b07_programs_in_memory, b08_files_without_a_name, b09_one_file_by_every_spelling;
+    drift: b10_programs_of_the_writable_layer;
+    namespaces: b13_another_file_under_a_listed_name_in_new_namespaces;
+    roots: b14_a_chroot, b14_a_pivot_root;
+    runtimes: b20_a_runtime_is_not_reported, b20_a_runtime_is_not_learned,
+        b20_an_imitation_of_the_runtime_is_fileless;
+    injected: b21_who_comes_from_outside_is_judged_as_the_container,
+        b21_who_shares_its_processes_is_judged_as_itself;
+    escapes: b15_who_left_is_judged_as_what_it_left,
+        b15_who_went_to_a_neighbour_is_not_judged_by_its_list;
+    long_paths: b26_a_path_that_is_too_long_is_reported;
+    reuse: b29_a_process_id_that_was_anothers;
+    roads: b34_by_the_32_bit_call_and_from_a_32_bit_program, b34_by_a_binfmt_of_its_own;
+    inodes: b12_another_file_with_the_number_of_a_known_one;
+    scripts: b10_scripts_of_the_writable_layer, b14_another_script_under_a_listed_name;
+    chains: b04_another_script_of_a_listed_interpreter,
+        b04_chains_are_learned_and_enforced, b04_a_listed_script_with_another_content;
+    arguments: b05_code_in_arguments_is_held_to_a_pattern,
+        b05_code_in_arguments_is_not_seen_without_a_pattern,
+        b05_code_in_arguments_is_learned_while_it_is_little;
+    contents: b11_another_content_is_modified_at_its_first_exec,
+        b11_another_content_is_not_looked_at_where_digests_are_recorded;
+    applets: b22_an_applet_is_learned_and_no_other_by_any_road,
+        b22_hard_links_are_told_apart_by_path_and_name,
+        b22_a_file_of_several_names_is_one_program_for_each;
+    loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned;
+    breakouts: b36_a_descriptor_of_the_nodes_root, b36_nsenter_to_the_nodes_files,
+        b36_an_orphan_among_the_nodes_files;
+    races: b01_a_path_rewritten_while_the_call_runs;
     nested: b16_a_child_cgroup_belongs_to_its_container,
         b16_a_container_in_a_container_belongs_to_the_outer,
         b16_runc_inside_a_container_belongs_to_the_outer,

@@ -1,7 +1,7 @@
 //! Learning, enforcing, and what comes of each.
 
 use super::expect;
-use super::scene::{PATIENCE, Scene, at, exec, shell, workload_in};
+use super::scene::{PATIENCE, Scene, at, exec, shell, window, workload_in};
 use anyhow::{Context, Result, ensure};
 use testbed::unique_name;
 
@@ -11,7 +11,7 @@ pub fn learns_then_enforces() -> Result<()> {
         "/app/serve.sh",
         "#!/bin/sh\nwhile true; do /app/worker; sleep 0.1; done\n",
     )?;
-    let agent = scene.agent(&["--automatic", "3s"])?;
+    let agent = scene.agent(&["--automatic", &window(3)])?;
 
     // It learns …
     let first = scene.container(&["/app/serve.sh"]).run()?;
@@ -78,7 +78,7 @@ pub fn learns_then_enforces() -> Result<()> {
 
 pub fn learn_mode_reports_only_what_is_never_learned() -> Result<()> {
     let scene = Scene::new()?;
-    let agent = scene.agent(&["--learn", "3s"])?;
+    let agent = scene.agent(&["--learn", &window(3)])?;
 
     let container = scene.idle()?;
     exec(&container, &["/app/worker"])?;
@@ -94,7 +94,7 @@ pub fn learn_mode_reports_only_what_is_never_learned() -> Result<()> {
     for learned in ["/app/worker", "/bin/busybox", "/opt/intruders/memfd"] {
         ensure!(document.contains(learned), "{learned} is not in {document}");
     }
-    for refused in ["dropped", "jit"] {
+    for refused in ["path: /tmp/dropped", "memfd:jit"] {
         ensure!(!document.contains(refused), "{refused} is in {document}");
     }
     scene.finish(

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use testbed::{intruders, unique_name};
+use testbed::{find_busybox, intruders, unique_name};
 
 const LISTED: &str = "  processes:\n    - path: /bin/busybox\n    - path: /app/worker\n";
 
@@ -71,20 +71,21 @@ pub fn b16_a_container_in_a_container_belongs_to_the_outer() -> Result<()> {
     )
 }
 
-/// The bundle that a runtime inside a container runs.
-fn inner() -> serde_json::Value {
+/// The bundle that a runtime inside a container runs; its first process prints
+/// where it stands.
+fn inner(cgroup: &str) -> serde_json::Value {
     let namespaces = ["pid", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
     json!({
         "ociVersion": "1.0.2",
         "process": {
             "terminal": false,
             "user": { "uid": 0, "gid": 0 },
-            "args": ["/hello"],
+            "args": ["/busybox", "sh", "-c", "/busybox cat /proc/self/cgroup; /hello"],
             "cwd": "/",
         },
         "root": { "path": "rootfs" },
         "mounts": [{ "type": "proc", "source": "proc", "destination": "/proc" }],
-        "linux": { "namespaces": namespaces, "cgroupsPath": "/within" },
+        "linux": { "namespaces": namespaces, "cgroupsPath": cgroup },
     })
 }
 
@@ -93,12 +94,16 @@ pub fn b16_runc_inside_a_container_belongs_to_the_outer() -> Result<()> {
     scene.write_document(
         "  processes:\n    - path: /bin/busybox\n    - path: /usr/sbin/runc\n      layer: volume\n",
     )?;
+    // Were it taken for a container of its own, its records would be seen.
+    let name = unique_name();
+    let cgroup = format!("/{name}");
+    let hello = intruders::build("hello")?;
+    let busybox = find_busybox().context("a static busybox")?;
+    scene.image.program(&hello, "/inner/rootfs/hello")?;
+    scene.image.program(&busybox, "/inner/rootfs/busybox")?;
     scene
         .image
-        .program(&intruders::build("hello")?, "/inner/rootfs/hello")?;
-    scene
-        .image
-        .text("/inner/config.json", &inner().to_string())?;
+        .text("/inner/config.json", &inner(&cgroup).to_string())?;
     let agent = scene.agent(&["--enforce"])?;
     let outer = scene
         .container(&["/bin/sleep", "1000"])
@@ -111,23 +116,32 @@ pub fn b16_runc_inside_a_container_belongs_to_the_outer() -> Result<()> {
 
     let output = exec(
         &outer,
-        &["/usr/sbin/runc", "run", "--bundle", "/inner", "within"],
+        &["/usr/sbin/runc", "run", "--bundle", "/inner", &name],
     )?;
     let status = agent.status()?;
 
-    ensure!(output.stdout == b"hello from /hello\n", "{output:?}");
+    let printed = String::from_utf8(output.stdout)?;
+    ensure!(printed.ends_with("hello from /hello\n"), "{printed}");
+    // Below the outer one's cgroup, which is the root of what it sees.
+    let stands_in = format!("0::{cgroup}");
+    ensure!(printed.lines().any(|line| line == stands_in), "{printed}");
     let workload = scene.of_status(&status).context("the workload")?;
     ensure!(workload["containers"] == 1, "{workload:#}");
     // The inner runtime is a program of the outer container like any other: its
     // copy of itself, on a mount it has taken away, has no name.
+    let inner = [
+        "unlisted /busybox",
+        "unlisted /busybox +1",
+        "unlisted /hello",
+    ];
     scene.finish_with(agent, |records| {
         let briefs: BTreeSet<String> = records.iter().map(brief).collect();
         ensure!(
             records.iter().all(|record| is_of(record, &outer))
-                && briefs.contains("unlisted /hello")
+                && inner.iter().all(|brief| briefs.contains(*brief))
                 && briefs
                     .iter()
-                    .all(|brief| brief == "unlisted /hello" || brief.starts_with("fileless ")),
+                    .all(|brief| inner.contains(&brief.as_str()) || brief.starts_with("fileless ")),
             "{briefs:#?}"
         );
         Ok(())

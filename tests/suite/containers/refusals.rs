@@ -66,7 +66,8 @@ pub fn with_the_state_of_another_agent() -> Result<()> {
     scene.finish(running, &[])
 }
 
-fn agent(scene: &Scene) -> Result<Command> {
+/// The agent with the scene's folders, about to start.
+pub fn agent(scene: &Scene) -> Result<Command> {
     let mut command = Command::new(binary()?);
     add_folders(&mut command, scene);
     Ok(command)
@@ -87,7 +88,7 @@ fn add_folders(command: &mut Command, scene: &Scene) {
 }
 
 /// Exactly one line, which says this; what the log had to say comes before it.
-fn check(mut command: Command, expected: &str) -> Result<()> {
+pub fn check(mut command: Command, expected: &str) -> Result<()> {
     let mut running = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

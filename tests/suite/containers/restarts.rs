@@ -1,12 +1,12 @@
 //! What an agent finds when it comes, and what it leaves when it goes.
 
-use super::scene::{PATIENCE, Scene, at, exec, shell};
+use super::scene::{PATIENCE, Scene, at, exec, shell, window};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use testbed::Agent;
 
-/// Long enough for a restart within it.
-const WINDOW: [&str; 2] = ["--automatic", "8s"];
+/// Seconds; long enough for a restart within it.
+const WINDOW: u32 = 8;
 
 pub fn learning_goes_on_after_a_restart() -> Result<()> {
     goes_on_after(|agent| agent.stop().map(drop))
@@ -18,7 +18,7 @@ pub fn learning_goes_on_after_a_crash() -> Result<()> {
 
 fn goes_on_after(end: impl FnOnce(Agent<'_>) -> Result<()>) -> Result<()> {
     let scene = Scene::new()?;
-    let agent = scene.agent(&WINDOW)?;
+    let agent = scene.agent(&["--automatic", &window(WINDOW)])?;
     let container = scene.idle()?;
     exec(&container, &["/app/worker"])?;
     let learned = agent.wait_for("two processes", PATIENCE, |status| {
@@ -32,7 +32,7 @@ fn goes_on_after(end: impl FnOnce(Agent<'_>) -> Result<()>) -> Result<()> {
 
     end(agent)?;
     exec(&container, &["/app/job.sh"])?;
-    let agent = scene.agent(&WINDOW)?;
+    let agent = scene.agent(&["--automatic", &window(WINDOW)])?;
     let again = scene.wait_for_mode(&agent, "learn")?;
     scene.wait_for_mode(&agent, "enforce")?;
     let document = scene.learned()?;
@@ -58,12 +58,13 @@ fn goes_on_after(end: impl FnOnce(Agent<'_>) -> Result<()>) -> Result<()> {
 pub fn what_runs_before_the_agent_is_learned_and_marked() -> Result<()> {
     let scene = Scene::new()?;
     let container = scene.idle()?;
-    let agent = scene.agent(&["--automatic", "2s"])?;
+    let agent = scene.agent(&["--automatic", &window(2)])?;
 
     let learning = scene.wait_for_mode(&agent, "learn")?;
     scene.wait_for_mode(&agent, "enforce")?;
     let document = scene.learned()?;
-    shell(&container, "exec date")?;
+    exec(&container, &["sleep", "0"])?;
+    exec(&container, &["date"])?;
     exec(&container, &[&at("hello")])?;
 
     let workload = scene.of_status(&learning).context("the workload")?;
@@ -76,7 +77,14 @@ pub fn what_runs_before_the_agent_is_learned_and_marked() -> Result<()> {
         document.contains("already running when learning began"),
         "{document}"
     );
-    scene.finish(agent, &[(&container, &["unlisted /opt/intruders/hello"])])
+    // Of busybox, what it was running as.
+    scene.finish(
+        agent,
+        &[(
+            &container,
+            &["applet /bin/busybox", "unlisted /opt/intruders/hello"],
+        )],
+    )
 }
 
 pub fn what_runs_before_the_agent_is_enforced() -> Result<()> {

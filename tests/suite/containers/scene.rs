@@ -5,10 +5,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Output;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::time::Duration;
 use testbed::container::Builder;
-use testbed::{Agent, Container, Home, Image, Record, Rsyslogd, intruders, is_ours, unique_name};
+use testbed::{
+    Agent, Container, Home, Image, Record, Rsyslogd, intruders, is_ours, patience, unique_name,
+};
 
 /// How long the agent gets for what takes it a second.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,6 +54,11 @@ impl Scene {
             image,
             name: unique_name(),
         })
+    }
+
+    /// Adds another intruder to the image.
+    pub fn intruder(&self, name: &str) -> Result<()> {
+        self.image.program(&intruders::build(name)?, &at(name))
     }
 
     /// Starts the agent, which reports to the scene's receiver.
@@ -142,6 +150,19 @@ impl Scene {
         Ok(records)
     }
 
+    /// Waits until this many records about the container came. What waits for
+    /// its content to be read when the agent ends is judged without.
+    pub fn wait_for_records(&self, container: &Container, count: usize) -> Result<()> {
+        let what = format!("{count} records about {}", container.id());
+        let enough = |records: &[Record]| {
+            let of_it = records
+                .iter()
+                .filter(|record| expect::is_of(record, container));
+            of_it.count() >= count
+        };
+        self.rsyslogd.wait_for(&what, PATIENCE, enough).map(drop)
+    }
+
     /// Ends the agent; fails unless its counts add up, it ends well, and the
     /// expected records and no other of the scene's containers came.
     pub fn finish(&self, agent: Agent<'_>, expected: &Expected<'_>) -> Result<()> {
@@ -185,6 +206,12 @@ impl Scene {
     }
 }
 
+/// How long the agent is to learn, as its flags have it; longer where the
+/// machine is slow.
+pub fn window(seconds: u32) -> String {
+    format!("{}s", seconds * patience())
+}
+
 fn document(name: &str, rest: &str) -> String {
     format!(
         "apiVersion: execwarden.dev/v1alpha1\nkind: ProcessAllowlist\n\
@@ -196,6 +223,19 @@ fn document(name: &str, rest: &str) -> String {
 /// Where an intruder is in the image.
 pub fn at(intruder: &str) -> String {
     format!("/opt/intruders/{intruder}")
+}
+
+/// The SHA-256 of a file of this machine, as a person would find it out.
+pub fn sha256(file: &Path) -> Result<String> {
+    let output = Command::new("sha256sum")
+        .arg(file)
+        .output()
+        .context("cannot start sha256sum")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let digest = printed.split(' ').next().filter(|word| word.len() == 64);
+    digest
+        .map(str::to_owned)
+        .with_context(|| format!("sha256sum {} printed {output:?}", file.display()))
 }
 
 /// A workload in a status, by its whole name.
@@ -214,6 +254,21 @@ pub fn accounting_holds(agent: &Agent<'_>) -> Result<()> {
             status["accounting"]["holds"] == true
         })
         .map(drop)
+}
+
+/// Runs something in containers until the kernel knows all of it: then no event
+/// came of it, and the agent has looked at whatever it had to.
+pub fn until_known(agent: &Agent<'_>, mut run: impl FnMut() -> Result<()>) -> Result<()> {
+    let unknown = || -> Result<Value> {
+        let counts = &agent.status()?["accounting"];
+        let of = |name: &str| counts[name].clone();
+        Ok([of("learning"), of("deviating"), of("errors")].into())
+    };
+    testbed::until("the kernel to know it", PATIENCE, || {
+        let before = unknown()?;
+        run()?;
+        Ok((unknown()? == before).then_some(()))
+    })
 }
 
 /// Runs a command in the container; fails unless it ends well.

@@ -147,6 +147,25 @@ pub fn b15_who_leaves_from_the_hosts_namespace_is_told_by_its_ancestors() -> Res
     })
 }
 
+pub fn b15_who_is_left_behind_is_no_runtimes_stage() -> Result<()> {
+    watching(|watch| {
+        let outside = host_cgroup(watch)?;
+        let (folder, hello) = Folder::with_hello()?;
+        let left_behind = folder.intruder("left_behind", "left_behind")?;
+        let mut web = watch.container(ENFORCE)?;
+        watch.allow(&web, &Identity::image(&left_behind))?;
+        let procs = outside.path().join("cgroup.procs");
+
+        web.sh(&format!("{left_behind} {} {hello}", procs.display()), 2)?;
+        watch.expected.escapes = 1;
+
+        let seen = watch.only_seen(&web)?.exec;
+        ensure!(seen.identity == Identity::image(&hello), "{seen:?}");
+        ensure!(!seen.outer_mntns && seen.from_outside, "{seen:?}");
+        Ok(())
+    })
+}
+
 pub fn b17_cgroup_ids_are_not_reused() -> Result<()> {
     const TIMES: usize = 10_000;
     const PER_DRAIN: usize = 500;

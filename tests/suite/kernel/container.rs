@@ -151,7 +151,7 @@ impl Container {
     /// Ends its processes, wherever its shell has gone.
     pub fn end(&mut self) {
         drop(self.to.take());
-        let _ = fs::write(self.cgroup.path().join("cgroup.kill"), "1");
+        testbed::cgroup::kill(self.cgroup.path());
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }

@@ -66,7 +66,6 @@ fn check(watch: &mut Watch, road: impl Fn(&Folder, &str) -> Result<String>) -> R
     for layer in [Layer::Image, Layer::Upper, Layer::Volume, Layer::Tmpfs] {
         watch.allow(&web, &file(path, layer))?;
     }
-    watch.kernel.allow_as_seen(web.slot(), &first[0].key)?;
     watch.raise_generation(&web)?;
     let line = road(&folder, &hello)?;
     web.sh(&line, 2)?;

@@ -4,7 +4,7 @@ use super::container::Container;
 use super::files::Folder;
 use super::watch::{watching, watching_with};
 use agent_common::wire::mode::ENFORCE;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use execwarden::kernel::Sizes;
 use execwarden::model::Identity;
 use std::collections::HashSet;
@@ -77,30 +77,37 @@ pub fn every_cpu_counts_and_one_of_them_is_first() -> Result<()> {
         let ended = web.sh(&format!("{storms} {storms} wait"), 4 + 4 * 300)?;
 
         ensure!(ended == ["300"; 4].join("\n"), "{ended}");
-        ensure!(watch.only_seen(&web)?.count == 600);
+        let missed = watch.missed();
+        ensure!(missed == 0 || preempts_programs()?, "{missed} were missed");
+        watch.expected.missed = missed;
+        let told = watch.only_seen(&web)?.count;
         ensure!(watch.rung(&web)?.len() == 1, "told more than once");
         let counts = watch.kernel.accounting(web.slot());
-        ensure!((counts.known, counts.deviating) == (604, 600), "{counts:?}");
+        ensure!(counts.deviating == told, "{told} in the map: {counts:?}");
+        ensure!(
+            counts.known <= 604 && told <= 600 && counts.known + told + missed == 1204,
+            "{missed} were missed: {counts:?}"
+        );
         Ok(())
     })
 }
 
-pub fn the_verifier_walks_less_than_it_may_and_no_run_is_missed() -> Result<()> {
+/// Since Linux 7.0 a program at a tracepoint can be preempted, and the kernel
+/// does not run it for another exec on that CPU until it has ended.
+fn preempts_programs() -> Result<bool> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let major = release.split('.').next().context("a release")?;
+    Ok(major.parse::<u32>()? >= 7)
+}
+
+pub fn no_run_of_a_program_is_missed() -> Result<()> {
     watching(|watch| {
         let folder = Folder::new()?;
         let mut web = watch.container(ENFORCE)?;
 
         run_distinct(&mut web, &folder, 100)?;
 
-        for program in watch.kernel.programs() {
-            println!(
-                "{}: {} instructions walked by the verifier",
-                program.tracepoint, program.verified_insns
-            );
-            // Of the million that the kernel allows; others' kernels walk more.
-            ensure!(program.verified_insns < 500_000, "{program:?}");
-            ensure!(program.missed == 0, "{program:?}");
-        }
+        ensure!(watch.missed() == 0);
         Ok(())
     })
 }

@@ -5,6 +5,7 @@ use super::files::{Folder, file};
 use super::watch::watching;
 use agent_common::wire::mode::ENFORCE;
 use anyhow::{Result, ensure};
+use execwarden::kernel::Btf;
 use execwarden::model::{Identity, Layer};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -167,6 +168,30 @@ pub fn a_process_in_the_hosts_namespace_is_marked() -> Result<()> {
         ensure!(seen.host_mntns, "{seen:?}");
         Ok(())
     })
+}
+
+/// The agent relies on it where the kernel does not tell (before 5.11). There,
+/// the tests above show that it holds.
+pub fn overlayfs_keeps_its_upper_dentry_behind_the_inode() -> Result<()> {
+    let bytes = fs::read("/sys/kernel/btf/vmlinux")?;
+    let vmlinux = Btf::parse(&bytes)?;
+    let bytes = fs::read("/sys/kernel/btf/overlay").ok();
+    let module = bytes
+        .as_deref()
+        .map(|bytes| Btf::parse_module(bytes, &vmlinux))
+        .transpose()?;
+    let told = module.as_ref().unwrap_or(&vmlinux);
+    if !told.has_struct("ovl_inode") {
+        println!("this kernel does not tell");
+        return Ok(());
+    }
+
+    let inode = told.offset_of("ovl_inode", "vfs_inode")?;
+    let upper = told.offset_of("ovl_inode", "__upperdentry")?;
+
+    let size = vmlinux.size_of_struct("inode")?;
+    ensure!(upper == inode + size, "{upper}, not {inode} + {size}");
+    Ok(())
 }
 
 fn overlay() -> Result<(Image, Rootfs)> {

@@ -2,18 +2,22 @@
 //! Every test loads its own, and ends with the counts held against the execs
 //! that it made: exactly.
 
+mod applets;
+mod breakouts;
 mod cgroups;
 mod container;
-mod fileless;
-mod files;
+mod details;
+pub mod fileless;
+pub mod files;
 mod floods;
-mod layers;
+pub mod layers;
 mod names;
 mod paths;
-mod scripts;
+pub mod scripts;
 mod trial;
-mod verdict;
-mod watch;
+pub mod verdict;
+mod verifier;
+pub mod watch;
 
 use crate::harness::{Named, tests};
 
@@ -37,7 +41,8 @@ pub const TESTS: &[Named] = tests![
         an_overlay_that_the_container_mounts_is_no_image,
         a_file_on_a_tmpfs_is_tmpfs,
         a_file_through_a_mount_of_the_host_is_host,
-        a_process_in_the_hosts_namespace_is_marked;
+        a_process_in_the_hosts_namespace_is_marked,
+        overlayfs_keeps_its_upper_dentry_behind_the_inode;
     fileless:
         b07_memfd_is_memory_whatever_its_name,
         b08_a_deleted_file_is_memory,
@@ -54,16 +59,35 @@ pub const TESTS: &[Named] = tests![
         a_deep_or_long_path_is_whole,
         a_path_that_is_too_deep_or_too_long_is_an_error_and_never_known;
     scripts:
-        a_script_is_its_absolute_name_and_its_interpreter,
+        b04_a_script_and_its_interpreter_are_one_identity,
+        b04_a_chain_of_scripts_is_one_identity_however_long,
+        b04_a_script_in_the_place_of_a_program_is_told_from_what_it_replaced,
+        b04_a_changed_script_is_judged_anew,
         an_allowed_script_allows_no_other_and_not_its_interpreter,
         an_allowed_interpreter_allows_no_script,
-        a_scripts_name_is_read_up_to_its_bound;
+        a_scripts_path_is_kept_up_to_its_bound;
+    applets:
+        b22_an_applet_is_resolved_as_the_binary_does,
+        b22_coreutils_option_names_the_applet,
+        b22_a_program_is_allowed_under_any_name_but_not_a_hard_link,
+        each_name_is_told_where_names_are_learned;
+    breakouts:
+        b36_a_directory_of_the_hosts_is_never_known,
+        b36_a_file_of_the_hosts_is_outside,
+        b13_a_namespace_of_its_own_is_not_outside,
+        b21_what_was_put_into_the_container_is_injected;
+    details:
+        arguments_are_looked_at_once_each,
+        arguments_are_kept_up_to_their_bound_and_marked,
+        content_is_looked_at_once_for_each_state_of_the_file,
+        users_and_parents_are_looked_at;
     cgroups:
         an_exec_before_anybody_knows_the_container_is_kept_with_its_cgroup,
         b16_a_child_cgroup_belongs_to_its_container,
         b16_a_child_cgroup_older_than_its_containers_name_belongs_to_it,
         b15_who_leaves_the_container_is_judged_as_the_container,
         b15_who_leaves_from_the_hosts_namespace_is_told_by_its_ancestors,
+        b15_who_is_left_behind_is_no_runtimes_stage,
         b17_cgroup_ids_are_not_reused,
         children_of_a_container_go_with_their_folder,
         cgroups_of_a_v1_hierarchy_are_none_of_ours;
@@ -71,7 +95,9 @@ pub const TESTS: &[Named] = tests![
         b24_a_full_ring_loses_nothing,
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
         every_cpu_counts_and_one_of_them_is_first,
-        the_verifier_walks_less_than_it_may_and_no_run_is_missed;
+        no_run_of_a_program_is_missed;
+    verifier:
+        the_verifier_walks_no_more_than_is_written_down;
     trial:
         what_is_only_tried_disturbs_nobody_and_leaves_nothing;
 ];

@@ -1,40 +1,41 @@
-//! `#!`: the script enters the identity by its name, the interpreter by its
-//! file.
+//! `#!`: the script, those between, and the interpreter are one identity, each
+//! by its file.
 
-use super::files::{Folder, file};
-use super::watch::watching;
-use agent_common::wire::mode::ENFORCE;
+use super::container::Container;
+use super::files::Folder;
+use super::watch::{Watch, watching};
+use agent_common::wire::{SCRIPT_MAX, mode::ENFORCE};
 use anyhow::{Result, ensure};
-use execwarden::model::{Identity, Layer};
+use execwarden::kernel::Permit;
+use execwarden::model::{Identity, Layer, Needs, Role, Script};
 use std::fs;
+use std::os::unix::fs::symlink;
 
-pub fn a_script_is_its_absolute_name_and_its_interpreter() -> Result<()> {
+pub fn b04_a_script_and_its_interpreter_are_one_identity() -> Result<()> {
     watching(|watch| {
         let (folder, hello) = Folder::with_hello()?;
         let run = folder.script("run.sh", &format!("#!{hello}\n"))?;
         let around = folder.script("around.sh", &format!("#!{run}\n"))?;
         let at = folder.path().display();
         let name = folder.path().file_name().unwrap_or_default().display();
-        for (line, script) in [
-            (run.clone(), &run),
-            (format!("cd {at}; ./run.sh"), &run),
-            (format!("cd {at}; ../{name}/./run.sh"), &run),
-            (format!("{at}//run.sh"), &run),
-            // A script whose interpreter is one: the first name counts.
-            (around.clone(), &around),
+        symlink("run.sh", folder.at("link"))?;
+        let script = Identity::script(&hello, &run);
+        for (line, identity) in [
+            (run.clone(), &script),
+            (format!("cd {at}; ./run.sh"), &script),
+            (format!("cd {at}; ../{name}/./run.sh"), &script),
+            (format!("{at}//run.sh"), &script),
+            (format!("{at}/link"), &script),
+            // A script whose interpreter is one.
+            (around.clone(), &chain(&hello, &around, &[&run])),
         ] {
             let mut web = watch.container(ENFORCE)?;
 
             web.sh(&line, 1)?;
 
             let seen = watch.only_seen(&web)?;
-            ensure!(
-                seen.exec.identity == script_by(&hello, script),
-                "{line}: {:?}",
-                seen.exec
-            );
-            // As the kernel spells it.
-            watch.kernel.allow_as_seen(web.slot(), &seen.key)?;
+            ensure!(seen.exec.identity == *identity, "{line}: {:?}", seen.exec);
+            watch.allow(&web, &seen.exec.identity)?;
             web.sh(&line, 1)?;
             web.sh(&line, 1)?;
             let counts = watch.kernel.accounting(web.slot());
@@ -53,7 +54,7 @@ pub fn an_allowed_script_allows_no_other_and_not_its_interpreter() -> Result<()>
         let run = folder.script("run.sh", &format!("#!{hello}\n"))?;
         let evil = folder.script("evil.sh", &format!("#!{hello}\n"))?;
         let mut web = watch.container(ENFORCE)?;
-        watch.allow(&web, &script_by(&hello, &run))?;
+        watch.allow(&web, &Identity::script(&hello, &run))?;
 
         web.exec(&[&run])?;
         web.exec(&[&run])?;
@@ -61,7 +62,7 @@ pub fn an_allowed_script_allows_no_other_and_not_its_interpreter() -> Result<()>
         web.exec(&[&hello])?;
 
         let rung = watch.rung(&web)?.into_iter().map(|exec| exec.identity);
-        ensure!(rung.eq([script_by(&hello, &evil), Identity::image(&hello)]));
+        ensure!(rung.eq([Identity::script(&hello, &evil), Identity::image(&hello)]));
         let counts = watch.kernel.accounting(web.slot());
         ensure!((counts.known, counts.deviating) == (2, 2), "{counts:?}");
         Ok(())
@@ -79,26 +80,23 @@ pub fn an_allowed_interpreter_allows_no_script() -> Result<()> {
         web.exec(&[&evil])?;
 
         let seen = watch.only_seen(&web)?.exec.identity;
-        ensure!(seen == script_by(&hello, &evil), "{seen:?}");
+        ensure!(seen == Identity::script(&hello, &evil), "{seen:?}");
         Ok(())
     })
 }
 
-pub fn a_scripts_name_is_read_up_to_its_bound() -> Result<()> {
+pub fn a_scripts_path_is_kept_up_to_its_bound() -> Result<()> {
     watching(|watch| {
-        // The kernel's copy needs room for its zero byte and one to spare.
-        for (len, whole) in [(510, true), (511, false), (600, false)] {
+        for (len, whole) in [(SCRIPT_MAX - 1, true), (SCRIPT_MAX, false)] {
             let (folder, hello) = Folder::with_hello()?;
-            let room = len - folder.path().as_os_str().len() - 2;
-            let (first, second) = ("d".repeat(room / 3), "e".repeat(room - 2 * (room / 3) - 1));
-            fs::create_dir_all(folder.at(&format!("{first}/{first}")))?;
-            let run = folder.script(
-                &format!("{first}/{first}/{second}"),
-                &format!("#!{hello}\n"),
-            )?;
+            let deep = format!("{0}/{0}/{0}/{0}", "d".repeat(200));
+            fs::create_dir_all(folder.at(&deep))?;
+            let rest = len - folder.at(&deep).len() - 1;
+            let name = format!("{deep}/{}", "e".repeat(rest));
+            let run = folder.script(&name, &format!("#!{hello}\n"))?;
             ensure!(run.len() == len, "the test's name has {} bytes", run.len());
             let mut web = watch.container(ENFORCE)?;
-            watch.allow(&web, &script_by(&hello, &run))?;
+            watch.allow(&web, &Identity::script(&hello, &run))?;
             watch.allow(&web, &Identity::image(&hello))?;
 
             web.exec(&[&run])?;
@@ -117,9 +115,102 @@ pub fn a_scripts_name_is_read_up_to_its_bound() -> Result<()> {
     })
 }
 
-fn script_by(interpreter: &str, script: &str) -> Identity {
+pub fn b04_a_chain_of_scripts_is_one_identity_however_long() -> Result<()> {
+    watching(|watch| {
+        let (folder, hello) = Folder::with_hello()?;
+        let mut scripts = vec![folder.script("script-1", &format!("#!{hello}\n"))?];
+        for depth in 2..=5 {
+            let inner = scripts[0].clone();
+            let outer = folder.script(&format!("script-{depth}"), &format!("#!{inner} -x\n"))?;
+            scripts.insert(0, outer);
+            let via: Vec<_> = scripts[1..].iter().map(String::as_str).collect();
+            let mut web = watch.container(ENFORCE)?;
+            // Each alone does not make the chain.
+            for script in &scripts {
+                watch.allow(&web, &Identity::script(&hello, script))?;
+            }
+
+            web.exec(&[&scripts[0]])?;
+
+            let seen = watch.only_seen(&web)?.exec.identity;
+            let whole = chain(&hello, &scripts[0], &via);
+            ensure!(seen == whole, "{depth} scripts: {seen:?}");
+            watch.allow(&web, &whole)?;
+            web.exec(&[&scripts[0]])?;
+            web.exec(&[&scripts[0]])?;
+            // A change of one in the middle is a first sight again, of the same
+            // identity.
+            fs::write(&scripts[1], fs::read(&scripts[1])?)?;
+            web.exec(&[&scripts[0]])?;
+            let counts = watch.kernel.accounting(web.slot());
+            ensure!((counts.known, counts.deviating) == (3, 1), "{counts:?}");
+        }
+        Ok(())
+    })
+}
+
+pub fn b04_a_script_in_the_place_of_a_program_is_told_from_what_it_replaced() -> Result<()> {
+    watching(|watch| {
+        let (folder, hello) = Folder::with_hello()?;
+        let run = folder.script("run.sh", &format!("#!{hello}\n"))?;
+        let mut web = watch.container(ENFORCE)?;
+        watch.allow(&web, &Identity::image("/usr/bin/env"))?;
+        // The file of env, its loader and its libraries are closed as late as
+        // the script is.
+        web.sh(&format!("/usr/bin/env -S {run} x"), 2)?;
+
+        let seen = watch.only_seen(&web)?.exec;
+        ensure!(
+            !seen.error && seen.identity == Identity::script(&hello, &run),
+            "{seen:?}"
+        );
+        Ok(())
+    })
+}
+
+pub fn b04_a_changed_script_is_judged_anew() -> Result<()> {
+    watching(|watch| {
+        let (folder, hello) = Folder::with_hello()?;
+        let run = folder.script("run.sh", &format!("#!{hello}\n"))?;
+        let mut web = watch.container(ENFORCE)?;
+        let identity = Identity::script(&hello, &run);
+        watch.kernel.allow(
+            web.slot(),
+            &Permit {
+                needs: Needs::CONTENT,
+                ..Permit::from(&identity)
+            },
+        )?;
+        let clear = |watch: &mut Watch, web: &Container| -> Result<()> {
+            for seen in watch.seen(web) {
+                watch.kernel.clear(web.slot(), 1, &seen.key)?;
+            }
+            Ok(())
+        };
+
+        web.exec(&[&run])?;
+        clear(watch, &web)?;
+        web.exec(&[&run])?;
+        web.exec(&[&run])?;
+        let counts = watch.kernel.accounting(web.slot());
+        ensure!((counts.known, counts.deviating) == (2, 1), "{counts:?}");
+
+        // Of the same size, in place, and back under its name.
+        fs::write(&run, format!("#!{hello}\n").replace('h', "h"))?;
+        web.exec(&[&run])?;
+        let counts = watch.kernel.accounting(web.slot());
+        ensure!((counts.known, counts.deviating) == (2, 2), "{counts:?}");
+        Ok(())
+    })
+}
+
+fn chain(interpreter: &str, script: &str, via: &[&str]) -> Identity {
     Identity {
-        script: Some(script.into()),
-        ..file(interpreter, Layer::Image)
+        role: Role::Script(Script {
+            path: script.into(),
+            via: via.iter().map(|&via| via.into()).collect(),
+            layer: Layer::Image,
+        }),
+        ..Identity::image(interpreter)
     }
 }

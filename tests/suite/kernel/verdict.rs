@@ -4,8 +4,8 @@ use super::files::Folder;
 use super::watch::watching;
 use agent_common::wire::mode::{ENFORCE, LEARN, OFF};
 use anyhow::{Result, ensure};
-use execwarden::kernel::Accounting;
-use execwarden::model::{Identity, Layer, Origin};
+use execwarden::kernel::{Accounting, Permit};
+use execwarden::model::{Identity, Origin};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -121,14 +121,12 @@ pub fn a_deviation_carries_its_evidence() -> Result<()> {
         ensure!(exec.comm.as_bytes() == b"a-script-of-som", "{exec:?}");
         ensure!(exec.parent_comm.as_bytes() == b"sh", "{exec:?}");
         ensure!(exec.cgroup == web.id(), "{exec:?}");
-        ensure!(exec.origin == Origin::Container, "{exec:?}");
         ensure!(
-            exec.identity
-                == Identity {
-                    file: hello.as_str().into(),
-                    script: Some(script.as_str().into()),
-                    layer: Layer::Image,
-                },
+            exec.origin == Origin::Container && !exec.from_outside,
+            "{exec:?}"
+        );
+        ensure!(
+            exec.identity == Identity::script(&hello, &script),
             "{exec:?}"
         );
         ensure!(
@@ -147,7 +145,10 @@ pub fn an_exec_by_a_hand_from_outside_is_marked() -> Result<()> {
         web.exec_from_outside(&hello)?;
 
         let exec = watch.only_seen(&web)?.exec;
-        ensure!(exec.origin == Origin::Outside, "{exec:?}");
+        ensure!(
+            exec.origin == Origin::Injected && exec.from_outside,
+            "{exec:?}"
+        );
         ensure!(exec.ppid == std::process::id(), "{exec:?}");
         Ok(())
     })
@@ -226,7 +227,9 @@ pub fn a_new_generation_forgets_every_verdict() -> Result<()> {
         }
 
         let allowed = Identity::image(&stays);
-        watch.kernel.replace_allowed(web.slot(), [&allowed])?;
+        watch
+            .kernel
+            .replace_allowed(web.slot(), [Permit::from(&allowed)])?;
         watch.raise_generation(&web)?;
         web.exec(&[&hello])?;
         web.exec(&[&stays])?;

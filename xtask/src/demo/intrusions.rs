@@ -67,7 +67,8 @@ pub fn all(stage: &Stage) -> Vec<Intrusion<'_>> {
                 "-c",
                 "cp /usr/bin/scanner /tmp/dropped && /tmp/dropped",
             ],
-            &[("drift", "/tmp/dropped")],
+            // busybox was listed as sleep, and is a shell now.
+            &[("applet", "/bin/busybox"), ("drift", "/tmp/dropped")],
         ),
         intrusion(
             "A script of the image, run by the shell that may run",
@@ -111,7 +112,7 @@ pub fn all(stage: &Stage) -> Vec<Intrusion<'_>> {
                 "-c",
                 "cp /usr/bin/scanner /app/.new && mv /app/.new /app/migrate && /app/migrate",
             ],
-            &[("drift", "/app/migrate")],
+            &[("applet", "/bin/busybox"), ("drift", "/app/migrate")],
         ),
     ]
 }

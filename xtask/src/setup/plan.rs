@@ -77,7 +77,10 @@ impl Plan {
         );
         if scope == Scope::Everything {
             need(lacks("runc"), "real containers", &["runc"]);
+            need(lacks("crun"), "real containers", &["crun"]);
             need(lacks("rsyslogd"), "a real syslog receiver", &["rsyslog"]);
+            let loader = format!("/lib/ld-musl-{}.so.1", std::env::consts::ARCH);
+            need(!Path::new(&loader).exists(), "another loader", &["musl"]);
         }
         let busybox = scope == Scope::Everything && testbed::find_busybox().is_none();
         Self {
@@ -122,7 +125,7 @@ impl Plan {
         if self.linker {
             text += "\n  cargo install bpf-linker";
         }
-        let tools: Vec<_> = [("runc", "runc"), ("rsyslogd", "rsyslog")]
+        let tools: Vec<_> = [("runc", "runc"), ("crun", "crun"), ("rsyslogd", "rsyslog")]
             .into_iter()
             .filter(|(_, package)| self.packages().contains(package))
             .map(|(_, package)| package)

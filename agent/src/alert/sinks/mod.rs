@@ -20,8 +20,9 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 /// How many records wait for one sink before the oldest give way. A record is
-/// about 1 KiB, 6 KiB with the longest path and script name there can be: 4 MiB
-/// (24 MiB at worst) while a receiver is away, shared between all sinks.
+/// about 2 KiB, 12 KiB with the longest path, script name, arguments and
+/// ancestors there can be: 8 MiB (48 MiB at worst) while a receiver is away,
+/// shared between all sinks.
 const QUEUE: usize = 4096;
 
 /// How a sink does.

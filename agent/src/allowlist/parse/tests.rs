@@ -42,8 +42,8 @@ fn reads_the_example() {
     );
     assert_eq!(document.spec.mode, Mode::Enforce);
     assert_eq!(document.spec.action, Action::Alert);
-    assert_eq!(document.spec.processes.len(), 5);
-    assert_eq!(document.spec.removed.len(), 1);
+    assert_eq!(document.spec.processes.len(), 8);
+    assert_eq!(document.spec.removed.len(), 2);
     let status = document.status.expect("there");
     assert_eq!(status.learned_from.containers, 12);
     assert!(status.window.started < status.window.ended);
@@ -83,27 +83,176 @@ fn another_kind_of_document_is_refused_before_its_fields_are() {
 }
 
 #[test]
-fn unknown_fields_are_refused_and_later_ones_by_name() {
+fn unknown_fields_are_refused() {
     check_entries(
         "  processes:\n    - path: /a\n      sha: x\n",
-        "a.yaml:9:7: unknown field \"sha\"; the fields here are path, interpreter, layer",
+        "a.yaml:9:7: unknown field \"sha\"; the fields here are path, layer, applet, interpreter, \
+         interpreterLayer, via, sha256, digests, args, parents, users",
     );
-    for field in ["applet", "sha256", "args", "parents", "users"] {
-        check_entries(
-            &format!("  processes:\n    - path: /a\n      {field}: [x]\n"),
-            &format!(
-                "a.yaml:9:7: field {field} is not yet supported in this version; leave it out"
-            ),
-        );
-    }
+    check_entries(
+        "  processes: []\n  removed:\n    - path: /a\n      args: []\n",
+        "a.yaml:10:7: unknown field \"args\"; the fields here are path, layer, applet, interpreter",
+    );
     check_entries(
         "  processes: []\n  replicas: 3\n",
         "a.yaml:8:3: unknown field \"replicas\"; the fields here are \
-         workload, mode, action, processes, removed",
+         workload, mode, action, digests, processes, removed",
     );
     check_entries(
         "  processes: []\n  processes: []\n",
         "a.yaml:8:3: the field \"processes\" stands here twice",
+    );
+}
+
+/// `fields` of an entry for /a, from line 9 and column 7 on.
+fn check_fields(fields: &str, expected: &str) {
+    check_entries(
+        &format!("  processes:\n    - path: /a\n      {fields}\n"),
+        &format!("a.yaml:9:{expected}"),
+    );
+}
+
+#[test]
+fn conditions_that_could_never_hold_or_say_nothing_are_refused() {
+    check_fields(
+        "sha256: abc",
+        "15: \"abc\" is no SHA-256: that is 64 digits of 0-9 and a-f",
+    );
+    check_fields(
+        "sha256: [ abc ]",
+        "17: \"abc\" is no SHA-256: that is 64 digits of 0-9 and a-f",
+    );
+    check_fields(
+        "sha256: []",
+        "15: sha256 lists nothing; leave it out to allow any",
+    );
+    check_fields(
+        "digests: verify",
+        "16: digests is about the entry's sha256, and there is none; add one, or leave digests out",
+    );
+    check_fields(
+        "args: [ '**', x ]",
+        "13: ** stands for any arguments that follow, and must be the last of the list",
+    );
+    check_fields(
+        "parents: [ nginx ]",
+        "18: the path \"nginx\" is relative; write it from the root, beginning with /",
+    );
+    check_fields(
+        "parents: [ '*init*' ]",
+        "18: there is no parent \"*init*\"; write a path, *container-init* (the container's first \
+         process) or *injected* (kubectl exec, a probe)",
+    );
+    check_fields(
+        "parents: []",
+        "16: parents lists nothing; leave it out to allow any",
+    );
+    check_fields(
+        "users: []",
+        "14: users lists nothing; leave it out to allow any",
+    );
+    check_fields("users: [1, 1]", "14: users lists 1 twice; leave one out");
+    check_fields(
+        "digests: always",
+        "16: there is no digests setting \"always\"; it is verify or record",
+    );
+    let root = entries("  processes:\n    - { path: /a, users: [root] }\n");
+    assert_eq!(
+        parse("a.yaml", root.as_bytes())
+            .expect_err("no number")
+            .line,
+        8
+    );
+}
+
+#[test]
+fn conditions_are_bounded() {
+    let digests: Vec<String> = (0..65)
+        .map(|n| format!("{n:064}"))
+        .map(|d| format!("'{d}'"))
+        .collect();
+    check_fields(
+        &format!("sha256: [{}]", digests.join(",")),
+        "15: 65 sha256; an entry lists at most 64",
+    );
+    let parents: Vec<String> = (0..65).map(|n| format!("/{n}")).collect();
+    check_fields(
+        &format!("parents: [{}]", parents.join(",")),
+        "16: 65 parents; an entry lists at most 64",
+    );
+    let users: Vec<String> = (0..257).map(|n| n.to_string()).collect();
+    check_fields(
+        &format!("users: [{}]", users.join(",")),
+        "14: 257 users; an entry lists at most 256",
+    );
+    check_fields(
+        &format!("args: [{}]", ["a"; 65].join(",")),
+        "13: 65 arguments; an entry lists at most 64, ** for the rest among them",
+    );
+    check_fields(
+        &format!("args: [{}]", "a".repeat(4097)),
+        "13: the arguments have 4097 bytes; those of an entry have at most 4096",
+    );
+}
+
+#[test]
+fn an_entry_has_one_role() {
+    check_fields(
+        "applet: sh\n      interpreter: /bin/sh",
+        "15: an entry has an applet or an interpreter, not both",
+    );
+    check_fields(
+        "interpreterLayer: volume",
+        "25: interpreterLayer belongs to a script; name its interpreter, or leave it out",
+    );
+    check_fields(
+        "via: [ /b ]",
+        "14: via belongs to a script; name its interpreter, or leave it out",
+    );
+    check_fields(
+        "applet: bin/sh",
+        "15: the applet 'bin/sh' is no name of one: 1 to 255 bytes of plain text without / and *; \
+         write an entry for each applet",
+    );
+    check_entries(
+        "  processes: []\n  removed:\n    - { path: /a, applet: sh, interpreter: /bin/sh }\n",
+        "a.yaml:9:27: an entry has an applet or an interpreter, not both",
+    );
+}
+
+#[test]
+fn one_digest_needs_no_list() {
+    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let read = |value: &str| {
+        let text = entries(&format!(
+            "  processes:\n    - {{ path: /a, sha256: {value} }}\n"
+        ));
+        parse("a.yaml", text.as_bytes())
+            .expect("valid")
+            .spec
+            .processes
+    };
+
+    assert_eq!(read(digest), read(&format!("[{digest}]")));
+    assert_eq!(read(digest), read(&format!("'{digest}'")));
+    let digits = "1".repeat(64);
+    check_fields(
+        &format!("sha256: {digits}"),
+        "15: a SHA-256 of digits alone is a number to YAML; write it in quotes",
+    );
+}
+
+#[test]
+fn arguments_are_texts_whatever_they_look_like() {
+    let text = entries("  processes:\n    - { path: /a, args: [-p, 80, true, '', \"a\\nb\"] }\n");
+
+    let document = parse("a.yaml", text.as_bytes()).expect("valid");
+
+    let process = document.spec.processes.first().expect("an entry");
+    let args = process.conditions().args.as_ref().expect("are there");
+    assert_eq!(
+        args.texts().collect::<Vec<_>>(),
+        ["-p", "80", "true", "", "a\nb"]
     );
 }
 
@@ -180,14 +329,15 @@ fn paths_that_could_never_match_or_match_too_much_are_refused() {
 fn entries_that_say_the_same_or_the_opposite_are_refused() {
     check_entries(
         "  processes:\n    - path: /a\n    - path: /a\n      layer: image\n",
-        "a.yaml:9:13: \"/a\" stands here twice with the same interpreter and layer; leave one out",
+        "a.yaml:9:13: \"/a\" stands here twice with the same fields; leave one out",
     );
     check_entries(
         "  processes:\n    - path: /a\n  removed:\n    - path: /b\n    - path: /a\n",
         "a.yaml:11:13: \"/a\" is both in processes and in removed; leave one out",
     );
     let fine = "  processes:\n    - path: /a\n    - { path: /a, layer: upper }\n    \
-                - { path: /a, interpreter: /b }\n  removed:\n    - { path: /a, layer: tmpfs }\n";
+                - { path: /a, interpreter: /b }\n    - { path: /a, args: [x] }\n    \
+                - { path: /a, applet: b }\n  removed:\n    - { path: /a, layer: tmpfs }\n";
     assert!(parse("a.yaml", entries(fine).as_bytes()).is_ok());
 }
 

@@ -67,20 +67,12 @@ pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml_fault(&error))
 }
 
-/// Fields that the document has in later versions. Reading past one would hold
-/// a workload to less than its owner wrote.
-const LATER_FIELDS: [&str; 5] = ["applet", "sha256", "args", "parents", "users"];
-
 fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
     use serde_saphyr::Error as E;
     use serde_saphyr::budget::BudgetBreach as B;
 
     let at = error.location().unwrap_or(Location::UNKNOWN);
     match error {
-        E::SerdeUnknownField { field, .. } if LATER_FIELDS.contains(&field.as_str()) => Fault::new(
-            at,
-            format_args!("field {field} is not yet supported in this version; leave it out"),
-        ),
         E::SerdeUnknownField {
             field, expected, ..
         } => {

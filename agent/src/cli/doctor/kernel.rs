@@ -74,6 +74,11 @@ fn overlay(types: &Result<Overlay, String>) -> Option<Finding> {
     Some(match types {
         Ok(Overlay::BuiltIn) => Finding::ok(name, "built into the kernel", cost),
         Ok(Overlay::Module) => Finding::ok(name, "a module, with BTF", cost),
+        Ok(Overlay::Assumed) => Finding::ok(
+            name,
+            "a module, without BTF: taken to be as in every kernel so far",
+            cost,
+        ),
         Ok(Overlay::Unknown) => Finding::limit(
             name,
             "no BTF of overlayfs",

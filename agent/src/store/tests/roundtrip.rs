@@ -27,6 +27,8 @@ pub(super) fn baseline(name: &str, entries: usize, execs: u64) -> Baseline {
             execs,
             container: &ContainerId::new(&format!("{container:064}")).unwrap(),
             image: Some("docker.io/library/nginx@sha256:e3b0c44298fc1c149afbf4c8996fb924"),
+            digest: None,
+            code: None,
         };
         let identity = Identity::image(&format!("/usr/local/bin/program-{n}"));
         let _ = baseline.observe(&identity, &sighting);
@@ -124,12 +126,32 @@ fn workloads_with_the_same_text_stay_apart() {
 }
 
 #[test]
+fn the_first_format_is_read_and_is_of_this_one_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = baseline("web", 3, 1);
+    let mut store = Store::open(dir.path()).unwrap();
+    store.save(&[&web]).unwrap();
+    store
+        .write("test", |transaction| {
+            transaction.open_table(META)?.insert("format", "1")?;
+            Ok(())
+        })
+        .unwrap();
+    drop(store);
+
+    assert_eq!(load(dir.path()), [web]);
+
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.meta("format").unwrap().as_deref(), Some("2"));
+}
+
+#[test]
 fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store
         .write("pretend", |transaction| {
-            transaction.open_table(META)?.insert("format", "2")?;
+            transaction.open_table(META)?.insert("format", "3")?;
             Ok(())
         })
         .unwrap();
@@ -140,7 +162,7 @@ fn a_newer_format_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has format 2, and this version knows 1 at most"),
+            .contains("has format 3, and this version knows 2 at most"),
         "{error}"
     );
 }

@@ -1,0 +1,192 @@
+//! What a slot may run: identities as the kernel's keys.
+
+use super::{Kernel, PolicyError};
+use crate::model::{Identity, Layer, Needs, Role, Slot};
+use agent_common::siphash::{self, Key};
+use agent_common::wire::{AllowKey, ClearedKey, SeenKey, layer, need};
+use std::collections::HashMap;
+
+/// One identity that a slot may run.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// The identity.
+    pub identity: Identity,
+    /// What more must be looked at.
+    pub needs: Needs,
+    /// Under which names, for a program.
+    pub names: Names,
+}
+
+/// Under which names a program is permitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Names {
+    /// Under any; where the file has several hard links, each name that it is
+    /// run by is reported once.
+    Any,
+    /// Under its file's own name alone: each other is reported.
+    Own,
+}
+
+impl From<&Identity> for Permit {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            identity: identity.clone(),
+            needs: Needs::NONE,
+            names: Names::Any,
+        }
+    }
+}
+
+impl Kernel {
+    /// Lets `slot` run one more identity from now on.
+    pub fn allow(&mut self, slot: Slot, permit: &Permit) -> Result<(), PolicyError> {
+        let max = self.sizes.allow;
+        let mut result = Ok(());
+        for (key, value) in entries(self.key, slot, permit) {
+            // What is permitted under any name stays so.
+            let present = self.hash_ref::<AllowKey, u32>("ALLOW").get(&key, 0);
+            if value == need::NAME && present.is_ok() {
+                continue;
+            }
+            result = result.and(self.insert("ALLOW", max, &key, value));
+        }
+        result
+    }
+
+    /// Makes `permits` all that `slot` may run: adds what is missing first,
+    /// then takes out the rest, so that nothing that stays is refused in
+    /// between. The slot's generation must be raised afterwards.
+    ///
+    /// # Errors
+    /// When the map is full: what found no room is reported as a deviation.
+    pub fn replace_allowed(
+        &mut self,
+        slot: Slot,
+        permits: impl IntoIterator<Item = Permit>,
+    ) -> Result<(), PolicyError> {
+        let mut wanted: HashMap<AllowKey, u32> = HashMap::new();
+        for permit in permits {
+            for (key, value) in entries(self.key, slot, &permit) {
+                if value == need::NAME {
+                    wanted.entry(key).or_insert(value);
+                } else {
+                    wanted.insert(key, value);
+                }
+            }
+        }
+        let present: HashMap<AllowKey, u32> = self
+            .hash_ref::<AllowKey, u32>("ALLOW")
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(key, _)| key.slot == slot.0)
+            .collect();
+        let max = self.sizes.allow;
+        let mut result = Ok(());
+        for (key, value) in &wanted {
+            if present.get(key) != Some(value) {
+                result = result.and(self.insert("ALLOW", max, key, *value));
+            }
+        }
+        for key in present.keys().filter(|key| !wanted.contains_key(key)) {
+            result = result.and(self.remove::<AllowKey, u32>("ALLOW", key));
+        }
+        result
+    }
+
+    /// Says that an exec that was looked at is allowed, with all that its
+    /// identity needs: the same again is known. The kernel forgets the oldest
+    /// of these; they are then looked at once more.
+    pub fn clear(
+        &mut self,
+        slot: Slot,
+        slot_generation: u32,
+        key: &SeenKey,
+    ) -> Result<(), PolicyError> {
+        let max = self.sizes.allow;
+        let cleared = ClearedKey {
+            path_hash: key.path_hash,
+            name_hash: key.name_hash,
+            detail: key.detail,
+            slot: slot.0,
+            slot_generation,
+            layer: key.layer,
+            pad: 0,
+        };
+        self.insert("CLEARED", max, &cleared, 1u32)
+    }
+}
+
+/// The entries of the map of what is allowed, with their values.
+fn entries(key: Key, slot: Slot, permit: &Permit) -> Vec<(AllowKey, u32)> {
+    let identity = &permit.identity;
+    let hash = |bytes: &[u8]| siphash::hash(key, bytes);
+    let script_layer = match &identity.role {
+        Role::Script(script) => script.layer,
+        Role::Program | Role::Applet(_) => Layer::Image,
+    };
+    let (Some(own), Some(scripts)) = (layer_word(identity.layer), layer_word(script_layer)) else {
+        return Vec::new();
+    };
+    let entry = |name_hash: u64, layer: u32, value: u32| {
+        let path_hash = hash(identity.file.as_bytes());
+        let slot = slot.0;
+        let key = AllowKey {
+            path_hash,
+            name_hash,
+            slot,
+            layer,
+        };
+        (key, value)
+    };
+    let needs = need_bits(permit.needs);
+    let named = |name: &[u8]| vec![entry(0, own, need::NAME), entry(hash(name), own, needs)];
+    match (&identity.role, permit.names) {
+        (Role::Program, Names::Any) => vec![entry(0, own, needs)],
+        (Role::Program, Names::Own) => named(own_name(identity)),
+        (Role::Applet(applet), _) => named(applet.as_bytes()),
+        (Role::Script(script), _) => {
+            let mut chain = hash(script.path.as_bytes());
+            for via in &script.via {
+                let next = hash(via.as_bytes());
+                let both = [chain.to_le_bytes(), next.to_le_bytes()].concat();
+                chain = hash(&both);
+            }
+            vec![entry(chain, own | scripts << 8, needs)]
+        }
+    }
+}
+
+fn own_name(identity: &Identity) -> &[u8] {
+    let path = identity.file.as_bytes();
+    path.rsplit(|&b| b == b'/').next().unwrap_or_default()
+}
+
+/// [`need`]s of a slot: what tells two execs of a file apart that is not
+/// allowed.
+pub fn detail_bits(needs: Needs, names: Names) -> u32 {
+    need_bits(needs)
+        | match names {
+            Names::Any => 0,
+            Names::Own => need::NAME,
+        }
+}
+
+fn need_bits(needs: Needs) -> u32 {
+    let bit = |wanted: bool, bit: u32| if wanted { bit } else { 0 };
+    bit(needs.content(), need::CONTENT)
+        | bit(needs.args(), need::ARGS)
+        | bit(needs.parents(), need::PARENT)
+        | bit(needs.users(), need::USER)
+}
+
+/// `None` for a layer whose names the process chooses: judged by the agent.
+fn layer_word(layer: Layer) -> Option<u32> {
+    match layer {
+        Layer::Image => Some(layer::IMAGE),
+        Layer::Upper => Some(layer::UPPER),
+        Layer::Volume => Some(layer::VOLUME),
+        Layer::Tmpfs => Some(layer::TMPFS),
+        Layer::Host => Some(layer::HOST),
+        Layer::Memory | Layer::Unknown => None,
+    }
+}

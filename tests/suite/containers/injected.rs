@@ -1,0 +1,142 @@
+//! Processes that come into a container from outside.
+
+use super::expect::{brief, is_of};
+use super::scene::{ELEMENT, Scene, exec};
+use anyhow::{Context, Result, bail, ensure};
+use std::process::{Command, Stdio};
+use testbed::{Container, Record, find_program, intruders};
+
+const LISTED: &str = "  processes:
+    - path: /bin/busybox
+    - path: /app/worker
+";
+
+/// Files that are not on the list, one for each way in.
+const WAYS: [&str; 4] = ["exec", "terminal", "joined", "nsenter"];
+
+fn scene() -> Result<Scene> {
+    let scene = Scene::new()?;
+    for way in WAYS {
+        let hello = intruders::build("hello")?;
+        scene.image.program(&hello, &format!("/app/{way}"))?;
+    }
+    scene.write_document(LISTED)?;
+    Ok(scene)
+}
+
+pub fn b21_who_comes_from_outside_is_judged_as_the_container() -> Result<()> {
+    let scene = scene()?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+
+    for program in ["/app/worker", "/app/exec"] {
+        exec(&container, &[program])?;
+    }
+    for program in ["/app/worker", "/app/terminal"] {
+        with_a_terminal(&container, program)?;
+    }
+    let cgroup = container.cgroup().join("cgroup.procs");
+    for program in ["/app/worker", "/app/joined"] {
+        // As a debugger does that wants the container's limits as well.
+        let join = format!("echo $$ > {} && exec \"$@\"", cgroup.display());
+        succeed(
+            Command::new("sh")
+                .args(["-c", &join, "sh"])
+                .args(entering(&container)?)
+                .arg(program),
+        )?;
+    }
+    for program in ["/app/worker", "/app/nsenter"] {
+        let [nsenter, args @ ..] = &entering(&container)?[..] else {
+            bail!("no command");
+        };
+        succeed(Command::new(nsenter).args(args).arg(program))?;
+    }
+
+    scene.finish_with(agent, |records| {
+        // What stands in the container's files and not in its cgroup has left
+        // it, whatever it runs.
+        for (text, terminal) in [
+            ("unlisted /app/exec", "false"),
+            ("unlisted /app/terminal", "true"),
+            ("unlisted /app/joined", "false"),
+            ("escaped /app/worker", "false"),
+            ("escaped /app/nsenter", "false"),
+        ] {
+            let record = only(records, &container, text)?;
+            let field = |name| record.parameter(ELEMENT, name);
+            ensure!(field("origin") == Some("injected"), "{}", record.raw);
+            ensure!(field("from_outside") == Some("true"), "{}", record.raw);
+            ensure!(field("tty") == Some(terminal), "{}", record.raw);
+        }
+        ensure!(records.len() == 5, "{records:#?}");
+        Ok(())
+    })
+}
+
+pub fn b21_who_shares_its_processes_is_judged_as_itself() -> Result<()> {
+    let scene = scene()?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    let beside = scene
+        .container(&["sleep", "1000"])
+        .with_the_processes_of(&container)?
+        .run()?;
+
+    // Through the other's root its files are none of one's own, even where they
+    // have a listed name.
+    for program in [
+        "/app/worker",
+        "/proc/1/root/app/worker",
+        "/proc/1/root/app/exec",
+    ] {
+        exec(&beside, &[program])?;
+    }
+    exec(&container, &["/app/worker"])?;
+
+    scene.finish(
+        agent,
+        &[(&beside, &["breakout /app/worker", "breakout /app/exec"])],
+    )
+}
+
+/// `nsenter` to the container's files, in a cgroup of one's own.
+fn entering(container: &Container) -> Result<Vec<String>> {
+    let nsenter = find_program("nsenter").context("nsenter is not installed")?;
+    Ok(vec![
+        nsenter.display().to_string(),
+        "--target".to_owned(),
+        container.pid()?.to_string(),
+        "--mount".to_owned(),
+    ])
+}
+
+/// Runs a program in the container as a person at a terminal does: `script` of
+/// util-linux is the terminal.
+fn with_a_terminal(container: &Container, program: &str) -> Result<()> {
+    let exec = container.exec_command([program]);
+    let mut line = format!("{} exec --tty", exec.get_program().display());
+    for arg in exec.get_args().skip(1) {
+        line += &format!(" {}", arg.display());
+    }
+    succeed(Command::new("script").args(["--quiet", "--return", "--command", &line, "/dev/null"]))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {output:?}");
+    Ok(())
+}
+
+fn only<'r>(records: &'r [Record], container: &Container, text: &str) -> Result<&'r Record> {
+    let mut found = records
+        .iter()
+        .filter(|record| is_of(record, container) && brief(record) == text);
+    match (found.next(), found.next()) {
+        (Some(record), None) => Ok(record),
+        _ => bail!("not one record `{text}`: {records:#?}"),
+    }
+}

@@ -1,0 +1,33 @@
+#!/bin/sh
+# The guest's process 1. EXECWARDEN_BOOT comes from the kernel's command line.
+# ttyS0 is the kernel's, ttyS1 carries what the tests print to the host.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+# An emulated machine takes its time.
+export CI=true EXECWARDEN_TEST_PATIENCE=4
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+ln -s /proc/self/fd /dev/fd
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t securityfs securityfs /sys/kernel/security
+mount -t bpf bpf /sys/fs/bpf
+case $EXECWARDEN_BOOT in
+v1)
+    mount -t tmpfs tmpfs /sys/fs/cgroup
+    for controller in cpu memory pids; do
+        mkdir "/sys/fs/cgroup/$controller"
+        mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
+    done
+    ;;
+*) mount -t cgroup2 cgroup2 /sys/fs/cgroup ;;
+esac
+@BUSYBOX@ ip link set lo up
+@BUSYBOX@ hostname guest
+
+stty raw -echo </dev/ttyS1
+/tests </dev/null >/dev/ttyS1 2>&1
+echo "guest: the tests ended with $?" >/dev/ttyS1
+@BUSYBOX@ reboot -f
