@@ -52,8 +52,8 @@ fn main() -> ExitCode {
             rsyslogd_gives_back_every_field,
         ),
         (
-            "every_test_named_in_the_threats_exists",
-            documents::every_test_named_in_the_threats_exists,
+            "the_threats_name_the_tests_that_there_are",
+            documents::the_threats_name_the_tests_that_there_are,
         ),
     ];
     let trials = tests
