@@ -44,7 +44,8 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     let name: u64 = load(bprm, layout!(bprm_filename));
     let interpreter: u64 = load(bprm, layout!(bprm_interp));
     let is_program = name == interpreter;
-    let trusted = judged.flags & (flag::ESCAPED | flag::OUTSIDE_CWD) == 0 && !file.is_nameless();
+    let place = judged.flags & (flag::ESCAPED | flag::OUTSIDE_CWD | flag::HOST_MNTNS);
+    let trusted = place == 0 && !file.is_nameless();
     let fast = file.fast_key(judged.slot, rules.generation);
     let mut by_name = false;
     if is_program && trusted {

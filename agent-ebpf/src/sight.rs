@@ -49,7 +49,12 @@ impl Sight<'_> {
         let answer = self.ask(scratch);
         let is_layered = scratch.record.key.layer & 0xff != layer::MEMORY
             && scratch.record.key.layer >> 8 != layer::MEMORY;
-        let trusted = !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD) && is_layered;
+        // Outside the container only what is listed as the host's may run.
+        let is_in_place = scratch.record.key.layer & 0xff == layer::HOST
+            || !flags.has(flag::OUTSIDE_FILE | flag::HOST_MNTNS);
+        let trusted = !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD)
+            && is_layered
+            && is_in_place;
         let needs = if answer.covered {
             answer.needs
         } else {
@@ -241,6 +246,12 @@ pub extern "C" fn execwarden_gather(filename: u64) -> u64 {
     if let Ok(found) = path::walk(fs, layout!(fs_pwd_dentry), layout!(fs_pwd_mnt)) {
         let max = CWD_MAX as u32 - 1;
         scratch.record.facts.cwd_len = path::keep_end(scratch, &found, CWD_MAX as u32, max);
+        if found.len == 0 {
+            scratch.path[0] = b'/' as u64;
+            let from = scratch.path.as_ptr() as u64;
+            tail::append(scratch, from, 1);
+            scratch.record.facts.cwd_len = 1;
+        }
     }
     0
 }

@@ -2,7 +2,7 @@
 //! namespace; and whose hand started an exec.
 
 use super::container::Place;
-use super::files::Folder;
+use super::files::{Folder, file};
 use super::watch::watching;
 use agent_common::wire::mode::ENFORCE;
 use anyhow::{Result, ensure};
@@ -61,6 +61,49 @@ pub fn b36_a_file_of_the_hosts_is_outside() -> Result<()> {
         let seen = watch.only_seen(&web)?.exec;
         ensure!(seen.outside_file && !seen.outside_cwd, "{seen:?}");
         ensure!(seen.identity.layer == Layer::Host, "{seen:?}");
+        Ok(())
+    })
+}
+
+pub fn b36_outside_a_listed_layer_is_not_enough() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        // Another container's file, by way of one of its processes.
+        let other = watch.container(ENFORCE)?;
+        let mut web = watch.container(ENFORCE)?;
+        for layer in [Layer::Image, Layer::Volume, Layer::Tmpfs] {
+            watch.allow(&web, &file(&hello, layer))?;
+        }
+
+        for _ in 0..2 {
+            web.exec(&[&format!("/proc/{}/root{hello}", other.pid())])?;
+        }
+
+        let seen = watch.only_seen(&web)?;
+        ensure!(seen.count == 2 && seen.exec.outside_file, "{:?}", seen.exec);
+        Ok(())
+    })
+}
+
+pub fn b36_in_the_hosts_namespace_ones_own_file_is_not_enough() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let place = Place {
+            host_namespace: true,
+            ..Place::default()
+        };
+        let mut web = watch.container_at(ENFORCE, &place)?;
+        for layer in [Layer::Image, Layer::Volume] {
+            watch.allow(&web, &file(&hello, layer))?;
+        }
+
+        web.exec(&[&hello])?;
+        ensure!(watch.only_seen(&web)?.exec.host_mntns);
+
+        // As the host's it may.
+        watch.allow(&web, &file(&hello, Layer::Host))?;
+        web.exec(&[&hello])?;
+        ensure!(watch.kernel.accounting(web.slot()).known == 1);
         Ok(())
     })
 }

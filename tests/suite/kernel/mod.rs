@@ -74,6 +74,8 @@ pub const TESTS: &[Named] = tests![
     breakouts:
         b36_a_directory_of_the_hosts_is_never_known,
         b36_a_file_of_the_hosts_is_outside,
+        b36_outside_a_listed_layer_is_not_enough,
+        b36_in_the_hosts_namespace_ones_own_file_is_not_enough,
         b13_a_namespace_of_its_own_is_not_outside,
         b21_what_was_put_into_the_container_is_injected;
     details:
