@@ -18,6 +18,7 @@ mod breakouts;
 mod chains;
 mod circumstances;
 mod commands;
+mod conditions;
 mod contents;
 mod disguises;
 mod disk;
@@ -25,6 +26,7 @@ mod doctor;
 mod documents;
 mod drift;
 mod escapes;
+mod evidence;
 mod expect;
 mod host;
 mod hostile_names;
@@ -36,6 +38,7 @@ mod masses;
 pub mod modes;
 mod namespaces;
 mod nested;
+mod ordinary_days;
 mod races;
 pub mod refusals;
 mod restarts;
@@ -86,6 +89,10 @@ pub const TESTS: &[Named] = tests![
     applets: b22_an_applet_is_learned_and_no_other_by_any_road,
         b22_hard_links_are_told_apart_by_path_and_name,
         b22_a_file_of_several_names_is_one_program_for_each;
+    conditions: parents_are_held_to, users_are_held_to;
+    evidence: a_record_has_where_it_ran_and_below_whom,
+        a_record_has_what_a_file_gives_to_who_runs_it;
+    ordinary_days: an_ordinary_life_gives_no_alert;
     loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned;
     breakouts: b36_a_descriptor_of_the_nodes_root, b36_nsenter_to_the_nodes_files,
         b36_an_orphan_among_the_nodes_files;
