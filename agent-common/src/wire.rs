@@ -144,9 +144,11 @@ pub mod need {
     pub const PARENT: u32 = 1 << 2;
     /// The real user id.
     pub const USER: u32 = 1 << 3;
-    /// Only in the map of what is allowed: each name that the file is run by
-    /// has an entry of its own.
+    /// The name that the file is run by. In the map of what is allowed: each has
+    /// an entry of its own.
     pub const NAME: u32 = 1 << 4;
+    /// All of them: where nobody knows yet what will be asked for.
+    pub const ALL: u32 = CONTENT | ARGS | PARENT | USER | NAME;
 }
 
 /// What a ring record is, in [`Header::kind`].

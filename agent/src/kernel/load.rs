@@ -3,7 +3,7 @@
 use super::{Btf, BtfError, LayoutError, OverlayTypes, Ring, find_layout};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
-use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
+use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode, need};
 use aya::maps::{Array, MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader};
@@ -188,14 +188,19 @@ impl Kernel {
                 name: "SLOT",
                 source,
             })?;
-        for (slot, mode, quota) in [
-            (SLOT_HOST, mode::OFF, self.sizes.quota),
-            (SLOT_PENDING, mode::ENFORCE, self.sizes.pending_quota),
+        for (slot, mode, detail, quota) in [
+            (SLOT_HOST, mode::OFF, 0, self.sizes.quota),
+            (
+                SLOT_PENDING,
+                mode::ENFORCE,
+                need::ALL,
+                self.sizes.pending_quota,
+            ),
         ] {
             let state = Slot {
                 mode,
                 generation: 1,
-                detail: 0,
+                detail,
                 pad: 0,
                 quota,
                 released: 0,

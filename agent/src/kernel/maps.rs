@@ -52,7 +52,7 @@ impl Kernel {
         let state = wire::Slot {
             mode: wire::mode::ENFORCE,
             generation: 1,
-            detail: 0,
+            detail: wire::need::ALL,
             pad: 0,
             quota: self.sizes.pending_quota,
             released: self.pending_released,

@@ -169,7 +169,8 @@ impl Node {
             let told = self.kernel.allow(slot, &permit);
             self.told(told);
         }
-        if key.detail != 0 {
+        // What is told apart before its container has a name has other details.
+        if key.detail != 0 && !exec.pending {
             let told = self.kernel.clear(slot, generation, &key);
             self.told(told);
         }
