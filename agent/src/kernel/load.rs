@@ -52,7 +52,7 @@ impl Default for Sizes {
             allow: 65_536,
             quota: 1024,
             pending_quota: 16_384,
-            ring: 1 << 20,
+            ring: 1 << 21,
         }
     }
 }
