@@ -121,6 +121,8 @@ pub mod flag {
     pub const INJECTED: u32 = 1 << 12;
     /// The arguments could not be read.
     pub const ARGS_UNREAD: u32 = 1 << 13;
+    /// Its parent is the container's first process.
+    pub const OF_INIT: u32 = 1 << 14;
 }
 
 /// Bits of [`Ancestor::flags`].

@@ -45,7 +45,8 @@ pub extern "C" fn execwarden_detail(needs: u64) -> u64 {
     };
     let of_content = mask(needs, need::CONTENT);
     let of_parent = mask(needs, need::PARENT);
-    let origin = facts.flags & (flag::INIT | flag::INJECTED | flag::FROM_OUTSIDE);
+    // The first process may run the same file as others of the container.
+    let origin = facts.flags & (flag::INIT | flag::OF_INIT | flag::INJECTED | flag::FROM_OUTSIDE);
 
     let mut state = State::new(hash_key());
     state.word(needs as u64);

@@ -65,8 +65,9 @@ pub extern "C" fn execwarden_container_of(task: u64) -> u64 {
     }
 }
 
-/// [`flag`]s: whether the task is its container's first process, has its
-/// parent outside, or does not descend from the first process. Likewise.
+/// [`flag`]s: whether the task is its container's first process or a child of
+/// it, has its parent outside, or does not descend from the first process.
+/// Likewise.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_origin(task: u64, container: u64) -> u64 {
@@ -88,6 +89,9 @@ pub extern "C" fn execwarden_origin(task: u64, container: u64) -> u64 {
     let init = unsafe { *init };
     if is_init(in_memory(at), &init) {
         return flags | flag::INIT as u64;
+    }
+    if is_init(first, &init) {
+        return flags | flag::OF_INIT as u64;
     }
     for _ in 0..GENERATIONS {
         let above = parent(in_memory(at));

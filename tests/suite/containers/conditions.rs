@@ -5,7 +5,6 @@ use anyhow::Result;
 
 pub fn parents_are_held_to() -> Result<()> {
     let scene = Scene::new()?;
-    // Starts it as the container's first process, beside what it has started.
     scene.image.script(
         "/app/serve.sh",
         "#!/bin/sh\n/app/of-init\n/app/of-probe\nsh -c '/app/of-init; :'\nsleep 1000\n",
@@ -63,6 +62,7 @@ pub fn parents_are_held_to() -> Result<()> {
     scene.finish(
         agent,
         &[
+            // Its other shell is the same program, and not the first process.
             (&serving, &["parent /app/of-probe", "parent /app/of-init"]),
             (
                 &container,
