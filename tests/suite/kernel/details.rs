@@ -103,6 +103,25 @@ pub fn content_is_looked_at_once_for_each_state_of_the_file() -> Result<()> {
     })
 }
 
+pub fn everything_is_looked_at_before_anybody_knows_the_container() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let mut early = watch.unnamed()?;
+
+        for args in ["1", "2", "1"] {
+            early.exec(&[&hello, args])?;
+        }
+        let bytes = fs::read(&hello)?;
+        fs::write(&hello, bytes)?;
+        early.exec(&[&hello, "1"])?;
+
+        let mut counts: Vec<_> = watch.seen(&early).iter().map(|seen| seen.count).collect();
+        counts.sort_unstable();
+        ensure!(counts == [1, 1, 2], "{counts:?}");
+        Ok(())
+    })
+}
+
 pub fn users_and_parents_are_looked_at() -> Result<()> {
     watching(|watch| {
         let (folder, hello) = Folder::with_hello()?;

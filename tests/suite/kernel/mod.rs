@@ -82,7 +82,8 @@ pub const TESTS: &[Named] = tests![
         arguments_are_looked_at_once_each,
         arguments_are_kept_up_to_their_bound_and_marked,
         content_is_looked_at_once_for_each_state_of_the_file,
-        users_and_parents_are_looked_at;
+        users_and_parents_are_looked_at,
+        everything_is_looked_at_before_anybody_knows_the_container;
     cgroups:
         an_exec_before_anybody_knows_the_container_is_kept_with_its_cgroup,
         b16_a_child_cgroup_belongs_to_its_container,
