@@ -16,7 +16,6 @@ const CLONE_NEWNS: c_int = 0x0002_0000;
 unsafe extern "C" {
     fn unshare(flags: c_int) -> c_int;
     fn fork() -> c_int;
-    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
 }
 
 fn main() {
@@ -43,7 +42,7 @@ fn main() {
             drop(gone);
             let mut status = 0;
             // SAFETY: room for one status.
-            unsafe { waitpid(child, &raw mut status, 0) };
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
             std::process::exit(c_int::from(status != 0));
         }
     }

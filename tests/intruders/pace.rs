@@ -7,22 +7,15 @@
 //! PROGRAM0, PROGRAM1 and so on. The answer is a line of two numbers: the
 //! nanoseconds it took, and how many ended well.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+#[path = "libc/mod.rs"]
+mod libc;
+
+use std::ffi::{CString, c_int, c_void};
 use std::io::{BufRead, Write};
-use std::ptr;
 use std::time::Instant;
 
 unsafe extern "C" {
     fn sched_setaffinity(pid: c_int, size: usize, mask: *const c_void) -> c_int;
-    fn posix_spawn(
-        pid: *mut c_int,
-        path: *const c_char,
-        actions: *const c_void,
-        attributes: *const c_void,
-        argv: *const *const c_char,
-        environment: *const *const c_char,
-    ) -> c_int;
-    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
 }
 
 fn main() {
@@ -61,23 +54,8 @@ fn string(path: String) -> CString {
 }
 
 fn run(program: &CString) -> bool {
-    let argv = [program.as_ptr(), ptr::null()];
-    let environment = [ptr::null()];
-    let (mut pid, mut status) = (0, 0);
-    // SAFETY: the string ends with a zero byte, the lists with a null pointer;
-    // the two numbers are written before the calls return.
-    unsafe {
-        posix_spawn(
-            &mut pid,
-            program.as_ptr(),
-            ptr::null(),
-            ptr::null(),
-            argv.as_ptr(),
-            environment.as_ptr(),
-        ) == 0
-            && waitpid(pid, &mut status, 0) == pid
-            && status == 0
-    }
+    // SAFETY: the string ends with a zero byte.
+    unsafe { libc::run(program.as_ptr(), program.as_ptr()) == Some(0) }
 }
 
 fn stay_on(cpu: usize) {

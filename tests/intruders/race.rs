@@ -5,23 +5,11 @@
 //! Prints how often each ran, and how often it was not the one whose path was
 //! in the buffer when the call began: "ZEROS ONES CROSSED".
 
-use std::ffi::{c_char, c_int, c_void};
-use std::ptr;
-use std::sync::atomic::{AtomicU8, Ordering};
+#[path = "libc/mod.rs"]
+mod libc;
 
-unsafe extern "C" {
-    // glibc's child shares the memory with the caller (CLONE_VM, CLONE_VFORK)
-    // and hands this very pointer to execve.
-    fn posix_spawn(
-        pid: *mut c_int,
-        path: *const c_char,
-        actions: *const c_void,
-        attributes: *const c_void,
-        argv: *const *const c_char,
-        environment: *const *const c_char,
-    ) -> c_int;
-    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
-}
+use std::ffi::c_char;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -55,27 +43,12 @@ fn main() {
 
 /// The status, 0 or 1, with which the program at the path ended.
 fn run(path: *const c_char) -> u8 {
-    let argv = [c"raced".as_ptr(), ptr::null()];
-    let environment = [ptr::null()];
-    let (mut pid, mut status) = (0, 0);
-    // SAFETY: the path ends with a zero byte whatever its last letter is, the
-    // lists with a null pointer; the numbers are written before the calls
-    // return.
-    let ended = unsafe {
-        posix_spawn(
-            &mut pid,
-            path,
-            ptr::null(),
-            ptr::null(),
-            argv.as_ptr(),
-            environment.as_ptr(),
-        ) == 0
-            && waitpid(pid, &mut status, 0) == pid
-    };
+    // SAFETY: the path ends with a zero byte whatever its last letter is.
+    let status = unsafe { libc::run(path, c"raced".as_ptr()) };
     // Ended by itself: the low byte is zero, the next one is the status.
-    match (ended, status) {
-        (true, 0) => 0,
-        (true, 0x100) => 1,
-        _ => panic!("it did not run, or ended with {status:#x}"),
+    match status {
+        Some(0) => 0,
+        Some(0x100) => 1,
+        _ => panic!("it did not run, or ended with {status:x?}"),
     }
 }

@@ -28,7 +28,6 @@ const SIGCHLD: u64 = 17;
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
-    fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
     fn setresuid(real: u32, effective: u32, saved: u32) -> i32;
 }
 
@@ -50,7 +49,7 @@ fn main() {
         pid = born;
         let mut status = 0;
         // SAFETY: the number is written before the call returns.
-        if unsafe { waitpid(pid, &mut status, 0) } != pid || status != 0 {
+        if unsafe { libc::waitpid(pid, &mut status, 0) } != pid || status != 0 {
             libc::die(&format!("{number} ended with {status:#x}"));
         }
         println!("{number} {pid}");

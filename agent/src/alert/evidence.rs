@@ -187,7 +187,7 @@ impl Packed {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::{Called, CgroupId, FileState, Identity, Layer};
+    use crate::model::{Called, CgroupId, Identity, Layer};
 
     /// A program in the writable layer that a shell of the container started.
     pub(in crate::alert) fn exec() -> Exec {
@@ -199,16 +199,11 @@ pub(super) mod tests {
             inside,
             init,
         };
+        let identity = Identity {
+            layer: Layer::Upper,
+            ..Identity::image("/tmp/evil")
+        };
         Exec {
-            identity: Identity {
-                layer: Layer::Upper,
-                ..Identity::image("/tmp/evil")
-            },
-            called: Called {
-                applet: "evil".into(),
-                filename: "evil".into(),
-                links: 1,
-            },
             container: CgroupId(42),
             cgroup: CgroupId(42),
             at_ns: 6_000_000_000,
@@ -216,28 +211,11 @@ pub(super) mod tests {
             ns_pid: 12,
             start_ns: 5_000_000_000,
             ppid: 4700,
-            uid: 0,
-            euid: 0,
-            loginuid: None,
-            capabilities: 0,
-            gained: 0,
             comm: "evil".into(),
             parent_comm: "sh".into(),
-            origin: Origin::Container,
-            from_outside: false,
-            tty: false,
-            pending: false,
-            escaped: false,
-            host_mntns: false,
-            outer_mntns: false,
-            outside_file: false,
-            outside_cwd: false,
-            error: false,
-            path_cut: false,
             args: Args {
                 list: ["/tmp/evil", "--pool", "a,b"].map(Untrusted::from).into(),
-                cut: false,
-                unread: false,
+                ..Args::default()
             },
             cwd: Some("/tmp".into()),
             ancestors: vec![
@@ -245,8 +223,7 @@ pub(super) mod tests {
                 ancestor(4650, "/usr/sbin/nginx", true, true),
                 ancestor(4600, "/usr/bin/containerd-shim-runc-v2", false, false),
             ],
-            file: FileState::default(),
-            script_file: None,
+            ..Exec::plain(identity)
         }
     }
 

@@ -1,7 +1,9 @@
 //! Every fact of an alert, named once.
 
 use super::{Kind, Message, Record, Subject, capabilities, list};
-use crate::model::{Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId};
+use crate::model::{
+    Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId, last_component,
+};
 
 /// One fact of an alert: its names on the wire, its bound, and where it is
 /// found in a message.
@@ -209,8 +211,8 @@ fn applet(message: Message<'_>) -> Option<Value> {
 fn called(message: Message<'_>) -> Option<Value> {
     let called = &evidence(message)?.called;
     let path = identity(message)?.path().as_bytes();
-    let own = path.rsplit(|byte| *byte == b'/').next();
-    let is_other = !called.as_bytes().is_empty() && own != Some(called.as_bytes());
+    let own = last_component(path);
+    let is_other = !called.as_bytes().is_empty() && own != called.as_bytes();
     is_other.then(|| Value::Text(called.clone()))
 }
 

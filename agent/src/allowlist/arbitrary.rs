@@ -5,10 +5,7 @@ use super::{
     Applet, ArgsPattern, Conditions, Contents, Digests, ExactPath, Parent, PathPattern, Process,
     Removed, RunAs, StruckAs,
 };
-use crate::model::{
-    Args, Called, CgroupId, Digest, Exec, FileState, Identity, Layer, Origin, Role, Runtime,
-    Script, Untrusted, WorkloadId,
-};
+use crate::model::{Digest, Identity, Layer, Role, Runtime, Script, WorkloadId};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -141,57 +138,6 @@ pub(crate) fn identity() -> impl Strategy<Value = Identity> {
             layer,
         }
     })
-}
-
-/// A plain exec of `identity` by a process of the container, called by its
-/// own name and without arguments.
-pub(crate) fn exec(identity: Identity) -> Exec {
-    let name = Untrusted::new(crate::model::last_component(identity.path().as_bytes()));
-    let applet = match &identity.role {
-        Role::Applet(applet) => applet.clone(),
-        Role::Program | Role::Script(_) => name.clone(),
-    };
-    Exec {
-        called: Called {
-            applet: applet.clone(),
-            filename: name,
-            links: 1,
-        },
-        identity,
-        container: CgroupId(1),
-        cgroup: CgroupId(1),
-        at_ns: 0,
-        pid: 1,
-        ns_pid: 1,
-        start_ns: 0,
-        ppid: 1,
-        uid: 0,
-        euid: 0,
-        loginuid: None,
-        capabilities: 0,
-        gained: 0,
-        comm: Untrusted::default(),
-        parent_comm: Untrusted::default(),
-        origin: Origin::Container,
-        from_outside: false,
-        tty: false,
-        pending: false,
-        escaped: false,
-        host_mntns: false,
-        outer_mntns: false,
-        outside_file: false,
-        outside_cwd: false,
-        error: false,
-        path_cut: false,
-        args: Args {
-            list: vec![applet],
-            ..Args::default()
-        },
-        cwd: None,
-        ancestors: Vec::new(),
-        file: FileState::default(),
-        script_file: None,
-    }
 }
 
 fn removed() -> impl Strategy<Value = Removed> {

@@ -21,7 +21,7 @@ fn covers<'a>(list: &'a Allowlist, exec: &Exec) -> Coverage<'a> {
 
 fn is_covered(list: &Allowlist, identity: &Identity) -> bool {
     matches!(
-        covers(list, &arbitrary::exec(identity.clone())),
+        covers(list, &Exec::plain(identity.clone())),
         Coverage::By(_)
     )
 }
@@ -123,7 +123,7 @@ fn an_applet_is_itself_and_a_program_is_every_applet() {
 fn a_file_with_several_links_is_a_program_by_its_own_name_only() {
     let list = allowlist("  processes:\n    - path: /bin/sh\n    - path: /usr/bin/perl5.36\n");
     let linked = |path, applet: &str| {
-        let mut exec = arbitrary::exec(Identity::applet(path, applet));
+        let mut exec = Exec::plain(Identity::applet(path, applet));
         exec.called.links = 2;
         matches!(covers(&list, &exec), Coverage::By(_))
     };
@@ -141,7 +141,7 @@ fn an_applet_covers_the_file_by_that_name_whatever_it_is_known_to_be() {
          - { path: /bin/python3.11, applet: python3.11 }\n",
     );
     let called = |path, applet: &str| {
-        let mut exec = arbitrary::exec(Identity::image(path));
+        let mut exec = Exec::plain(Identity::image(path));
         exec.called.applet = applet.into();
         matches!(covers(&list, &exec), Coverage::By(_))
     };
@@ -160,7 +160,7 @@ fn any_of_several_entries_is_enough_and_the_closest_is_told() {
          - { path: /a, users: [33] }\n    - { path: /*/a, args: [y] }\n    \
          - { path: /b, users: [1] }\n    - path: /b\n",
     );
-    let mut exec = arbitrary::exec(Identity::image("/a"));
+    let mut exec = Exec::plain(Identity::image("/a"));
 
     let Coverage::Fails(process, failing) = covers(&list, &exec) else {
         panic!("covered");
@@ -207,7 +207,7 @@ fn the_needs_of_an_identity_are_those_of_its_entries_unless_one_has_none() {
 #[test]
 fn content_decides_where_it_is_verified() {
     let digest = Digest([0xab; 32]);
-    let exec = arbitrary::exec(Identity::image("/a"));
+    let exec = Exec::plain(Identity::image("/a"));
     let inspection = Inspection {
         program: Some(Content {
             sha256: Some(Digest([0xcd; 32])),
@@ -312,7 +312,7 @@ proptest! {
 
         for process in &document.spec.processes {
             if let Some(identity) = process.identity() {
-                let exec = arbitrary::exec(identity.clone());
+                let exec = Exec::plain(identity.clone());
                 prop_assert_ne!(covers(&list, &exec), Coverage::None);
                 prop_assert!(list.may_interpret(&identity));
                 if list.needs(&identity).is_none() {

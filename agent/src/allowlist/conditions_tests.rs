@@ -1,5 +1,4 @@
 use super::*;
-use crate::allowlist::arbitrary;
 use crate::model::{Ancestor, Content, Exec, Identity, Inspection, Untrusted};
 
 fn ancestor(path: &str, init: bool) -> Ancestor {
@@ -51,7 +50,7 @@ fn content(sha256: Option<Digest>) -> Option<Content> {
 fn the_parent_is_the_next_ancestor_and_no_other() {
     let exec = Exec {
         ancestors: vec![ancestor("/bin/sh", false), ancestor("/sbin/init", true)],
-        ..arbitrary::exec(Identity::image("/bin/a"))
+        ..Exec::plain(Identity::image("/bin/a"))
     };
     let check = |exec: &Exec, texts: &[&str], expected: bool| {
         let failing = failing(&parents(texts), exec, &Inspection::default());
@@ -81,7 +80,7 @@ fn the_parent_is_the_next_ancestor_and_no_other() {
 #[test]
 fn the_containers_first_process_is_a_parent_by_what_it_is() {
     let init = parents(&["*container-init*"]);
-    let exec = arbitrary::exec(Identity::image("/bin/a"));
+    let exec = Exec::plain(Identity::image("/bin/a"));
     let by_init = Exec {
         ancestors: vec![ancestor("/sbin/init", true)],
         ..exec.clone()
@@ -104,7 +103,7 @@ fn injected_is_the_first_process_from_outside_and_not_its_children() {
     let injected = parents(&["*injected*"]);
     let child = Exec {
         origin: Origin::Injected,
-        ..arbitrary::exec(Identity::image("/bin/a"))
+        ..Exec::plain(Identity::image("/bin/a"))
     };
     let first = Exec {
         from_outside: true,
@@ -127,7 +126,7 @@ fn the_user_is_who_runs_it() {
     let exec = |uid| Exec {
         uid,
         euid: 33,
-        ..arbitrary::exec(Identity::image("/bin/a"))
+        ..Exec::plain(Identity::image("/bin/a"))
     };
 
     assert!(failing(&users, &exec(33), &Inspection::default()).is_none());
@@ -140,8 +139,8 @@ fn the_user_is_who_runs_it() {
 #[test]
 fn a_digest_is_of_the_script_where_there_is_one() {
     let [ours, theirs] = [Digest([1; 32]), Digest([2; 32])];
-    let program = arbitrary::exec(Identity::image("/bin/sh"));
-    let script = arbitrary::exec(Identity::script("/bin/sh", "/run.sh"));
+    let program = Exec::plain(Identity::image("/bin/sh"));
+    let script = Exec::plain(Identity::script("/bin/sh", "/run.sh"));
     let inspection = Inspection {
         program: content(Some(ours)),
         script: content(Some(theirs)),
@@ -158,7 +157,7 @@ fn a_digest_is_of_the_script_where_there_is_one() {
 #[test]
 fn what_was_not_hashed_is_not_the_same() {
     let ours = contents(Digest([1; 32]), None);
-    let program = arbitrary::exec(Identity::image("/bin/sh"));
+    let program = Exec::plain(Identity::image("/bin/sh"));
     let uncertain = Content {
         sha256: Some(Digest([1; 32])),
         ..Content::default()
@@ -207,7 +206,7 @@ fn every_condition_that_fails_is_told() {
         users: BTreeSet::from([1]),
         ..parents(&["/bin/sh"])
     };
-    let mut exec = arbitrary::exec(Identity::image("/bin/a"));
+    let mut exec = Exec::plain(Identity::image("/bin/a"));
     exec.args.list = vec![Untrusted::from("a"), "-x".into()];
 
     let failing = failing(&all, &exec, &Inspection::default());

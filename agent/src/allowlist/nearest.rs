@@ -118,8 +118,8 @@ fn difference(process: &Process, identity: &Identity) -> Option<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::{Conditions, Document, arbitrary};
-    use crate::model::{Inspection, Layer, WorkloadId};
+    use crate::allowlist::{Conditions, Document};
+    use crate::model::{Exec, Inspection, Layer, WorkloadId};
 
     fn list() -> Allowlist {
         let root_only = Conditions {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn check(identity: &Identity, expected: Option<(&str, Difference)>) {
-        let mut exec = arbitrary::exec(identity.clone());
+        let mut exec = Exec::plain(identity.clone());
         exec.uid = 33;
 
         let list = list();

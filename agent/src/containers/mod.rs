@@ -21,6 +21,6 @@ mod table;
 pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use live_layer::live_layer;
-pub use processes::{LiveProcess, live_processes};
+pub use processes::{LiveProcess, first_process, live_processes, processes_in};
 pub use runtime_state::{Bundle, Confirmed, Description, RuntimeFiles};
 pub use table::{Container, Containers, Made, Since};

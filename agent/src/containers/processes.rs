@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// How much of a file of `/proc/<pid>` is read, in bytes: more than a cgroup
 /// path of the kernel's bound (4096) with the v1 hierarchies before it.
@@ -52,6 +53,39 @@ pub fn live_processes(cgroups: &[(CgroupId, Vec<u8>)]) -> io::Result<Vec<LivePro
         .filter_map(Result::ok)
         .filter_map(|process| read(&process, &by_path))
         .collect())
+}
+
+/// The processes in a cgroup's folder, not those below it; none if it is gone.
+pub fn processes_in(cgroup: &Path) -> Vec<u32> {
+    let text = std::fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The oldest process in a container's cgroup and those below it: its first
+/// one, for all that can be told later.
+pub fn first_process(cgroup: &Path) -> Option<u32> {
+    fn of(folder: &Path, depth: usize, oldest: &mut Option<(u64, u32)>) {
+        /// More than any runtime or init nests.
+        const DEPTH: usize = 8;
+
+        for pid in processes_in(folder) {
+            let stat = i32::try_from(pid)
+                .ok()
+                .and_then(|pid| Process::new(pid).ok()?.stat().ok());
+            let Some(stat) = stat else { continue };
+            let found = (stat.starttime, pid);
+            *oldest = Some(oldest.map_or(found, |oldest| oldest.min(found)));
+        }
+        for below in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if depth < DEPTH && below.file_type().is_ok_and(|kind| kind.is_dir()) {
+                of(&below.path(), depth + 1, oldest);
+            }
+        }
+    }
+
+    let mut oldest = None;
+    of(cgroup, 0, &mut oldest);
+    oldest.map(|(_, pid)| pid)
 }
 
 /// Reads one process, all of it through the one open folder, so that a pid used

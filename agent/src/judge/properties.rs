@@ -4,7 +4,6 @@ use super::tests::allowlist;
 use super::*;
 use crate::allowlist::{Process, arbitrary};
 use crate::model::{Called, Content, Layer, Origin, Role, Untrusted};
-use arbitrary::exec;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -58,7 +57,7 @@ fn any_exec() -> impl Strategy<Value = Exec> {
     )
         .prop_map(
             |(identity, called, (unknown, outer, escaped, error, path_cut, out), outside, uid)| {
-                let mut exec = exec(identity);
+                let mut exec = Exec::plain(identity);
                 // The kernel never tells an applet.
                 if let Role::Applet(_) = exec.identity.role {
                     exec.identity.role = Role::Program;

@@ -28,7 +28,6 @@ pub fn role_of(exec: &Exec, inspection: &Inspection) -> Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::arbitrary;
     use crate::model::{Called, Content};
 
     fn inspected(multicall: bool) -> Inspection {
@@ -50,7 +49,7 @@ mod tests {
                 filename: filename.into(),
                 links,
             },
-            ..arbitrary::exec(Identity::image(path))
+            ..Exec::plain(Identity::image(path))
         };
         match role_of(&exec, &inspected(multicall)).role {
             Role::Applet(name) => name.escaped(99),
@@ -99,10 +98,10 @@ mod tests {
 
     #[test]
     fn a_script_stays_one_and_what_was_not_read_is_told_by_its_names() {
-        let script = arbitrary::exec(Identity::script("/bin/busybox", "/run.sh"));
+        let script = Exec::plain(Identity::script("/bin/busybox", "/run.sh"));
         assert_eq!(role_of(&script, &inspected(true)), script.identity);
 
-        let program = arbitrary::exec(Identity::image("/bin/a"));
+        let program = Exec::plain(Identity::image("/bin/a"));
         assert_eq!(role_of(&program, &Inspection::default()), program.identity);
     }
 }

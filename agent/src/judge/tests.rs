@@ -1,10 +1,9 @@
 use super::*;
 use crate::allowlist::{
     Applet, ArgsPattern, Conditions, Contents, Difference, Document, Parent, PathPattern, Process,
-    Removed, RunAs, StruckAs, arbitrary,
+    Removed, RunAs, StruckAs,
 };
 use crate::model::{Ancestor, Called, Content, Digest, Identity, Layer, Role, Script, WorkloadId};
-use arbitrary::exec;
 use std::collections::BTreeSet;
 
 const OURS: Digest = Digest([1; 32]);
@@ -255,7 +254,7 @@ fn the_strongest_reason_comes_first() {
         ),
     ];
     for (identity, expected) in table {
-        check(&exec(identity), expected);
+        check(&Exec::plain(identity), expected);
     }
 }
 
@@ -267,7 +266,7 @@ fn a_multi_call_binary_is_the_applet_it_is_run_as() {
             filename: "busybox".into(),
             links: 1,
         },
-        ..exec(Identity::image("/bin/busybox"))
+        ..Exec::plain(Identity::image("/bin/busybox"))
     };
     let multicall = program(Content {
         multicall: true,
@@ -299,20 +298,23 @@ fn a_loader_is_never_learned_and_a_person_may_list_it() {
     });
     let expected = ["loader", "loader unlisted", "loader no-allowlist"];
 
-    check_inspected(&exec(Identity::image("/opt/x")), &loader, expected);
-    check(&exec(Identity::image("/lib/ld-musl-x86_64.so.1")), expected);
+    check_inspected(&Exec::plain(Identity::image("/opt/x")), &loader, expected);
+    check(
+        &Exec::plain(Identity::image("/lib/ld-musl-x86_64.so.1")),
+        expected,
+    );
     check_inspected(
-        &exec(Identity::image("/lib/ld-musl-x86_64.so.1")),
+        &Exec::plain(Identity::image("/lib/ld-musl-x86_64.so.1")),
         &program(Content::default()),
         expected,
     );
     check_inspected(
-        &exec(Identity::image("/lib/ld-musl-x86_64.so.1")),
+        &Exec::plain(Identity::image("/lib/ld-musl-x86_64.so.1")),
         &harmless,
         NEW,
     );
     check_inspected(
-        &exec(of(Layer::Upper, "/tmp/x")),
+        &Exec::plain(of(Layer::Upper, "/tmp/x")),
         &loader,
         [
             "loader drift",
@@ -321,7 +323,7 @@ fn a_loader_is_never_learned_and_a_person_may_list_it() {
         ],
     );
     check_inspected(
-        &exec(Identity::image("/lib/ld-linux.so.2")),
+        &Exec::plain(Identity::image("/lib/ld-linux.so.2")),
         &loader,
         ["known", "known", "loader no-allowlist"],
     );
@@ -331,7 +333,11 @@ fn a_loader_is_never_learned_and_a_person_may_list_it() {
 fn each_condition_has_its_reason_and_learning_asks_for_none() {
     let condition = |path, reason| {
         let expected = ["learn", reason, "no-allowlist"];
-        check_inspected(&exec(Identity::image(path)), &hashed(THEIRS), expected);
+        check_inspected(
+            &Exec::plain(Identity::image(path)),
+            &hashed(THEIRS),
+            expected,
+        );
     };
 
     condition("/hashed", "modified");
@@ -340,14 +346,14 @@ fn each_condition_has_its_reason_and_learning_asks_for_none() {
     condition("/args", "args");
     condition("/all", "modified parent user args");
     check(
-        &exec(Identity::image("/hashed")),
+        &Exec::plain(Identity::image("/hashed")),
         ["learn", "modified", "no-allowlist"],
     );
 }
 
 #[test]
 fn what_holds_every_condition_is_known() {
-    let mut exec = exec(Identity::image("/all"));
+    let mut exec = Exec::plain(Identity::image("/all"));
     exec.uid = 33;
     exec.args.list.push("-t".into());
     exec.ancestors = vec![Ancestor {
@@ -376,14 +382,17 @@ fn what_holds_every_condition_is_known() {
 #[test]
 fn what_a_document_cannot_name_is_never_learned() {
     for path in ["/a\nb", "/a/*/b", "/a\u{202e}b", ""] {
-        check(&exec(Identity::image(path)), REFUSED);
-        check(&exec(script("/bin/dash", &format!("{path}\n"))), REFUSED);
+        check(&Exec::plain(Identity::image(path)), REFUSED);
+        check(
+            &Exec::plain(script("/bin/dash", &format!("{path}\n"))),
+            REFUSED,
+        );
     }
 }
 
 #[test]
 fn what_was_not_read_in_full_is_neither_known_nor_learned() {
-    let known = exec(Identity::image("/known"));
+    let known = Exec::plain(Identity::image("/known"));
 
     check(
         &Exec {
@@ -405,7 +414,7 @@ fn what_was_not_read_in_full_is_neither_known_nor_learned() {
 fn leaving_the_container_deviates_whatever_is_run() {
     let escaped = |identity| Exec {
         escaped: true,
-        ..exec(identity)
+        ..Exec::plain(identity)
     };
 
     let known = escaped(Identity::image("/known"));
@@ -424,7 +433,7 @@ fn leaving_the_container_deviates_whatever_is_run() {
 fn a_hand_outside_the_container_is_a_breakout() {
     let outside = |identity| Exec {
         outside_file: true,
-        ..exec(identity)
+        ..Exec::plain(identity)
     };
 
     check(
@@ -470,14 +479,14 @@ fn a_hand_outside_the_container_is_a_breakout() {
     check(
         &Exec {
             host_mntns: true,
-            ..exec(Identity::image("/known"))
+            ..Exec::plain(Identity::image("/known"))
         },
         breakout,
     );
     check(
         &Exec {
             outside_cwd: true,
-            ..exec(Identity::image("/known"))
+            ..Exec::plain(Identity::image("/known"))
         },
         breakout,
     );
@@ -490,7 +499,7 @@ fn a_unit_of_the_host_is_at_home_there() {
         host_mntns: true,
         outside_cwd: true,
         outside_file: true,
-        ..exec(Identity::image("/known"))
+        ..Exec::plain(Identity::image("/known"))
     };
 
     let verdict = judge(
@@ -509,7 +518,7 @@ fn the_runtimes_own_stage_is_told_by_where_it_stands_and_who_started_it() {
         from_outside: true,
         outer_mntns: true,
         host_mntns: true,
-        ..exec(of(Layer::Host, "/usr/sbin/runc"))
+        ..Exec::plain(of(Layer::Host, "/usr/sbin/runc"))
     };
     check(&stage, ["runtime stage"; 3]);
 
@@ -568,17 +577,17 @@ fn the_nearest_entry_is_named_unless_the_exec_is_covered() {
         }
     };
 
-    let drift = exec(of(Layer::Upper, "/known"));
+    let drift = Exec::plain(of(Layer::Upper, "/known"));
     assert_eq!(
         nearest(&drift),
         Some(("/known".to_owned(), Difference::Layer))
     );
     assert_eq!(
-        nearest(&exec(Identity::image("/user"))),
+        nearest(&Exec::plain(Identity::image("/user"))),
         Some(("/user".to_owned(), Difference::Users))
     );
 
-    let known = exec(Identity::image("/known"));
+    let known = Exec::plain(Identity::image("/known"));
     assert_eq!(
         nearest(&Exec {
             escaped: true,

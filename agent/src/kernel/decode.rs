@@ -3,7 +3,7 @@
 
 use crate::model::{
     Ancestor, Args, Called, CgroupId, Exec, FileState, Identity, Layer, Origin, Role, Script, Slot,
-    Untrusted,
+    Untrusted, last_component,
 };
 use agent_common::wire::{
     ANCESTORS, Bell, Escape, ExecRecord, Facts, FileFacts, Header, PATH_MAX, Seen, SeenKey,
@@ -284,7 +284,7 @@ fn filename(given: &[u8], path: &[u8]) -> Untrusted {
         true => path,
         false => given,
     };
-    Untrusted::new(name.rsplit(|&b| b == b'/').next().unwrap_or_default())
+    Untrusted::new(last_component(name))
 }
 
 fn layer_of(word: u32) -> Layer {

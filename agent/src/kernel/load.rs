@@ -3,7 +3,7 @@
 use super::{Btf, BtfError, LayoutError, OverlayTypes, Ring, find_layout};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
-use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode, need};
+use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
 use aya::maps::{Array, MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader};
@@ -182,29 +182,22 @@ impl Kernel {
     }
 
     fn set_fixed_slots(&mut self) -> Result<(), KernelError> {
+        let pending = self.pending_slot();
         let map = self.ebpf.map_mut("SLOT").expect("the object has this map");
         let mut slots: Array<_, Slot> =
             Array::try_from(map).map_err(|source| KernelError::Map {
                 name: "SLOT",
                 source,
             })?;
-        for (slot, mode, detail, quota) in [
-            (SLOT_HOST, mode::OFF, 0, self.sizes.quota),
-            (
-                SLOT_PENDING,
-                mode::ENFORCE,
-                need::ALL,
-                self.sizes.pending_quota,
-            ),
-        ] {
-            let state = Slot {
-                mode,
-                generation: 1,
-                detail,
-                pad: 0,
-                quota,
-                released: 0,
-            };
+        let host = Slot {
+            mode: mode::OFF,
+            generation: 1,
+            detail: 0,
+            pad: 0,
+            quota: self.sizes.quota,
+            released: 0,
+        };
+        for (slot, state) in [(SLOT_HOST, host), (SLOT_PENDING, pending)] {
             slots
                 .set(slot, state, 0)
                 .map_err(|source| KernelError::Map {

@@ -49,15 +49,21 @@ impl Kernel {
     /// Gives one place of the quota back that containers without a name share.
     pub fn release_pending(&mut self) -> Result<(), PolicyError> {
         self.pending_released += 1;
-        let state = wire::Slot {
+        let state = self.pending_slot();
+        self.set_slot(Slot(wire::SLOT_PENDING), state)
+    }
+
+    /// How containers without a name are judged: nothing is allowed, and nobody
+    /// knows yet what will be asked for.
+    pub(super) fn pending_slot(&self) -> wire::Slot {
+        wire::Slot {
             mode: wire::mode::ENFORCE,
             generation: 1,
             detail: wire::need::ALL,
             pad: 0,
             quota: self.sizes.pending_quota,
             released: self.pending_released,
-        };
-        self.set_slot(Slot(wire::SLOT_PENDING), state)
+        }
     }
 
     /// How much room there is.

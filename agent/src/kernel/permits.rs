@@ -1,7 +1,7 @@
 //! What a slot may run: identities as the kernel's keys.
 
 use super::{Kernel, PolicyError};
-use crate::model::{Identity, Layer, Needs, Role, Slot};
+use crate::model::{Identity, Layer, Needs, Role, Slot, last_component};
 use agent_common::siphash::{self, Key};
 use agent_common::wire::{AllowKey, ClearedKey, SeenKey, layer, need};
 use std::collections::HashMap;
@@ -142,7 +142,7 @@ fn entries(key: Key, slot: Slot, permit: &Permit) -> Vec<(AllowKey, u32)> {
     let named = |name: &[u8]| vec![entry(0, own, need::NAME), entry(hash(name), own, needs)];
     match (&identity.role, permit.names) {
         (Role::Program, Names::Any) => vec![entry(0, own, needs)],
-        (Role::Program, Names::Own) => named(own_name(identity)),
+        (Role::Program, Names::Own) => named(last_component(identity.file.as_bytes())),
         (Role::Applet(applet), _) => named(applet.as_bytes()),
         (Role::Script(script), _) => {
             let mut chain = hash(script.path.as_bytes());
@@ -154,11 +154,6 @@ fn entries(key: Key, slot: Slot, permit: &Permit) -> Vec<(AllowKey, u32)> {
             vec![entry(chain, own | scripts << 8, needs)]
         }
     }
-}
-
-fn own_name(identity: &Identity) -> &[u8] {
-    let path = identity.file.as_bytes();
-    path.rsplit(|&b| b == b'/').next().unwrap_or_default()
 }
 
 /// [`need`]s of a slot: what tells two execs of a file apart that is not

@@ -214,6 +214,62 @@ pub struct Exec {
 }
 
 #[cfg(test)]
+impl Exec {
+    /// A plain exec of `identity` by a process of the container, called by its
+    /// own name and without arguments.
+    pub(crate) fn plain(identity: Identity) -> Self {
+        use super::Role;
+
+        let name = Untrusted::new(last_component(identity.path().as_bytes()));
+        let applet = match &identity.role {
+            Role::Applet(applet) => applet.clone(),
+            Role::Program | Role::Script(_) => name.clone(),
+        };
+        Self {
+            called: Called {
+                applet: applet.clone(),
+                filename: name,
+                links: 1,
+            },
+            identity,
+            container: CgroupId(1),
+            cgroup: CgroupId(1),
+            at_ns: 0,
+            pid: 1,
+            ns_pid: 1,
+            start_ns: 0,
+            ppid: 1,
+            uid: 0,
+            euid: 0,
+            loginuid: None,
+            capabilities: 0,
+            gained: 0,
+            comm: Untrusted::default(),
+            parent_comm: Untrusted::default(),
+            origin: Origin::Container,
+            from_outside: false,
+            tty: false,
+            pending: false,
+            escaped: false,
+            host_mntns: false,
+            outer_mntns: false,
+            outside_file: false,
+            outside_cwd: false,
+            error: false,
+            path_cut: false,
+            args: Args {
+                list: vec![applet],
+                ..Args::default()
+            },
+            cwd: None,
+            ancestors: Vec::new(),
+            file: FileState::default(),
+            script_file: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

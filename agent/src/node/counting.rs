@@ -5,7 +5,6 @@ use super::Node;
 use super::clock::time_of;
 use super::workloads::Phase;
 use crate::alert::AlertId;
-use crate::containers::Container;
 use crate::model::{CgroupId, Exec, Identity, Slot, WorkloadId};
 use agent_common::wire::{SLOT_PENDING, SeenKey};
 use jiff::Timestamp;
@@ -48,10 +47,7 @@ impl Node {
         let charged = if exec.pending {
             Slot(SLOT_PENDING)
         } else {
-            self.containers
-                .lookup(exec.container)
-                .and_then(Container::workload)
-                .or_else(|| self.units.get(&exec.container))
+            self.workload_of(exec.container)
                 .and_then(|id| self.workloads.get(id))
                 .map_or(Slot(SLOT_PENDING), |workload| workload.slot)
         };

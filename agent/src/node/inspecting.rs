@@ -6,6 +6,7 @@
 
 use super::Node;
 use super::workloads::Phase;
+use crate::containers::processes_in;
 use crate::inspect::{Answer, Inspector, Request, Ticket};
 use crate::judge::Verdict;
 use crate::model::{CgroupId, Exec, Inspection, Reason};
@@ -141,15 +142,11 @@ impl Node {
     fn ask_inspector(&mut self, key: SeenKey, exec: &Exec) -> bool {
         self.inspecting.last += 1;
         let ticket = Ticket(self.inspecting.last);
-        let processes = self
+        let folder = self
             .containers
             .lookup(exec.container)
-            .map(|container| self.hierarchy.folder(&container.path).join("cgroup.procs"));
-        let peers = move || {
-            let text = processes.and_then(|file| std::fs::read_to_string(file).ok());
-            let text = text.unwrap_or_default();
-            text.lines().filter_map(|pid| pid.parse().ok()).collect()
-        };
+            .map(|container| self.hierarchy.folder(&container.path));
+        let peers = move || folder.map_or_else(Vec::new, |folder| processes_in(&folder));
         let asked = self
             .inspecting
             .inspector

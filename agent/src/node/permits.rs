@@ -122,7 +122,7 @@ fn is_called_by_its_own_name(exec: &Exec) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allowlist::{arbitrary, parse};
+    use crate::allowlist::parse;
     use crate::model::Called;
 
     #[test]
@@ -147,7 +147,7 @@ spec:
                 filename: "busybox".into(),
                 links: 1,
             },
-            ..arbitrary::exec(Identity::image("/bin/busybox"))
+            ..Exec::plain(Identity::image("/bin/busybox"))
         };
 
         let permit = covered(&allowlist, &exec, &exec.identity);

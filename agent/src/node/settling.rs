@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::workloads::SlotUse;
-use crate::containers::{Container, Since};
+use crate::containers::{Container, Since, first_process};
 use crate::model::{CgroupId, Slot, WorkloadId};
 use agent_common::wire::{SLOT_HOST, SLOT_PENDING};
 
@@ -163,7 +163,7 @@ impl Node {
             return;
         }
         let folder = self.hierarchy.folder(&container.path);
-        if let Some(pid) = super::start::first_process(&folder) {
+        if let Some(pid) = first_process(&folder) {
             let told = self.kernel.set_init(container.cgroup, pid);
             self.told(told);
         }

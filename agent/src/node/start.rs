@@ -12,7 +12,7 @@ use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
     Containers, Hierarchy, HierarchyError, LiveProcess, RuntimeFiles, Since, live_layer,
-    live_processes,
+    live_processes, processes_in,
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Answer, Inspector, Limits, runs_multicall};
@@ -21,7 +21,6 @@ use crate::learn::{Baseline, Gap, Outcome, Sighting, State, Window};
 use crate::model::{Identity, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
-use procfs::process::Process;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -280,39 +279,10 @@ fn come_first() {
     }
 }
 
-/// The oldest process in a container's cgroup and those below it: its first
-/// one, for all that can be told later.
-pub fn first_process(cgroup: &Path) -> Option<u32> {
-    fn of(folder: &Path, depth: usize, oldest: &mut Option<(u64, u32)>) {
-        /// More than any runtime or init nests.
-        const DEPTH: usize = 8;
-
-        let processes = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        for pid in processes.lines().filter_map(|pid| pid.parse::<u32>().ok()) {
-            let stat = i32::try_from(pid)
-                .ok()
-                .and_then(|pid| Process::new(pid).ok()?.stat().ok());
-            let Some(stat) = stat else { continue };
-            let found = (stat.starttime, pid);
-            *oldest = Some(oldest.map_or(found, |oldest| oldest.min(found)));
-        }
-        for below in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if depth < DEPTH && below.file_type().is_ok_and(|kind| kind.is_dir()) {
-                of(&below.path(), depth + 1, oldest);
-            }
-        }
-    }
-
-    let mut oldest = None;
-    of(cgroup, 0, &mut oldest);
-    oldest.map(|(_, pid)| pid)
-}
-
 /// The device of the root file system of the processes in a cgroup, in the
 /// kernel's encoding.
 pub fn root_dev(cgroup: &Path) -> Option<u32> {
-    let processes = std::fs::read_to_string(cgroup.join("cgroup.procs")).ok()?;
-    let pid = processes.lines().next()?;
+    let pid = *processes_in(cgroup).first()?;
     let dev = std::fs::metadata(format!("/proc/{pid}/root/.")).ok()?.dev();
     // The kernel's own dev_t has 20 bits for the minor number.
     Some((rustix::fs::major(dev) << 20) | rustix::fs::minor(dev))

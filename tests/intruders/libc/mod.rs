@@ -2,7 +2,7 @@
 //! without any crate. Numbers are Linux's for x86-64 and arm64 alike, unless
 //! said otherwise.
 
-use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint};
+use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
 use std::fs::File;
 use std::io::Error;
 use std::os::fd::FromRawFd;
@@ -25,6 +25,17 @@ unsafe extern "C" {
     pub fn memfd_create(name: *const c_char, flags: c_uint) -> c_int;
     pub fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     pub fn prctl(option: c_int, ...) -> c_int;
+    // glibc's child shares the memory with the caller until it has become the
+    // program (CLONE_VM, CLONE_VFORK), and hands this very pointer to execve.
+    fn posix_spawn(
+        pid: *mut c_int,
+        path: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        argv: *const *const c_char,
+        environment: *const *const c_char,
+    ) -> c_int;
+    pub fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn execv(path: *const c_char, argv: *const *const c_char) -> c_int;
     fn execveat(
         folder: c_int,
@@ -69,6 +80,31 @@ pub fn exec_at(folder: c_int, path: &CStr, argv: &[CString], flags: c_int) -> ! 
     // SAFETY: the strings end with a zero byte, the list with a null pointer.
     unsafe { execveat(folder, path.as_ptr(), argv.as_ptr(), environ, flags) };
     die(&format!("execveat: {}", Error::last_os_error()))
+}
+
+/// Runs a program to its end; the status that waitpid gives, or `None` if it
+/// could not be started.
+///
+/// # Safety
+/// Both strings end with a zero byte. The bytes before it may change meanwhile.
+pub unsafe fn run(path: *const c_char, argv0: *const c_char) -> Option<c_int> {
+    let argv = [argv0, ptr::null()];
+    let environment = [ptr::null()];
+    let (mut pid, mut status) = (0, 0);
+    // SAFETY: the caller's word for the strings; the lists end with a null
+    // pointer, and the numbers are written before the calls return.
+    let ended = unsafe {
+        posix_spawn(
+            &mut pid,
+            path,
+            ptr::null(),
+            ptr::null(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+        ) == 0
+            && waitpid(pid, &mut status, 0) == pid
+    };
+    ended.then_some(status)
 }
 
 /// Becomes the program at a path.

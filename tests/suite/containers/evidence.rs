@@ -1,12 +1,12 @@
 //! What a record says of an exec beside its reason, against what the node
 //! itself says of it.
 
-use super::expect::{brief, is_of};
+use super::expect::only;
 use super::scene::{ELEMENT, Scene, exec, sha256, shell};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::fs::{XattrFlags, setxattr};
 use serde_json::{Value, json};
-use testbed::{Container, Record, intruders};
+use testbed::{Record, intruders};
 
 /// The scene's container, whose first process is `/app/serve.sh`.
 fn scene() -> Result<Scene> {
@@ -165,16 +165,6 @@ fn has(record: &Record, name: &str, expected: &str) -> Result<()> {
         record.raw
     );
     Ok(())
-}
-
-fn only<'r>(records: &'r [Record], container: &Container, text: &str) -> Result<&'r Record> {
-    let mut found = records
-        .iter()
-        .filter(|record| is_of(record, container) && brief(record) == text);
-    match (found.next(), found.next()) {
-        (Some(record), None) => Ok(record),
-        _ => bail!("not one record `{text}`: {records:#?}"),
-    }
 }
 
 /// The same alert as the agent has printed it.

@@ -6,11 +6,22 @@
 //! a file without one.
 
 use super::scene::ELEMENT;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use testbed::{Container, Record};
 
 /// The records that containers are to leave, by container.
 pub type Expected<'a> = [(&'a Container, &'a [&'a str])];
+
+/// The one record of a container that is this in short.
+pub fn only<'r>(records: &'r [Record], container: &Container, text: &str) -> Result<&'r Record> {
+    let mut found = records
+        .iter()
+        .filter(|record| is_of(record, container) && brief(record) == text);
+    match (found.next(), found.next()) {
+        (Some(record), None) => Ok(record),
+        _ => bail!("not one record `{text}`: {records:#?}"),
+    }
+}
 
 /// Fails unless exactly the expected records came.
 pub fn exactly(expected: &Expected<'_>, records: &[Record]) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Processes that come into a container from outside.
 
-use super::expect::{brief, is_of};
+use super::expect::only;
 use super::scene::{ELEMENT, Scene, exec};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
-use testbed::{Container, Record, find_program, intruders};
+use testbed::{Container, find_program, intruders};
 
 const LISTED: &str = "  processes:
     - path: /bin/busybox
@@ -129,14 +129,4 @@ fn succeed(command: &mut Command) -> Result<()> {
         .with_context(|| format!("cannot start {command:?}"))?;
     ensure!(output.status.success(), "{command:?}: {output:?}");
     Ok(())
-}
-
-fn only<'r>(records: &'r [Record], container: &Container, text: &str) -> Result<&'r Record> {
-    let mut found = records
-        .iter()
-        .filter(|record| is_of(record, container) && brief(record) == text);
-    match (found.next(), found.next()) {
-        (Some(record), None) => Ok(record),
-        _ => bail!("not one record `{text}`: {records:#?}"),
-    }
 }

@@ -161,6 +161,19 @@ pub(super) mod tests {
         finding
     }
 
+    /// Fails unless the finding of this name has this state, and says this.
+    pub(in crate::cli::doctor) fn check(
+        findings: &[Finding],
+        name: &str,
+        state: State,
+        found: &str,
+    ) {
+        let finding = find(findings, name);
+
+        assert_eq!(finding.state, state, "{finding:?}");
+        assert!(finding.found.contains(found), "{finding:?}");
+    }
+
     #[test]
     fn the_worst_finding_is_the_verdict() {
         let finding = |state| Finding {

@@ -157,8 +157,8 @@ fn bpffs(is_mounted: bool) -> Finding {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::finding::State;
     use super::super::finding::tests::find;
+    use super::super::finding::{self, State};
     use super::*;
 
     pub(in crate::cli::doctor) fn healthy() -> Facts {
@@ -176,11 +176,7 @@ pub(super) mod tests {
     }
 
     fn check(facts: Facts, name: &str, state: State, found: &str) {
-        let findings = findings(&facts);
-        let finding = find(&findings, name);
-
-        assert_eq!(finding.state, state, "{finding:?}");
-        assert!(finding.found.contains(found), "{finding:?}");
+        finding::tests::check(&findings(&facts), name, state, found);
     }
 
     #[test]

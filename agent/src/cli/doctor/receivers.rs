@@ -176,8 +176,7 @@ fn last_alert(running: &Running) -> Finding {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::finding::State;
-    use super::super::finding::tests::find;
+    use super::super::finding::{self, State};
     use super::*;
 
     pub(in crate::cli::doctor) fn healthy() -> Facts {
@@ -207,11 +206,7 @@ pub(super) mod tests {
     }
 
     fn check(facts: &Facts, name: &str, state: State, found: &str) {
-        let findings = findings(facts);
-        let finding = find(&findings, name);
-
-        assert_eq!(finding.state, state, "{finding:?}");
-        assert!(finding.found.contains(found), "{finding:?}");
+        finding::tests::check(&findings(facts), name, state, found);
     }
 
     #[test]
