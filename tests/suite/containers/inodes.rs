@@ -6,19 +6,23 @@ use anyhow::{Context, Result, ensure};
 
 /// Runs `$D/listed` until it is known by its inode, deletes it, and makes other
 /// files until one, `$F`, has its number; prints how many it took and runs it.
+/// Where somebody else on the disk got the number first, it begins again.
 const REUSE: &str = r#"
 mkdir -p $D/other
-cp /app/worker $D/listed; $D/listed; $D/listed
-inode=$(stat -c %i $D/listed)
-rm $D/listed
-made=0
-while [ $made -lt 50 ]; do
-    made=$((made + 1))
-    cp /app/worker $F
-    [ $(stat -c %i $F) != $inode ] || break
-    mv $F $D/kept$made
+for round in 1 2 3 4 5; do
+    cp /app/worker $D/listed; $D/listed; $D/listed
+    inode=$(stat -c %i $D/listed)
+    rm $D/listed
+    made=0
+    while [ $made -lt 50 ]; do
+        made=$((made + 1))
+        cp /app/worker $F
+        [ $(stat -c %i $F) != $inode ] || break 2
+        mv $F $D/kept$round.$made
+    done
+    made=never
 done
-[ $(stat -c %i $F 2>/dev/null || echo 0) = $inode ] || { cp /app/worker $F; made=never; }
+[ $made != never ] || cp /app/worker $F
 $F
 echo $made
 "#;
