@@ -1,25 +1,26 @@
 //! Where the kernel keeps what the programs read.
 //!
-//! Rust has no relocations for kernel structs: the agent looks every offset up
-//! in the running kernel's BTF and hands the whole [`Layout`] to the programs
-//! as one frozen read-only global, so that the verifier sees constants.
+//! Rust has no relocations for kernel structs, so this is one: wherever the
+//! programs need an offset they load a 64-bit constant with [`MARK`] in its
+//! upper half and the offset's own place in [`Layout`] in its lower half. The
+//! agent looks every offset up in the running kernel's BTF and puts them in the
+//! constants' place before it loads the programs, so that neither the verifier
+//! nor an exec has to fetch them from memory.
 
 /// The offset of a field that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// The upper half of a constant that stands for an offset.
+pub const MARK: u32 = 0x7761_7264;
+
 macro_rules! layout {
     ($($(#[$doc:meta])* $field:ident: $need:ident [$($member:literal),+],)*) => {
-        /// Offsets in bytes from the beginning of the struct, and what else is
-        /// constant while the programs are loaded.
+        /// Offsets in bytes from the beginning of the struct.
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
         pub struct Layout {
             $($(#[$doc])* pub $field: u32,)*
         }
-
-        #[cfg(feature = "user")]
-        // SAFETY: `repr(C)` and nothing but `u32`.
-        unsafe impl aya::Pod for Layout {}
 
         impl Layout {
             /// Nothing looked up yet.
@@ -32,6 +33,8 @@ macro_rules! layout {
                     name: stringify!($field),
                     members: &[$($member),+],
                     need: Need::$need,
+                    place: core::mem::offset_of!(Layout, $field) as u32,
+                    get: |layout| layout.$field,
                     set: |layout, offset| layout.$field = offset,
                 },)*
             ];
@@ -47,6 +50,10 @@ pub struct Field {
     pub members: &'static [&'static str],
     /// Whether the programs can do without.
     pub need: Need,
+    /// Its own place in [`Layout`], in bytes.
+    pub place: u32,
+    /// Takes it from its place.
+    pub get: fn(&Layout) -> u32,
     /// Puts it into its place.
     pub set: fn(&mut Layout, u32),
 }
@@ -64,7 +71,6 @@ pub enum Need {
 }
 
 layout! {
-    // The fast path's, side by side in two cache lines.
     /// `task_struct.cgroups`: `css_set *`.
     task_cgroups: Must ["task_struct.cgroups"],
     /// `css_set.dfl_cgrp`: the task's cgroup in the v2 hierarchy.
@@ -128,7 +134,6 @@ layout! {
     mount_mnt: Must ["mount.mnt"],
     /// `mount.mnt_ns`.
     mount_ns: Must ["mount.mnt_ns"],
-    // All others.
     /// `task_struct.real_parent`.
     task_real_parent: Must ["task_struct.real_parent"],
     /// `task_struct.tgid`.

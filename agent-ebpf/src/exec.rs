@@ -32,7 +32,7 @@ pub enum Verdict {
 /// Judges one exec and counts it exactly once.
 #[inline(always)]
 pub fn judge(task: Typed, bprm: Typed) -> Verdict {
-    let mut judged = container::of_cgroup(task::cgroup(task));
+    let mut judged = container::of_cgroup(task::cgroup());
     container::check_namespace(task, &mut judged);
     let rules = rules_of(judged.slot);
     if rules.mode == mode::OFF {

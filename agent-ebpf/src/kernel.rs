@@ -1,7 +1,7 @@
 //! Reading the kernel: the constants the agent filled in, and the two ways to
 //! follow a pointer.
 
-use agent_common::{layout::Layout, siphash::Key};
+use agent_common::{layout::MARK, siphash::Key};
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use core::ptr::read_volatile;
 
@@ -10,38 +10,44 @@ use core::ptr::read_volatile;
 pub type Typed = *const u8;
 
 #[unsafe(no_mangle)]
-static LAYOUT: Layout = Layout::EMPTY;
-#[unsafe(no_mangle)]
 static HASH_K0: u64 = 0;
 #[unsafe(no_mangle)]
 static HASH_K1: u64 = 0;
 #[unsafe(no_mangle)]
 static HOST_MNTNS: u32 = 0;
 
-/// An offset of [`Layout`], as the constant it is to the verifier.
+/// An offset of `Layout`: a constant that the agent puts into the program.
 macro_rules! layout {
     ($field:ident) => {
-        $crate::kernel::constant(&raw const $crate::kernel::layout_static().$field)
+        $crate::kernel::constant::<
+            { core::mem::offset_of!(agent_common::layout::Layout, $field) as u64 },
+        >()
     };
 }
 pub(crate) use layout;
 
+/// What stands for the offset at this place of `Layout`.
 #[inline(always)]
-pub fn layout_static() -> &'static Layout {
-    &LAYOUT
-}
-
-#[inline(always)]
-pub fn constant(place: *const u32) -> usize {
-    // SAFETY: a place in a static of this file; volatile, because the agent
-    // fills it in after compilation.
-    unsafe { read_volatile(place) as usize }
+pub fn constant<const PLACE: u64>() -> usize {
+    let offset: usize;
+    // SAFETY: a number goes into a register. Not `pure`: the compiler would
+    // keep it on the stack, where old verifiers forget that it is constant.
+    unsafe {
+        core::arch::asm!(
+            "{0} = {1} ll",
+            out(reg) offset,
+            const ((MARK as u64) << 32) | PLACE,
+            options(nomem, nostack, preserves_flags),
+        )
+    };
+    offset
 }
 
 /// The key of every hash, drawn at load.
 #[inline(always)]
 pub fn hash_key() -> Key {
-    // SAFETY: as in `constant`.
+    // SAFETY: statics of this file; volatile, because the agent fills them in
+    // after compilation.
     unsafe {
         Key {
             k0: read_volatile(&raw const HASH_K0),
@@ -53,7 +59,7 @@ pub fn hash_key() -> Key {
 /// The inode number of the host's mount namespace.
 #[inline(always)]
 pub fn host_mntns() -> u32 {
-    // SAFETY: as in `constant`.
+    // SAFETY: as above.
     unsafe { read_volatile(&raw const HOST_MNTNS) }
 }
 

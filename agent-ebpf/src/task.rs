@@ -4,14 +4,13 @@ use crate::kernel::{Typed, copy, layout, load, peek, peek_or_zero};
 use crate::maps::SCRATCH;
 use agent_common::layout::ABSENT;
 use agent_common::wire::flag;
-use aya_ebpf::helpers::generated::bpf_get_current_task;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
 
-/// The id of the task's cgroup in the v2 hierarchy.
+/// The id of the running task's cgroup in the v2 hierarchy.
 #[inline(always)]
-pub fn cgroup(task: Typed) -> u64 {
-    let css_set: Typed = load(task, layout!(task_cgroups));
-    let cgroup: Typed = load(css_set, layout!(css_set_cgroup));
-    cgroup_id(cgroup)
+pub fn cgroup() -> u64 {
+    // SAFETY: no arguments, always available.
+    unsafe { bpf_get_current_cgroup_id() }
 }
 
 /// The id of a cgroup.

@@ -1,6 +1,6 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
-use super::{Btf, BtfError, LayoutError, OverlayTypes, Ring, find_layout};
+use super::{Btf, BtfError, LayoutError, OverlayTypes, Ring, find_layout, relocate};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
@@ -9,9 +9,10 @@ use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use zerocopy::IntoBytes as _;
 
 /// The programs, as `agent-ebpf` compiled them.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EXECWARDEN_EBPF"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EXECWARDEN_EBPF"));
 
 /// Every program with the tracepoint it hangs on.
 pub(super) const PROGRAMS: [(&str, &str); 4] = [
@@ -128,7 +129,7 @@ impl Kernel {
         let layout = layout_of_this_kernel()?;
         let key = random_key();
         let btf = aya::Btf::from_sys_fs()?;
-        let mut ebpf = make_maps(sizes, key, layout, &btf)?;
+        let mut ebpf = make_maps(sizes, key, &layout, &btf)?;
         for (name, tracepoint) in PROGRAMS {
             program(&mut ebpf, name)
                 .load(tracepoint, &btf)
@@ -219,13 +220,12 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoi
 pub(super) fn make_maps(
     sizes: Sizes,
     key: Key,
-    layout: Layout,
+    layout: &Layout,
     btf: &aya::Btf,
 ) -> Result<Ebpf, KernelError> {
     let host_mntns = host_mount_namespace()?;
     let ebpf = EbpfLoader::new()
         .btf(Some(btf))
-        .override_global("LAYOUT", &layout, true)
         .override_global("HASH_K0", &key.k0, true)
         .override_global("HASH_K1", &key.k1, true)
         .override_global("HOST_MNTNS", &host_mntns, true)
@@ -234,7 +234,7 @@ pub(super) fn make_maps(
         .map_max_entries("CGROUPS", CGROUPS_MAX)
         .map_max_entries("INIT", INIT_MAX)
         .map_max_entries("RING", sizes.ring)
-        .load(OBJECT)?;
+        .load(relocate::relocated(OBJECT, layout).as_bytes())?;
     Ok(ebpf)
 }
 

@@ -14,6 +14,7 @@ mod maps;
 #[expect(unsafe_code, reason = "glibc's malloc_trim is a C function")]
 mod memory;
 mod permits;
+mod relocate;
 #[expect(
     unsafe_code,
     reason = "tokio takes a descriptor only on our word that it lives"

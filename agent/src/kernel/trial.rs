@@ -56,7 +56,7 @@ pub fn try_layouts() -> Result<Overlay, KernelError> {
 pub fn try_programs(sizes: Sizes) -> Result<Vec<Trial>, KernelError> {
     let layout = layout_of_this_kernel()?;
     let btf = aya::Btf::from_sys_fs()?;
-    let mut ebpf = make_maps(sizes, random_key(), layout, &btf)?;
+    let mut ebpf = make_maps(sizes, random_key(), &layout, &btf)?;
     let trials = PROGRAMS.map(|(name, tracepoint)| Trial {
         tracepoint,
         outcome: try_program(&mut ebpf, name, tracepoint, &btf).map_err(|error| shortened(&error)),

@@ -1,0 +1,88 @@
+//! Puts this kernel's offsets into the programs, before they are loaded.
+
+use agent_common::layout::{Field, Layout, MARK};
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object as _, ObjectSection as _, SectionKind};
+use zerocopy::IntoBytes as _;
+
+/// The operation that loads a 64-bit constant: two instructions, each with half
+/// of the number in its last four bytes.
+const LOAD_CONSTANT: u8 = 0x18;
+const INSTRUCTION: usize = 8;
+
+/// The compiled programs with the offsets of `layout` in place of the constants
+/// that stand for them; aligned as the loader wants it.
+pub(super) fn relocated(object: &[u8], layout: &Layout) -> Vec<u64> {
+    let mut words = vec![0u64; object.len().div_ceil(size_of::<u64>())];
+    let bytes = words.as_mut_bytes();
+    bytes[..object.len()].copy_from_slice(object);
+    for (at, field) in places(object) {
+        let offset = (field.get)(layout);
+        bytes[at + 4..at + 8].copy_from_slice(&offset.to_le_bytes());
+        bytes[at + 12..at + 16].fill(0);
+    }
+    words
+}
+
+/// Where in the object offsets are loaded, and of which fields.
+fn places(object: &[u8]) -> Vec<(usize, &'static Field)> {
+    let elf = ElfFile64::<Endianness>::parse(object).expect("the programs are an ELF object");
+    let mut places = Vec::new();
+    for section in elf.sections() {
+        if section.kind() != SectionKind::Text {
+            continue;
+        }
+        let (begin, size) = section.file_range().expect("code is in the file");
+        let code = &object[begin as usize..(begin + size) as usize];
+        let (code, _) = code.as_chunks::<INSTRUCTION>();
+        for (n, pair) in code.windows(2).enumerate() {
+            if pair[0][0] == LOAD_CONSTANT && immediate(pair[1]) == MARK {
+                let field = field_at(immediate(pair[0]));
+                places.push((begin as usize + n * INSTRUCTION, field));
+            }
+        }
+    }
+    places
+}
+
+fn immediate([_, _, _, _, number @ ..]: [u8; INSTRUCTION]) -> u32 {
+    u32::from_le_bytes(number)
+}
+
+fn field_at(place: u32) -> &'static Field {
+    let mut fields = Layout::FIELDS.iter();
+    fields
+        .find(|field| field.place == place)
+        .expect("programs and agent are built with the same layout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::OBJECT;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_programs_use_every_field() {
+        let used: BTreeSet<_> = places(OBJECT).iter().map(|(_, field)| field.name).collect();
+
+        let all: BTreeSet<_> = Layout::FIELDS.iter().map(|field| field.name).collect();
+        assert_eq!(used, all);
+    }
+
+    #[test]
+    fn offsets_take_the_place_of_their_marks() {
+        let mut layout = Layout::EMPTY;
+        for (n, field) in (1000..).zip(Layout::FIELDS) {
+            (field.set)(&mut layout, n);
+        }
+
+        let words = relocated(OBJECT, &layout);
+
+        assert!(places(words.as_bytes()).is_empty());
+        for (at, field) in places(OBJECT) {
+            let number = [words[at / 8] >> 32, words[at / 8 + 1] >> 32];
+            assert_eq!(number, [(field.get)(&layout).into(), 0], "{}", field.name);
+        }
+    }
+}
