@@ -1,5 +1,6 @@
 //! Runs the tests in a node of their own, or says why they cannot run.
 
+use crate::watchdog::Watchdog;
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
@@ -57,7 +58,8 @@ fn run_on(groups: &[Group], mut args: Arguments, lacks: Option<String>) -> ExitC
                 .map(move |(name, test)| (format!("{group}::{name}"), *test))
         })
         .map(|(name, test)| {
-            Trial::test(name, move || {
+            Trial::test(name.clone(), move || {
+                let _watchdog = Watchdog::watch(&name);
                 test().map_err(|error| Failed::from(format!("{error:#}")))
             })
             .with_ignored_flag(lacks.is_some() && !in_ci)

@@ -6,6 +6,7 @@ mod containers;
 mod harness;
 mod kernel;
 mod machine;
+mod watchdog;
 
 use harness::Group;
 use std::env;
