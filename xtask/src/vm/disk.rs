@@ -12,7 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Debian packages whose programs shell lines of the tests use.
-const PACKAGES: [&str; 5] = ["bash", "coreutils", "dash", "mount", "util-linux"];
+const PACKAGES: [&str; 6] = [
+    "bash",
+    "bsdutils",
+    "coreutils",
+    "dash",
+    "mount",
+    "util-linux",
+];
 /// Programs that tests start, and the folder of rsyslogd's parts.
 const PROGRAMS: [&str; 3] = ["runc", "crun", "rsyslogd"];
 const RSYSLOG: &str = "/usr/lib/x86_64-linux-gnu/rsyslog";
