@@ -22,14 +22,8 @@ const CAPABILITIES: [&str; 14] = [
 ];
 
 /// What a runtime inside a container needs beyond that; `CAP_NET_ADMIN` to ask
-/// for the cgroup's device program, which is locked memory before Linux 5.11, and
-/// `CAP_SYS_RESOURCE` to have more of it.
-const FOR_A_RUNTIME: [&str; 4] = [
-    "CAP_NET_ADMIN",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_RESOURCE",
-];
+/// for the cgroup's device program.
+const FOR_A_RUNTIME: [&str; 3] = ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
 
 /// What differs from one test's container to another's.
 #[derive(Debug, Default)]
