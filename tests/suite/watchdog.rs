@@ -1,8 +1,8 @@
 //! Ends the run when a test hangs, and says what every process was doing.
 
+use procfs::process::{Process, all_processes};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::process;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -43,56 +43,25 @@ impl Watchdog {
 /// the kernel.
 fn processes() -> String {
     let mut list = String::new();
-    let own_start = Stat::of(Path::new("/proc/self")).map_or(0, |stat| stat.start);
-    for id in numbers(Path::new("/proc")) {
-        let process = Path::new("/proc").join(&id);
-        let Some(stat) = Stat::of(&process).filter(|stat| stat.start >= own_start) else {
+    let own_start = Process::myself().and_then(|own| own.stat());
+    let own_start = own_start.map_or(0, |stat| stat.starttime);
+    for process in all_processes().into_iter().flatten().flatten() {
+        let Ok(stat) = process.stat() else { continue };
+        if stat.starttime < own_start {
             continue;
-        };
-        let args = read(&process.join("cmdline")).replace('\0', " ");
-        let Stat { state, parent, .. } = stat;
-        let _ = writeln!(list, "{id} (of {parent}) {state} {args}");
-        for thread in numbers(&process.join("task")) {
-            let stack = read(&process.join("task").join(&thread).join("stack"));
+        }
+        let args = process.cmdline().unwrap_or_default().join(" ");
+        let _ = writeln!(
+            list,
+            "{} (of {}) {} {args}",
+            stat.pid, stat.ppid, stat.state
+        );
+        for thread in process.tasks().into_iter().flatten().flatten() {
+            let file = format!("/proc/{}/task/{}/stack", thread.pid, thread.tid);
+            let stack = fs::read_to_string(file).unwrap_or_default();
             let stack: Vec<&str> = stack.lines().take(6).map(str::trim).collect();
-            let _ = writeln!(list, "    {thread}: {}", stack.join(" "));
+            let _ = writeln!(list, "    {}: {}", thread.tid, stack.join(" "));
         }
     }
     list
-}
-
-/// Of `/proc/PID/stat`.
-struct Stat {
-    state: String,
-    parent: String,
-    /// Ticks since the machine's start.
-    start: u64,
-}
-
-impl Stat {
-    fn of(process: &Path) -> Option<Self> {
-        let line = read(&process.join("stat"));
-        // Behind a name that may hold anything.
-        let (_, rest) = line.rsplit_once(") ")?;
-        let fields: Vec<&str> = rest.split(' ').collect();
-        Some(Self {
-            state: (*fields.first()?).to_owned(),
-            parent: (*fields.get(1)?).to_owned(),
-            start: fields.get(19)?.parse().ok()?,
-        })
-    }
-}
-
-/// Empty where the process has gone.
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_default()
-}
-
-/// The entries of a folder whose names are numbers.
-fn numbers(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        .collect()
 }

@@ -4,6 +4,7 @@
 use super::expect::only;
 use super::scene::{ELEMENT, Scene, exec, sha256, shell};
 use anyhow::{Context, Result, ensure};
+use procfs::process::Process;
 use rustix::fs::{XattrFlags, setxattr};
 use serde_json::{Value, json};
 use testbed::{Record, intruders};
@@ -178,12 +179,9 @@ fn json_of<'a>(alerts: &'a [Value], record: &Record) -> Result<&'a Value> {
 }
 
 /// When a process began, in clock ticks since boot, of which there are 100 a
-/// second: field 22 of its `stat`.
+/// second.
 fn start_of(pid: u32) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, rest) = stat.rsplit_once(") ").context("no name")?;
-    let field = rest.split(' ').nth(19).context("no start time")?;
-    field.parse().context("no number")
+    Ok(Process::new(pid.try_into()?)?.stat()?.starttime)
 }
 
 fn ticks(start_ns: &Value) -> Option<u64> {

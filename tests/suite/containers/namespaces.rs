@@ -2,6 +2,7 @@
 
 use super::scene::{Scene, shell};
 use anyhow::Result;
+use procfs::KernelVersion;
 use testbed::{Container, intruders};
 
 /// How a process gets namespaces of its own. The first has to be the user
@@ -34,7 +35,7 @@ pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
     let scene = Scene::new()?;
     let hello = intruders::build("hello")?;
     scene.image.program(&hello, "/app/evil")?;
-    let overlays = may_mount_overlays(&scene)?;
+    let overlays = may_mount_overlays()?;
     let mut document = "  processes:\n    - path: /bin/busybox\n".to_owned();
     let mut lines = Vec::new();
     let mut expected = Vec::new();
@@ -79,12 +80,9 @@ pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
     scene.finish(agent, &expected)
 }
 
-/// Before Linux 5.11 nobody mounts an overlay in a user namespace.
-fn may_mount_overlays(scene: &Scene) -> Result<bool> {
-    let line = "d=$(mktemp -d); mount -t overlay -o lowerdir=$d:/etc none $d";
-    let container = scene.idle()?;
-    let tried = container.exec(["unshare", "-Urm", "sh", "-ec", line])?;
-    let may = tried.status.success();
+/// Since Linux 5.11; before that nobody mounts an overlay in a user namespace.
+fn may_mount_overlays() -> Result<bool> {
+    let may = KernelVersion::current()? >= KernelVersion::new(5, 11, 0);
     if !may {
         println!("this kernel has no overlays in user namespaces: tried the other disguises alone");
     }

@@ -4,9 +4,10 @@ use super::container::Container;
 use super::files::Folder;
 use super::watch::{watching, watching_with};
 use agent_common::wire::mode::ENFORCE;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use execwarden::kernel::Sizes;
 use execwarden::model::Identity;
+use procfs::KernelVersion;
 use std::collections::HashSet;
 use std::fs;
 
@@ -95,9 +96,7 @@ pub fn every_cpu_counts_and_one_of_them_is_first() -> Result<()> {
 /// Since Linux 7.0 a program at a tracepoint can be preempted, and the kernel
 /// does not run it for another exec on that CPU until it has ended.
 fn preempts_programs() -> Result<bool> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let major = release.split('.').next().context("a release")?;
-    Ok(major.parse::<u32>()? >= 7)
+    Ok(KernelVersion::current()? >= KernelVersion::new(7, 0, 0))
 }
 
 pub fn no_run_of_a_program_is_missed() -> Result<()> {
