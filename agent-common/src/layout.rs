@@ -13,6 +13,10 @@ pub const ABSENT: u32 = u32::MAX;
 /// The upper half of a constant that stands for an offset.
 pub const MARK: u32 = 0x7761_7264;
 
+/// What the lower half says where no offset is meant, but the inode number of
+/// the host's mount namespace.
+pub const HOST_MNTNS: u32 = u32::MAX;
+
 macro_rules! layout {
     ($($(#[$doc:meta])* $field:ident: $need:ident [$($member:literal),+],)*) => {
         /// Offsets in bytes from the beginning of the struct.
@@ -75,6 +79,8 @@ layout! {
     task_cgroups: Must ["task_struct.cgroups"],
     /// `css_set.dfl_cgrp`: the task's cgroup in the v2 hierarchy.
     css_set_cgroup: Must ["css_set.dfl_cgrp"],
+    /// `cgroup.self.serial_nr`: a 64-bit number that is never used twice.
+    cgroup_serial: Must ["cgroup.self.serial_nr"],
     /// `cgroup.kn`.
     cgroup_kn: Must ["cgroup.kn"],
     /// `kernfs_node.id`.

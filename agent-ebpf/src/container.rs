@@ -2,7 +2,7 @@
 //! says about that.
 
 use crate::cgroup;
-use crate::kernel::{Typed, host_mntns, layout, load, peek_or_zero};
+use crate::kernel::{Typed, layout, load, peek_or_zero};
 use crate::layer::execwarden_outside;
 use crate::maps::{CGROUPS, MNTNS, lost};
 use crate::origin;
@@ -16,7 +16,7 @@ pub struct Judged {
     /// The process's own cgroup.
     pub cgroup: u64,
     /// The container's usual mount namespace, an address.
-    mntns: u64,
+    pub mntns: u64,
     /// The container's [`cgroup_state`].
     state: u32,
     /// The device of the container's root file system; 0 while untold.
@@ -102,9 +102,7 @@ pub fn id_of_cgroup(id: u64, cgroup: u64) -> u64 {
 /// has already says nothing new; that is told by one comparison, since every
 /// further struct is a cache line that the exec itself has pushed out.
 #[inline(always)]
-pub fn check_namespace(task: Typed, judged: &mut Judged) {
-    let nsproxy: Typed = load(task, layout!(task_nsproxy));
-    let namespace: Typed = load(nsproxy, layout!(nsproxy_mnt));
+pub fn check_namespace(task: Typed, namespace: Typed, judged: &mut Judged) {
     if judged.mntns != namespace as u64 {
         other_namespace(task, namespace, judged);
     }
@@ -115,9 +113,7 @@ pub fn check_namespace(task: Typed, judged: &mut Judged) {
 /// the file is on, `vfsmount`.
 #[inline(always)]
 pub fn check_directory(task: Typed, vfsmount: Typed, judged: &mut Judged) {
-    let fs: Typed = load(task, layout!(task_fs));
-    let directory: Typed = load(fs, layout!(fs_pwd_mnt));
-    if directory as u64 == vfsmount as u64
+    if task::directory_mount(task) as u64 == vfsmount as u64
         || judged.state == cgroup_state::HOST
         || judged.flags & flag::OUTER_MNTNS != 0
     {
@@ -136,17 +132,17 @@ pub fn check_directory(task: Typed, vfsmount: Typed, judged: &mut Judged) {
 /// A mount namespace that the entry does not have.
 #[inline(always)]
 fn other_namespace(task: Typed, namespace: Typed, judged: &mut Judged) {
-    let inum: u32 = load(namespace, layout!(mntns_inum));
+    let is_hosts = task::is_hosts(namespace);
     let id: u64 = load(namespace, layout!(mntns_id));
     if judged.is_outside() {
-        if inum == host_mntns() {
+        if is_hosts {
             remember_in_entry(namespace, judged);
         } else {
             not_the_hosts(id, judged);
         }
         return;
     }
-    if inum == host_mntns() {
+    if is_hosts {
         judged.flags |= flag::HOST_MNTNS;
     } else if has_left(id, judged) {
         return;
@@ -179,9 +175,7 @@ fn other_namespace(task: Typed, namespace: Typed, judged: &mut Judged) {
 #[inline(always)]
 fn is_its_parents(task: Typed, namespace: Typed, judged: &Judged) -> bool {
     let parent: Typed = load(task, layout!(task_real_parent));
-    let nsproxy: Typed = load(parent, layout!(task_nsproxy));
-    let parents: Typed = load(nsproxy, layout!(nsproxy_mnt));
-    if parents as u64 != namespace as u64 {
+    if task::namespace(parent) as u64 != namespace as u64 {
         return false;
     }
     match task::peek_cgroup(parent as u64) {
@@ -238,7 +232,8 @@ fn has_left(id: u64, judged: &mut Judged) -> bool {
 }
 
 #[inline(always)]
-fn remember_in_entry(namespace: Typed, judged: &Judged) {
+fn remember_in_entry(namespace: Typed, judged: &mut Judged) {
+    judged.mntns = namespace as u64;
     if let Some(entry) = CGROUPS.get_ptr_mut(&judged.container_id) {
         // SAFETY: a value of a map, valid while the program runs.
         unsafe { (*entry).mntns = namespace as u64 };

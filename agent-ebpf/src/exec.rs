@@ -1,7 +1,8 @@
 //! The decision, once per exec: ignored, known, or something to report.
 //!
-//! Fast: cgroup → slot → file key → known, with no helper but the look-ups.
-//! What that does not know goes the slow way ([`crate::sight`]).
+//! At once: what this CPU has just found allowed ([`crate::near`]). Fast: cgroup
+//! → slot → file key → known, with no helper but the look-ups. What that does
+//! not know goes the slow way ([`crate::sight`]).
 
 use crate::applet;
 use crate::container;
@@ -9,6 +10,7 @@ use crate::flags::Flags;
 use crate::identity::File;
 use crate::kernel::{Typed, layout, load, peek_or_zero};
 use crate::maps::{COUNTERS, FAST, SCRATCH, SLOT};
+use crate::near;
 use crate::script;
 use crate::sight::Sight;
 use crate::task;
@@ -32,8 +34,16 @@ pub enum Verdict {
 /// Judges one exec and counts it exactly once.
 #[inline(always)]
 pub fn judge(task: Typed, bprm: Typed) -> Verdict {
+    let namespace = task::namespace(task);
+    let is_program = is_program(bprm);
+    // Outside containers nothing is near: the host's execs need not ask.
+    let may_be_near = is_program && !task::is_hosts(namespace);
+    if may_be_near && let Some(slot) = near_slot(task, bprm, namespace) {
+        return count(slot, Verdict::Known);
+    }
+
     let mut judged = container::of_cgroup(task::cgroup());
-    container::check_namespace(task, &mut judged);
+    container::check_namespace(task, namespace, &mut judged);
     let rules = rules_of(judged.slot);
     if rules.mode == mode::OFF {
         return count(judged.slot, Verdict::Ignored);
@@ -41,16 +51,19 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
 
     let file = File::of(bprm);
     container::check_directory(task, file.vfsmount, &mut judged);
-    let name: u64 = load(bprm, layout!(bprm_filename));
-    let interpreter: u64 = load(bprm, layout!(bprm_interp));
-    let is_program = name == interpreter;
     let place = judged.flags & (flag::ESCAPED | flag::OUTSIDE_CWD | flag::HOST_MNTNS);
     let trusted = place == 0 && !file.is_nameless();
     let fast = file.fast_key(judged.slot, rules.generation);
     let mut by_name = false;
     if is_program && trusted {
         match look_up(&fast) {
-            fast::YES => return count(judged.slot, Verdict::Known),
+            fast::YES => {
+                if may_be_near && judged.flags == 0 && judged.mntns == namespace as u64 {
+                    let key = near::Key::of(task, namespace, &file);
+                    key.remember(judged.slot, rules.generation);
+                }
+                return count(judged.slot, Verdict::Known);
+            }
             found => by_name = found == fast::BY_NAME,
         }
     }
@@ -80,6 +93,27 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     };
     let verdict = sight.judge(scratch, &mut judged, flags);
     count(judged.slot, verdict)
+}
+
+/// Whether the file that runs is the one that was asked for, and no script's
+/// interpreter.
+#[inline(always)]
+fn is_program(bprm: Typed) -> bool {
+    let name: u64 = load(bprm, layout!(bprm_filename));
+    let interpreter: u64 = load(bprm, layout!(bprm_interp));
+    name == interpreter
+}
+
+/// The slot of a container that is known to allow this, as far as this CPU
+/// remembers. What it does not remember of an exec is looked at: the working
+/// directory, and whether the file still has a name.
+#[inline(always)]
+fn near_slot(task: Typed, bprm: Typed, namespace: Typed) -> Option<u32> {
+    let file = File::of(bprm);
+    if task::directory_mount(task) as u64 != file.vfsmount as u64 || file.is_nameless() {
+        return None;
+    }
+    near::Key::of(task, namespace, &file).slot()
 }
 
 /// What the fast path knows of a file; 0 for nothing.

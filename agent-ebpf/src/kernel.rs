@@ -1,7 +1,8 @@
 //! Reading the kernel: the constants the agent filled in, and the two ways to
 //! follow a pointer.
 
-use agent_common::{layout::MARK, siphash::Key};
+use agent_common::layout::{HOST_MNTNS, MARK};
+use agent_common::siphash::Key;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use core::ptr::read_volatile;
 
@@ -13,8 +14,6 @@ pub type Typed = *const u8;
 static HASH_K0: u64 = 0;
 #[unsafe(no_mangle)]
 static HASH_K1: u64 = 0;
-#[unsafe(no_mangle)]
-static HOST_MNTNS: u32 = 0;
 
 /// An offset of `Layout`: a constant that the agent puts into the program.
 macro_rules! layout {
@@ -26,21 +25,22 @@ macro_rules! layout {
 }
 pub(crate) use layout;
 
-/// What stands for the offset at this place of `Layout`.
+/// What the agent puts into the program for the offset at this place of
+/// `Layout`.
 #[inline(always)]
 pub fn constant<const PLACE: u64>() -> usize {
-    let offset: usize;
+    let number: usize;
     // SAFETY: a number goes into a register. Not `pure`: the compiler would
     // keep it on the stack, where old verifiers forget that it is constant.
     unsafe {
         core::arch::asm!(
             "{0} = {1} ll",
-            out(reg) offset,
+            out(reg) number,
             const ((MARK as u64) << 32) | PLACE,
             options(nomem, nostack, preserves_flags),
         )
     };
-    offset
+    number
 }
 
 /// The key of every hash, drawn at load.
@@ -59,8 +59,7 @@ pub fn hash_key() -> Key {
 /// The inode number of the host's mount namespace.
 #[inline(always)]
 pub fn host_mntns() -> u32 {
-    // SAFETY: as above.
-    unsafe { read_volatile(&raw const HOST_MNTNS) }
+    constant::<{ HOST_MNTNS as u64 }>() as u32
 }
 
 /// A plain load from a typed struct: checked by the verifier against BTF, no

@@ -20,6 +20,7 @@ mod identity;
 mod kernel;
 mod layer;
 mod maps;
+mod near;
 mod origin;
 mod path;
 mod report;

@@ -2,10 +2,10 @@
 //!
 //! Sizes here are defaults; the agent may set others at load. The policy maps
 //! (`CGROUPS`, `SLOT`, `ALLOW`) and the truth (`SEEN`, `ESCAPES`, `NEWBORN`)
-//! are plain hashes and arrays: nothing in them is ever evicted. `FAST` and
-//! `CLEARED` are LRUs: they only remember where `ALLOW` was asked before, and
-//! what the agent found when it looked; losing an entry costs one slow exec,
-//! or one more look, and changes no verdict.
+//! are plain hashes and arrays: nothing in them is ever evicted. `FAST`,
+//! `CLEARED` (LRUs) and `NEAR` only remember where `ALLOW` was asked before,
+//! and what the agent found when it looked; losing an entry costs one slow
+//! exec, or one more look, and changes no verdict.
 
 use agent_common::wire::{
     AllowKey, Cgroup, ClearedKey, Counters, Escape, FastKey, Init, Losses, Newborn, SLOTS, Seen,
@@ -15,6 +15,7 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 
+use crate::near::{self, Near};
 use crate::report::Scratch;
 
 /// Cgroup id to container and slot.
@@ -35,6 +36,9 @@ pub static ALLOW: HashMap<AllowKey, u32> = HashMap::with_max_entries(65_536, BPF
 /// Files that were found in `ALLOW`.
 #[map]
 pub static FAST: LruHashMap<FastKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+/// What each CPU found in `FAST` last; written here alone.
+#[map]
+pub static NEAR: PerCpuArray<Near> = PerCpuArray::with_max_entries(near::PLACES, 0);
 /// What more had to be looked at, and the agent found allowed; written by it
 /// alone.
 #[map]

@@ -1,6 +1,6 @@
 //! What is read of a task: its cgroup, its mount namespace, its evidence.
 
-use crate::kernel::{Typed, copy, layout, load, peek, peek_or_zero};
+use crate::kernel::{Typed, copy, host_mntns, layout, load, peek, peek_or_zero};
 use crate::maps::SCRATCH;
 use agent_common::layout::ABSENT;
 use agent_common::wire::flag;
@@ -11,6 +11,15 @@ use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_ta
 pub fn cgroup() -> u64 {
     // SAFETY: no arguments, always available.
     unsafe { bpf_get_current_cgroup_id() }
+}
+
+/// The serial number of a task's cgroup in the v2 hierarchy: it takes two
+/// structs fewer than the id, and like that is never used again.
+#[inline(always)]
+pub fn cgroup_serial(task: Typed) -> u64 {
+    let css_set: Typed = load(task, layout!(task_cgroups));
+    let cgroup: Typed = load(css_set, layout!(css_set_cgroup));
+    load(cgroup, layout!(cgroup_serial))
 }
 
 /// The id of a cgroup.
@@ -60,12 +69,31 @@ pub fn peek_cgroup_parent(cgroup: u64) -> Option<u64> {
     Some(css.wrapping_sub(layout!(cgroup_self) as u64))
 }
 
+/// The task's mount namespace.
+#[inline(always)]
+pub fn namespace(task: Typed) -> Typed {
+    let nsproxy: Typed = load(task, layout!(task_nsproxy));
+    load(nsproxy, layout!(nsproxy_mnt))
+}
+
 /// The id of the task's mount namespace, which is never used again.
 #[inline(always)]
 pub fn mount_namespace_id(task: Typed) -> u64 {
-    let nsproxy: Typed = load(task, layout!(task_nsproxy));
-    let namespace: Typed = load(nsproxy, layout!(nsproxy_mnt));
-    load(namespace, layout!(mntns_id))
+    load(namespace(task), layout!(mntns_id))
+}
+
+/// Whether a mount namespace is the host's.
+#[inline(always)]
+pub fn is_hosts(namespace: Typed) -> bool {
+    let inum: u32 = load(namespace, layout!(mntns_inum));
+    inum == host_mntns()
+}
+
+/// The mount that the task's working directory is on.
+#[inline(always)]
+pub fn directory_mount(task: Typed) -> Typed {
+    let fs: Typed = load(task, layout!(task_fs));
+    load(fs, layout!(fs_pwd_mnt))
 }
 
 /// Fills in who ran: process, parent, users, names, terminal.

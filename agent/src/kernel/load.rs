@@ -228,13 +228,12 @@ pub(super) fn make_maps(
         .btf(Some(btf))
         .override_global("HASH_K0", &key.k0, true)
         .override_global("HASH_K1", &key.k1, true)
-        .override_global("HOST_MNTNS", &host_mntns, true)
         .map_max_entries("SEEN", sizes.seen)
         .map_max_entries("ALLOW", sizes.allow)
         .map_max_entries("CGROUPS", CGROUPS_MAX)
         .map_max_entries("INIT", INIT_MAX)
         .map_max_entries("RING", sizes.ring)
-        .load(relocate::relocated(OBJECT, layout).as_bytes())?;
+        .load(relocate::relocated(OBJECT, layout, host_mntns).as_bytes())?;
     Ok(ebpf)
 }
 

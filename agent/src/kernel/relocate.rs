@@ -1,6 +1,7 @@
-//! Puts this kernel's offsets into the programs, before they are loaded.
+//! Puts what is constant on this node into the programs, before they are
+//! loaded: the kernel's offsets, and which mount namespace is the host's.
 
-use agent_common::layout::{Field, Layout, MARK};
+use agent_common::layout::{Field, HOST_MNTNS, Layout, MARK};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection as _, SectionKind};
 use zerocopy::IntoBytes as _;
@@ -10,22 +11,32 @@ use zerocopy::IntoBytes as _;
 const LOAD_CONSTANT: u8 = 0x18;
 const INSTRUCTION: usize = 8;
 
-/// The compiled programs with the offsets of `layout` in place of the constants
-/// that stand for them; aligned as the loader wants it.
-pub(super) fn relocated(object: &[u8], layout: &Layout) -> Vec<u64> {
+/// What a marked constant stands for.
+enum Meaning {
+    Offset(&'static Field),
+    HostNamespace,
+}
+
+/// The compiled programs with the offsets of `layout`, and the inode number of
+/// the host's mount namespace, in place of the constants that stand for them;
+/// aligned as the loader wants it.
+pub(super) fn relocated(object: &[u8], layout: &Layout, host_mntns: u32) -> Vec<u64> {
     let mut words = vec![0u64; object.len().div_ceil(size_of::<u64>())];
     let bytes = words.as_mut_bytes();
     bytes[..object.len()].copy_from_slice(object);
-    for (at, field) in places(object) {
-        let offset = (field.get)(layout);
-        bytes[at + 4..at + 8].copy_from_slice(&offset.to_le_bytes());
+    for (at, meaning) in places(object) {
+        let number = match meaning {
+            Meaning::Offset(field) => (field.get)(layout),
+            Meaning::HostNamespace => host_mntns,
+        };
+        bytes[at + 4..at + 8].copy_from_slice(&number.to_le_bytes());
         bytes[at + 12..at + 16].fill(0);
     }
     words
 }
 
-/// Where in the object offsets are loaded, and of which fields.
-fn places(object: &[u8]) -> Vec<(usize, &'static Field)> {
+/// Where in the object marked constants are loaded, and what they stand for.
+fn places(object: &[u8]) -> Vec<(usize, Meaning)> {
     let elf = ElfFile64::<Endianness>::parse(object).expect("the programs are an ELF object");
     let mut places = Vec::new();
     for section in elf.sections() {
@@ -37,8 +48,11 @@ fn places(object: &[u8]) -> Vec<(usize, &'static Field)> {
         let (code, _) = code.as_chunks::<INSTRUCTION>();
         for (n, pair) in code.windows(2).enumerate() {
             if pair[0][0] == LOAD_CONSTANT && immediate(pair[1]) == MARK {
-                let field = field_at(immediate(pair[0]));
-                places.push((begin as usize + n * INSTRUCTION, field));
+                let meaning = match immediate(pair[0]) {
+                    HOST_MNTNS => Meaning::HostNamespace,
+                    place => Meaning::Offset(field_at(place)),
+                };
+                places.push((begin as usize + n * INSTRUCTION, meaning));
             }
         }
     }
@@ -64,25 +78,41 @@ mod tests {
 
     #[test]
     fn the_programs_use_every_field() {
-        let used: BTreeSet<_> = places(OBJECT).iter().map(|(_, field)| field.name).collect();
+        let used: BTreeSet<_> = places(OBJECT)
+            .iter()
+            .filter_map(|(_, meaning)| match meaning {
+                Meaning::Offset(field) => Some(field.name),
+                Meaning::HostNamespace => None,
+            })
+            .collect();
 
         let all: BTreeSet<_> = Layout::FIELDS.iter().map(|field| field.name).collect();
         assert_eq!(used, all);
     }
 
     #[test]
-    fn offsets_take_the_place_of_their_marks() {
+    fn numbers_take_the_place_of_their_marks() {
+        const NAMESPACE: u32 = 0xf000_0000;
         let mut layout = Layout::EMPTY;
         for (n, field) in (1000..).zip(Layout::FIELDS) {
             (field.set)(&mut layout, n);
         }
 
-        let words = relocated(OBJECT, &layout);
+        let words = relocated(OBJECT, &layout, NAMESPACE);
 
         assert!(places(words.as_bytes()).is_empty());
-        for (at, field) in places(OBJECT) {
+        let mut namespaces = 0;
+        for (at, meaning) in places(OBJECT) {
+            let (name, expected) = match meaning {
+                Meaning::Offset(field) => (field.name, (field.get)(&layout)),
+                Meaning::HostNamespace => {
+                    namespaces += 1;
+                    ("the host's mount namespace", NAMESPACE)
+                }
+            };
             let number = [words[at / 8] >> 32, words[at / 8 + 1] >> 32];
-            assert_eq!(number, [(field.get)(&layout).into(), 0], "{}", field.name);
+            assert_eq!(number, [expected.into(), 0], "{name}");
         }
+        assert!(namespaces > 0);
     }
 }

@@ -26,6 +26,7 @@ pub const TESTS: &[Named] = tests![
     verdict:
         a_known_exec_is_counted_and_nothing_more,
         a_second_exec_is_known_without_asking_the_allowlist,
+        a_known_exec_stays_known_in_another_directory,
         a_new_exec_is_told_once_and_then_counted,
         each_container_is_told_of_on_its_own,
         a_deviation_carries_its_evidence,

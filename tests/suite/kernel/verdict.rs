@@ -46,6 +46,24 @@ pub fn a_second_exec_is_known_without_asking_the_allowlist() -> Result<()> {
     })
 }
 
+pub fn a_known_exec_stays_known_in_another_directory() -> Result<()> {
+    watching(|watch| {
+        let (_folder, hello) = Folder::with_hello()?;
+        let mut web = watch.container(ENFORCE)?;
+        watch.allow(&web, &Identity::image(&hello))?;
+        web.exec(&[&hello])?;
+
+        watch.disallow(&web)?;
+        // On another mount than the file, and back.
+        web.sh(&format!("cd /proc && {hello}"), 1)?;
+        web.sh(&format!("cd / && {hello}"), 1)?;
+
+        let counts = watch.kernel.accounting(web.slot());
+        ensure!(counts == known(3), "{counts:?}");
+        Ok(())
+    })
+}
+
 pub fn a_new_exec_is_told_once_and_then_counted() -> Result<()> {
     watching(|watch| {
         let learning = Accounting {
