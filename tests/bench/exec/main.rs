@@ -1,5 +1,6 @@
 //! What an exec costs, with the agent and without: `cargo xtask bench exec`.
 mod agent;
+mod clock;
 mod count;
 mod machine;
 mod pacer;

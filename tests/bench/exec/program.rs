@@ -3,6 +3,7 @@
 //! kernel stops counting when the descriptor that asked for it is closed, so
 //! that a killed benchmark leaves nothing switched on.
 
+use crate::clock::Clock;
 use crate::count::{self, Verdict};
 use crate::pacer::Pacer;
 use crate::place::{InContainer, NAMES, OnHost};
@@ -11,6 +12,7 @@ use anyhow::{Context, Result};
 use aya::sys::{Stats, enable_stats};
 use execwarden::kernel::{Names, Permit};
 use execwarden::model::{CgroupId, Identity, Needs};
+use std::os::fd::OwnedFd;
 use testbed::Median;
 
 /// Rounds, in each of which every case is measured once: what else the machine
@@ -41,16 +43,27 @@ pub struct Row {
     pub execs: u64,
 }
 
-/// All rows; the first is the known exec in a container.
+/// The rows of the table.
+pub struct Times {
+    /// The first is the known exec in a container.
+    pub rows: Vec<Row>,
+    /// Nanoseconds that are counted for a program that does nothing, which each
+    /// row has in it.
+    pub clock: Median,
+}
+
+/// All of it.
 pub fn measure(
     container: (&InContainer, &mut Pacer),
     host: (&OnHost, &mut Pacer),
-) -> Result<Vec<Row>> {
+) -> Result<Times> {
     let (_, inside) = container;
     let (_, outside) = host;
     let cases = cases(container.0, host.0)?;
     let mut batches: Vec<Vec<Batch>> = cases.iter().map(|_| Vec::new()).collect();
+    let mut clock = Vec::new();
     for _ in 0..ROUNDS {
+        clock.push(clock_batch(inside)?);
         for (case, batches) in cases.iter().zip(&mut batches) {
             let pacer = match case.place {
                 Place::Container => &mut *inside,
@@ -60,8 +73,27 @@ pub fn measure(
         }
     }
     let rows = cases.iter().zip(batches);
-    rows.map(|(case, batches)| row(case.name, batches))
-        .collect()
+    let rows = rows.map(|(case, batches)| row(case.name, batches));
+    Ok(Times {
+        rows: rows.collect::<Result<_>>()?,
+        clock: Median::of(&clock).context("there are no rounds")?,
+    })
+}
+
+/// Nanoseconds of one run of a program that does nothing.
+fn clock_batch(pacer: &mut Pacer) -> Result<f64> {
+    let clock = Clock::attach()?;
+    pacer.run(BATCH, InContainer::NOTHING)?;
+    let _counting = statistics()?;
+    let (runs, ns) = clock.time()?;
+    pacer.run(BATCH, InContainer::NOTHING)?;
+    let (runs_after, ns_after) = clock.time()?;
+    Ok((ns_after - ns) as f64 / (runs_after - runs) as f64)
+}
+
+/// The kernel counts the time of its programs until this is closed.
+fn statistics() -> Result<OwnedFd> {
+    enable_stats(Stats::RunTime).context("cannot switch on bpf statistics")
 }
 
 fn cases<'a>(container: &InContainer, host: &'a OnHost) -> Result<[Case<'a>; 8]> {
@@ -166,7 +198,7 @@ impl Case<'_> {
             run(pacer)?;
             subject.take_events()?;
         }
-        let _counting = enable_stats(Stats::RunTime).context("cannot switch on bpf statistics")?;
+        let _counting = statistics()?;
 
         let (runs, ns) = subject.program_time()?;
         let before = subject.accounting();

@@ -17,7 +17,7 @@ const WAKE_UPS: f64 = 20.0;
 /// Everything that was measured.
 pub struct Report {
     /// Time in the kernel's programs.
-    pub programs: Vec<program::Row>,
+    pub programs: program::Times,
     /// Microseconds for one exec without the agent.
     pub bare: Median,
     /// The whole exec.
@@ -67,6 +67,7 @@ impl Report {
     fn time_in_the_kernel(&self) -> String {
         let rows: Vec<_> = self
             .programs
+            .rows
             .iter()
             .map(|row| {
                 [
@@ -130,13 +131,15 @@ impl Report {
             let word = if met { "met" } else { "not met" };
             writeln!(lines, "- {aim}: **{word}**, {found}").expect("a string takes everything");
         };
-        if let Some(known) = self.programs.first() {
+        if let Some(known) = self.programs.rows.first() {
+            let clock = self.programs.clock;
+            let own = known.ns.middle - clock.middle;
             let share = 100.0 * known.ns.middle / 1000.0 / self.bare.middle;
             line(
                 "a known exec takes at most 400 ns in the kernel",
-                known.ns.middle <= AIM_NS,
+                own <= AIM_NS,
                 format!(
-                    "{:.0} ns, {:.0} at the least, {:.1} % of the runs were for execs of others",
+                    "{own:.0} ns: {:.0}, {:.0} at the least, less the {clock:.0} that a program that does nothing is counted with; {:.1} % of the runs were for execs of others",
                     known.ns,
                     known.least,
                     100.0 * known.foreign as f64 / known.runs as f64
