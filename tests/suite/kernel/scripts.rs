@@ -48,6 +48,22 @@ pub fn b04_a_script_and_its_interpreter_are_one_identity() -> Result<()> {
     })
 }
 
+pub fn b04_an_interpreters_loader_is_no_script() -> Result<()> {
+    watching(|watch| {
+        let folder = Folder::new()?;
+        let run = folder.script("run.sh", "#!/bin/sh\n:\n")?;
+        let shell = fs::canonicalize("/bin/sh")?.display().to_string();
+        let mut web = watch.container(ENFORCE)?;
+
+        web.sh(&run, 1)?;
+
+        let seen = watch.only_seen(&web)?;
+        let script = Identity::script(&shell, &run);
+        ensure!(seen.exec.identity == script, "{:?}", seen.exec);
+        Ok(())
+    })
+}
+
 pub fn an_allowed_script_allows_no_other_and_not_its_interpreter() -> Result<()> {
     watching(|watch| {
         let (folder, hello) = Folder::with_hello()?;
