@@ -10,7 +10,7 @@ use plan::Plan;
 use std::io::{IsTerminal, Write};
 use std::process::Command;
 
-pub use plan::Scope;
+pub use plan::{Scope, other_loader};
 
 /// Arguments of `cargo xtask setup`.
 #[derive(clap::Args)]

@@ -1,5 +1,6 @@
 //! The bundle's `config.json`.
 
+use rustix::thread::{CapabilitySet, capabilities};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,9 @@ const CAPABILITIES: [&str; 14] = [
 /// What a runtime inside a container needs beyond that; `CAP_NET_ADMIN` to ask
 /// for the cgroup's device program.
 const FOR_A_RUNTIME: [&str; 3] = ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE"];
+/// And before Linux 5.11, to lock that program's memory. Only who has it can
+/// hand it on.
+const TO_LOCK_MEMORY: &str = "CAP_SYS_RESOURCE";
 
 /// What differs from one test's container to another's.
 #[derive(Debug, Default)]
@@ -80,6 +84,9 @@ impl Spec {
         let mut capabilities = CAPABILITIES.to_vec();
         if self.for_a_runtime {
             capabilities.extend(FOR_A_RUNTIME);
+            if has_sys_resource() {
+                capabilities.push(TO_LOCK_MEMORY);
+            }
         }
         json!({
             "ociVersion": "1.0.2",
@@ -142,6 +149,10 @@ impl Spec {
         }
         mounts
     }
+}
+
+fn has_sys_resource() -> bool {
+    capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::SYS_RESOURCE))
 }
 
 fn mount(kind: &str, destination: &str, source: &str, options: &[&str]) -> Value {

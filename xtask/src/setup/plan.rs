@@ -2,7 +2,7 @@
 
 use crate::toolchain::{self, Compiler};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the machine is to be ready for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +48,11 @@ struct Need {
     packages: &'static [&'static str],
 }
 
+/// Where Debian has a program loader that is not glibc's: musl's.
+pub fn other_loader() -> PathBuf {
+    format!("/lib/ld-musl-{}.so.1", std::env::consts::ARCH).into()
+}
+
 impl Plan {
     /// Looks at this machine; runs `rustc` and `rustup` to ask for their
     /// folders, nothing else.
@@ -79,8 +84,8 @@ impl Plan {
             need(lacks("runc"), "real containers", &["runc"]);
             need(lacks("crun"), "real containers", &["crun"]);
             need(lacks("rsyslogd"), "a real syslog receiver", &["rsyslog"]);
-            let loader = format!("/lib/ld-musl-{}.so.1", std::env::consts::ARCH);
-            need(!Path::new(&loader).exists(), "another loader", &["musl"]);
+            need(!other_loader().exists(), "another loader", &["musl"]);
+            need(lacks("mke2fs"), "a disk of the tests' own", &["e2fsprogs"]);
         }
         let busybox = scope == Scope::Everything && testbed::find_busybox().is_none();
         Self {

@@ -3,7 +3,7 @@
 //! the very files that the tests on this machine run.
 
 use super::tools::Tools;
-use crate::command;
+use crate::{command, setup};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ const PACKAGES: [&str; 6] = [
     "util-linux",
 ];
 /// Programs that tests start, and the folder of rsyslogd's parts.
-const PROGRAMS: [&str; 3] = ["runc", "crun", "rsyslogd"];
+const PROGRAMS: [&str; 4] = ["runc", "crun", "mke2fs", "rsyslogd"];
 const RSYSLOG: &str = "/usr/lib/x86_64-linux-gnu/rsyslog";
 
 /// Room for what the tests write. The file takes what is in use.
@@ -42,6 +42,7 @@ pub fn make(tools: &Tools, tests: &Command, below: &Path) -> Result<PathBuf> {
         stage.file(&file)?;
     }
     stage.folder(Path::new(RSYSLOG))?;
+    stage.file(&setup::other_loader())?;
     let busybox =
         testbed::find_busybox().context("no static busybox is installed; run cargo xtask setup")?;
     stage.file(&busybox)?;

@@ -12,7 +12,7 @@ use std::process::Stdio;
 
 /// In the order of their dependencies; a kernel may have any of them built in.
 /// The first bring the disk, the others are what tests need.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     "virtio",
     "virtio_ring",
     "virtio_pci_modern_dev",
@@ -21,6 +21,7 @@ const MODULES: [&str; 8] = [
     "virtio_blk",
     "overlay",
     "binfmt_misc",
+    "loop",
 ];
 
 const EARLY: &str = include_str!("guest/early.sh");
