@@ -88,14 +88,15 @@ const SILENCE: Duration = Duration::from_secs(25 * 60);
 /// Runs the tests on every chosen kernel, and says at the end how each did.
 pub fn run(args: Args) -> Result<()> {
     setup::ensure(setup::Scope::Everything)?;
-    command::run(command::cargo().args(["build", "--package", "execwarden"]))?;
+    command::run(optimising_cargo().args(["build", "--package", "execwarden"]))?;
     let mut sums = Vec::new();
     let mut words: Vec<&str> = args.filter.as_deref().into_iter().collect();
     if args.short {
         words.extend(SHORT);
     }
     for version in args.kernel.0 {
-        sums.push((version, test(version, &words, args.update)?));
+        let sum = test(version, &words, args.update, optimising_cargo)?;
+        sums.push((version, sum));
     }
     println!();
     for (version, sum) in &sums {
@@ -122,18 +123,26 @@ const SHORT: [&str; 8] = [
 
 /// The short run on the kernel of Debian 12.
 pub fn test_shortly() -> Result<Sum> {
-    test(Version::V6_1, &SHORT, false)
+    test(Version::V6_1, &SHORT, false, command::cargo)
+}
+
+/// A whole run is an hour of emulated agent and suite, for which a build that
+/// optimises a little is worth its time.
+fn optimising_cargo() -> Command {
+    let mut cargo = command::cargo();
+    cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    cargo
 }
 
 /// Runs the tests that these words for the suite choose on one kernel. The
-/// agent must have been built.
-fn test(version: Version, chosen: &[&str], update: bool) -> Result<Sum> {
+/// agent must have been built, by this cargo.
+fn test(version: Version, chosen: &[&str], update: bool, cargo: fn() -> Command) -> Result<Sum> {
     let begun = Instant::now();
     let below = testbed::target_folder()?.join("vm");
     let _alone = alone(&below)?;
     let tools = Tools::get(&below)?;
     let kernel = Kernel::get(version, &below, update)?;
-    let suite = suite()?;
+    let suite = suite(cargo)?;
     let mut tests = Command::new(&suite);
     tests.args(["--color", "never"]).args(chosen);
     let disk = disk::make(&tools, &tests, &below)?;
@@ -205,8 +214,8 @@ fn account(end: &End, log: &Path) -> String {
 }
 
 /// The suite's binary, built.
-fn suite() -> Result<PathBuf> {
-    let output = command::cargo()
+fn suite(cargo: fn() -> Command) -> Result<PathBuf> {
+    let output = cargo()
         .args(["test", "--package", "testbed", "--test", "node", "--no-run"])
         .args(["--message-format", "json"])
         .stderr(Stdio::inherit())
