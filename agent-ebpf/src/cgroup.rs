@@ -4,7 +4,7 @@
 //! cgroup is pending until the agent has named it; the agent learns of it from
 //! `NEWBORN`, with the path as the kernel had it, even if it is gone by then.
 
-use crate::kernel::{Typed, host_mntns, layout, load, peek};
+use crate::kernel::{Typed, layout, load, peek};
 use crate::maps::{CGROUPS, ESCAPES, MNTNS, NEWBORN, SCRATCH_NEWBORN, add_shared, lost};
 use crate::report::{bell, send};
 use crate::task;
@@ -195,11 +195,9 @@ pub fn attached(to: Typed, task: Typed) {
 /// and no runtime's stage.
 #[inline(always)]
 fn keep_namespace(task: Typed, container: u64) {
-    let nsproxy: Typed = load(task, layout!(task_nsproxy));
-    let namespace: Typed = load(nsproxy, layout!(nsproxy_mnt));
-    let inum: u32 = load(namespace, layout!(mntns_inum));
+    let namespace = task::namespace(task);
     let id: u64 = load(namespace, layout!(mntns_id));
-    if inum != host_mntns() && MNTNS.get_ptr(&id).is_none() {
+    if !task::is_hosts(namespace) && MNTNS.get_ptr(&id).is_none() {
         let _ = MNTNS.insert(&id, &container, 0);
     }
 }
