@@ -17,6 +17,10 @@ pub const MARK: u32 = 0x7761_7264;
 /// the host's mount namespace.
 pub const HOST_MNTNS: u32 = u32::MAX;
 
+/// The same, but whether this kernel preempts a program at a tracepoint: 1 or
+/// 0.
+pub const PREEMPTIBLE: u32 = u32::MAX - 1;
+
 macro_rules! layout {
     ($($(#[$doc:meta])* $field:ident: $need:ident [$($member:literal),+],)*) => {
         /// Offsets in bytes from the beginning of the struct.
@@ -98,6 +102,8 @@ layout! {
     bprm_filename: Must ["linux_binprm.filename"],
     /// `linux_binprm.interp`.
     bprm_interp: Must ["linux_binprm.interp"],
+    /// Where perf's form of `sched_process_exec` says where the name is.
+    event_filename: Evidence ["trace_event_raw_sched_process_exec.__data_loc_filename"],
     /// `file.f_inode`.
     file_inode: Must ["file.f_inode"],
     /// `file.f_path.mnt`.
@@ -146,6 +152,9 @@ layout! {
     task_tgid: Must ["task_struct.tgid"],
     /// `task_struct.start_boottime`, nanoseconds.
     task_start: Must ["task_struct.start_boottime", "task_struct.real_start_time"],
+    /// `task_struct.self_exec_id`: how many execs it and those before it have
+    /// made.
+    task_exec_id: Must ["task_struct.self_exec_id"],
     /// `task_struct.group_leader`.
     task_leader: Must ["task_struct.group_leader"],
     /// `task_struct.mm`: null for a kernel thread.
@@ -169,6 +178,8 @@ layout! {
     mm_arg_start: Must ["mm_struct.arg_start"],
     /// `mm_struct.arg_end`.
     mm_arg_end: Must ["mm_struct.arg_end"],
+    /// `mm_struct.saved_auxv`: what the kernel tells a program when it starts.
+    mm_auxv: Must ["mm_struct.saved_auxv"],
     /// `mm_struct.exe_file`.
     mm_exe_file: Must ["mm_struct.exe_file"],
     /// `pid.level`: how deep its pid namespace is.

@@ -12,7 +12,7 @@ use crate::kernel::{
     Typed, all_ones_if_zero, copy, copy_str, either, hidden, in_memory, layout, peek_or_zero,
     within,
 };
-use crate::maps::SCRATCH;
+use crate::maps::scratch;
 use crate::report::Scratch;
 use crate::task;
 use agent_common::wire::{APPLET_MAX, ARGS_MAX, flag};
@@ -82,7 +82,7 @@ pub fn name_hash(scratch: &Scratch) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_applet() -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.

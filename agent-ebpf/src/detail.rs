@@ -3,7 +3,7 @@
 
 use crate::identity::execwarden_hash_args;
 use crate::kernel::{hash_key, in_memory};
-use crate::maps::{CLEARED, SCRATCH};
+use crate::maps::{CLEARED, scratch};
 use crate::origin;
 use crate::report::Scratch;
 use crate::task;
@@ -23,7 +23,7 @@ fn mask(needs: u32, bit: u32) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_detail(needs: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.

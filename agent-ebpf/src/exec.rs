@@ -7,14 +7,15 @@
 use crate::applet;
 use crate::container;
 use crate::flags::Flags;
+use crate::hook::Hook;
 use crate::identity::File;
-use crate::kernel::{Typed, layout, load, peek_or_zero};
-use crate::maps::{COUNTERS, FAST, SCRATCH, SLOT};
+use crate::kernel::{Typed, is_preemptible};
+use crate::maps::{COUNTERS, FAST, SLOT, add_shared, scratch};
 use crate::near;
 use crate::script;
 use crate::sight::Sight;
 use crate::task;
-use agent_common::wire::{Counters, FastKey, SLOT_HOST, fast, flag, mode};
+use agent_common::wire::{FastKey, SLOT_HOST, fast, flag, mode};
 
 /// Which of [`Counters`] an exec goes into.
 #[derive(Clone, Copy, PartialEq)]
@@ -33,12 +34,12 @@ pub enum Verdict {
 
 /// Judges one exec and counts it exactly once.
 #[inline(always)]
-pub fn judge(task: Typed, bprm: Typed) -> Verdict {
+pub fn judge<H: Hook>(task: Typed, hook: H) -> Verdict {
     let namespace = task::namespace(task);
-    let is_program = is_program(bprm);
+    let is_program = hook.is_program();
     // Outside containers nothing is near: the host's execs need not ask.
-    let may_be_near = is_program && !task::is_hosts(namespace);
-    if may_be_near && let Some(slot) = near_slot(task, bprm, namespace) {
+    let may_be_near = H::HAS_NEAR && is_program && !task::is_hosts(namespace);
+    if may_be_near && let Some(slot) = near_slot(task, hook, namespace) {
         return count(slot, Verdict::Known);
     }
 
@@ -49,7 +50,10 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
         return count(judged.slot, Verdict::Ignored);
     }
 
-    let file = File::of(bprm);
+    let Some(file) = hook.file() else {
+        return count(judged.slot, Verdict::Error);
+    };
+    let file = File::of(file);
     container::check_directory(task, file.vfsmount, &mut judged);
     let place = judged.flags & (flag::ESCAPED | flag::OUTSIDE_CWD | flag::HOST_MNTNS);
     let trusted = place == 0 && !file.is_nameless();
@@ -68,7 +72,7 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
         }
     }
 
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return count(judged.slot, Verdict::Error);
     };
     // SAFETY: this CPU's own value, valid while the program runs, and the
@@ -77,7 +81,7 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     let flags = Flags::starting_with(scratch, judged.flags);
     scratch.fast = fast;
     if !is_program {
-        scratch.fast.name_hash = script::find(bprm, scratch, flags);
+        scratch.fast.name_hash = script::find(hook, scratch, flags);
     } else if by_name {
         scratch.fast.name_hash = applet::name_hash(scratch);
     }
@@ -86,8 +90,8 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     }
     let sight = Sight {
         file: &file,
-        address: peek_or_zero(bprm as u64, layout!(bprm_file)),
-        filename: peek_or_zero(bprm as u64, layout!(bprm_filename)),
+        address: hook.address(),
+        filename: hook.filename(),
         is_script: !is_program,
         rules,
     };
@@ -95,21 +99,12 @@ pub fn judge(task: Typed, bprm: Typed) -> Verdict {
     count(judged.slot, verdict)
 }
 
-/// Whether the file that runs is the one that was asked for, and no script's
-/// interpreter.
-#[inline(always)]
-fn is_program(bprm: Typed) -> bool {
-    let name: u64 = load(bprm, layout!(bprm_filename));
-    let interpreter: u64 = load(bprm, layout!(bprm_interp));
-    name == interpreter
-}
-
 /// The slot of a container that is known to allow this, as far as this CPU
 /// remembers. What it does not remember of an exec is looked at: the working
 /// directory, and whether the file still has a name.
 #[inline(always)]
-fn near_slot(task: Typed, bprm: Typed, namespace: Typed) -> Option<u32> {
-    let file = File::of(bprm);
+fn near_slot(task: Typed, hook: impl Hook, namespace: Typed) -> Option<u32> {
+    let file = File::of(hook.file()?);
     if task::directory_mount(task) as u64 != file.vfsmount as u64 || file.is_nameless() {
         return None;
     }
@@ -166,16 +161,32 @@ fn count(slot: u32, verdict: Verdict) -> Verdict {
             None => return verdict,
         },
     };
-    // SAFETY: this CPU's own value, and the program is not preempted by
-    // itself.
-    let counters: &mut Counters = unsafe { &mut *counters };
-    counters.seen += 1;
-    match verdict {
-        Verdict::Known => counters.known += 1,
-        Verdict::Learning => counters.learning += 1,
-        Verdict::Deviating => counters.deviating += 1,
-        Verdict::Ignored => counters.ignored += 1,
-        Verdict::Error => counters.errors += 1,
+    // SAFETY: this CPU's own value, valid while the program runs.
+    unsafe {
+        add(&raw mut (*counters).seen);
+        add(match verdict {
+            Verdict::Known => &raw mut (*counters).known,
+            Verdict::Learning => &raw mut (*counters).learning,
+            Verdict::Deviating => &raw mut (*counters).deviating,
+            Verdict::Ignored => &raw mut (*counters).ignored,
+            Verdict::Error => &raw mut (*counters).errors,
+        });
     }
     verdict
+}
+
+/// Adds one to this CPU's count, in one step where the stand-in may come in
+/// between.
+///
+/// # Safety
+///
+/// `count` is a field of a map's value.
+#[inline(always)]
+unsafe fn add(count: *mut u64) {
+    if is_preemptible() {
+        add_shared(count);
+    } else {
+        // SAFETY: by the caller; no other program is between these two.
+        unsafe { *count += 1 };
+    }
 }

@@ -1,7 +1,7 @@
 //! What was run: the state of a file, the fast key, the hashes.
 
 use crate::kernel::{Typed, hash_key, layout, load, peek_or_zero};
-use crate::maps::SCRATCH;
+use crate::maps::scratch;
 use crate::report::PATH_WORDS;
 use agent_common::siphash::State;
 use agent_common::wire::{APPLET_MAX, ARGS_MAX, FastKey, FileFacts};
@@ -21,10 +21,9 @@ pub struct File {
 }
 
 impl File {
-    /// The last file of the chain: the program, or a script's interpreter.
+    /// The parts of an open file.
     #[inline(always)]
-    pub fn of(bprm: Typed) -> Self {
-        let file: Typed = load(bprm, layout!(bprm_file));
+    pub fn of(file: Typed) -> Self {
         let inode: Typed = load(file, layout!(file_inode));
         Self {
             file,
@@ -87,7 +86,7 @@ fn ctime(seconds: u64, nanoseconds: u32) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_keep_state(file: u64, is_script: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.
@@ -123,7 +122,7 @@ pub fn peek_state(file: u64) -> FileFacts {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_hash_path(len: u64) -> u64 {
-    match SCRATCH.get_ptr(0) {
+    match scratch() {
         // SAFETY: this CPU's own value, valid while the program runs.
         Some(scratch) => hash::<PATH_WORDS>(unsafe { &(*scratch).path }, len),
         None => 0,
@@ -134,7 +133,7 @@ pub extern "C" fn execwarden_hash_path(len: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_hash_args(len: u64) -> u64 {
-    match SCRATCH.get_ptr(0) {
+    match scratch() {
         // SAFETY: as above.
         Some(scratch) => hash::<ARGS_WORDS>(unsafe { &(*scratch).args }, len),
         None => 0,
@@ -145,7 +144,7 @@ pub extern "C" fn execwarden_hash_args(len: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_hash_applet(len: u64) -> u64 {
-    match SCRATCH.get_ptr(0) {
+    match scratch() {
         // SAFETY: as above.
         Some(scratch) => hash::<APPLET_WORDS>(unsafe { &(*scratch).applet }, len),
         None => 0,

@@ -1,7 +1,7 @@
 //! Reading the kernel: the constants the agent filled in, and the two ways to
 //! follow a pointer.
 
-use agent_common::layout::{HOST_MNTNS, MARK};
+use agent_common::layout::{HOST_MNTNS, MARK, PREEMPTIBLE};
 use agent_common::siphash::Key;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use core::ptr::read_volatile;
@@ -60,6 +60,12 @@ pub fn hash_key() -> Key {
 #[inline(always)]
 pub fn host_mntns() -> u32 {
     constant::<{ HOST_MNTNS as u64 }>() as u32
+}
+
+/// Whether this kernel preempts a program at a tracepoint.
+#[inline(always)]
+pub fn is_preemptible() -> bool {
+    constant::<{ PREEMPTIBLE as u64 }>() != 0
 }
 
 /// A plain load from a typed struct: checked by the verifier against BTF, no

@@ -1,4 +1,5 @@
-//! The programs in the kernel: one on every exec, three on the life of cgroups.
+//! The programs in the kernel: one on every exec, with a stand-in, and three on
+//! the life of cgroups.
 //!
 //! `exec` decides (see [`exec`]): which workload, is it known, and if not, put
 //! it into the map of what was seen and ring the bell. The cgroup programs
@@ -16,6 +17,7 @@ mod container;
 mod detail;
 mod exec;
 mod flags;
+mod hook;
 mod identity;
 mod kernel;
 mod layer;
@@ -26,17 +28,38 @@ mod path;
 mod report;
 mod script;
 mod sight;
+mod stand_in;
 mod tail;
 mod task;
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::EbpfContext;
+use aya_ebpf::macros::{btf_tracepoint, tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
+use hook::{Binprm, Written};
 
 /// Once per successful exec, after the point of no return and before the first
 /// instruction of the new program. Arguments: task, old pid, `linux_binprm`.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn execwarden_exec(ctx: BtfTracePointContext) -> i32 {
-    let verdict = exec::judge(ctx.arg(0), ctx.arg(2));
-    log_failure(&ctx, verdict);
+    let task = ctx.arg(0);
+    if stand_in::claim(task) {
+        let verdict = exec::judge(task, Binprm(ctx.arg(2)));
+        log_failure(&ctx, verdict);
+    }
+    0
+}
+
+/// The same event, where the program before may be held up: see [`stand_in`].
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn execwarden_stand_in(ctx: TracePointContext) -> u32 {
+    stand_in::at_work(|| {
+        let task = task::current_typed();
+        if stand_in::claim(task) {
+            let event = ctx.as_ptr().cast_const().cast();
+            let verdict = exec::judge(task, Written { event, task });
+            log_failure(&ctx, verdict);
+        }
+    });
     0
 }
 
@@ -65,7 +88,7 @@ pub fn execwarden_attach(ctx: BtfTracePointContext) -> i32 {
 /// identified.
 #[cfg(feature = "log")]
 #[inline(always)]
-fn log_failure(ctx: &BtfTracePointContext, verdict: exec::Verdict) {
+fn log_failure(ctx: &impl EbpfContext, verdict: exec::Verdict) {
     if verdict == exec::Verdict::Error {
         let pid = aya_ebpf::helpers::bpf_get_current_pid_tgid() >> 32;
         aya_log_ebpf::warn!(
@@ -78,7 +101,7 @@ fn log_failure(ctx: &BtfTracePointContext, verdict: exec::Verdict) {
 
 #[cfg(not(feature = "log"))]
 #[inline(always)]
-fn log_failure(_ctx: &BtfTracePointContext, _verdict: exec::Verdict) {}
+fn log_failure(_ctx: &impl EbpfContext, _verdict: exec::Verdict) {}
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -17,6 +17,7 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 
 use crate::near::{self, Near};
 use crate::report::Scratch;
+use crate::stand_in::{self, Claim};
 
 /// Cgroup id to container and slot.
 #[map]
@@ -64,15 +65,28 @@ pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS
 /// What could not be done.
 #[map]
 pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
-/// Room to build a record in: the stack has 512 bytes.
+/// Room to build a record in, as the stack has 512 bytes: for the program, and
+/// behind it for its stand-in, which may run while the program is held up.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
-
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+/// Who has judged which exec last, by process: only where a program can be
+/// preempted.
+#[map]
+pub static CLAIMS: Array<Claim> = Array::with_max_entries(stand_in::PLACES, 0);
+/// 1 while the stand-in runs on this CPU.
+#[map]
+pub static STANDING_IN: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 /// Room for one `NEWBORN` entry.
 #[map]
 pub static SCRATCH_NEWBORN: PerCpuArray<Newborn> = PerCpuArray::with_max_entries(1, 0);
 
-/// Adds one to a count that other CPUs write too.
+/// Where the running program builds its record.
+#[inline(always)]
+pub fn scratch() -> Option<*mut Scratch> {
+    SCRATCH.get_ptr_mut(stand_in::is_at_work() as u32)
+}
+
+/// Adds one to a count that others write too.
 #[inline(always)]
 pub fn add_shared(place: *mut u64) {
     // SAFETY: a field of a map's value, aligned to 8. In assembler, because
@@ -87,9 +101,8 @@ pub fn add_shared(place: *mut u64) {
 macro_rules! lost {
     ($field:ident) => {
         if let Some(losses) = $crate::maps::LOSSES.get_ptr_mut(0) {
-            // SAFETY: this CPU's own value, and the program is not preempted
-            // by itself.
-            unsafe { (*losses).$field += 1 };
+            // SAFETY: a value of an array, valid while the program runs.
+            unsafe { $crate::maps::add_shared(&raw mut (*losses).$field) };
         }
     };
 }

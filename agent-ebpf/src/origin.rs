@@ -3,7 +3,7 @@
 
 use crate::container;
 use crate::kernel::{all_ones_if_zero, in_memory, layout, peek_or_zero};
-use crate::maps::{INIT, SCRATCH};
+use crate::maps::{INIT, scratch};
 use crate::path;
 use crate::report::Scratch;
 use agent_common::wire::{ANCESTOR_PATH_MAX, ANCESTORS, Ancestor, Init, ancestor, flag};
@@ -71,7 +71,7 @@ pub extern "C" fn execwarden_container_of(task: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_origin(task: u64, container: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.
@@ -111,7 +111,7 @@ pub extern "C" fn execwarden_origin(task: u64, container: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_ancestors(task: u64, container: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: as above.

@@ -7,7 +7,7 @@
 use crate::kernel::{
     all_ones_if_zero, copy, either, in_memory, layout, peek, peek_or_zero, within,
 };
-use crate::maps::SCRATCH;
+use crate::maps::scratch;
 use crate::report::Scratch;
 use crate::tail;
 use agent_common::wire::PATH_MAX;
@@ -102,7 +102,7 @@ pub struct Walk {
 pub extern "C" fn execwarden_root_mount() -> u64 {
     const ROOTFS: u64 = u64::from_le_bytes(*b"rootfs\0\0");
     const NAME: u64 = (1 << (7 * 8)) - 1;
-    let Some(scratch) = SCRATCH.get_ptr(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.
@@ -124,7 +124,7 @@ pub extern "C" fn execwarden_root_mount() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_walk(dentry: u64, vfsmount: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return UNREADABLE;
     };
     // SAFETY: this CPU's own value, valid while the program runs, and the

@@ -3,7 +3,7 @@
 use crate::applet;
 use crate::identity::{APPLET_WORDS, ARGS_WORDS};
 use crate::kernel::{copy, in_memory, within};
-use crate::maps::{RING, SCRATCH, SEEN, SLOT, USAGE, add_shared, lost};
+use crate::maps::{RING, SEEN, SLOT, USAGE, add_shared, lost, scratch};
 use crate::path;
 use crate::script;
 use crate::tail::{TAIL_MAX, TAIL_WORDS};
@@ -30,6 +30,8 @@ pub struct Scratch {
     pub search: applet::Search,
     /// The process that is looked at.
     pub above: u64,
+    /// The event that the stand-in runs for.
+    pub event: u64,
     /// The container's first process.
     pub init: Init,
     /// A path from its beginning.
@@ -100,7 +102,7 @@ pub fn is_over(slot: u32) -> bool {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_report(slot: u64) -> u64 {
-    if let Some(scratch) = SCRATCH.get_ptr_mut(0) {
+    if let Some(scratch) = scratch() {
         // SAFETY: this CPU's own value, valid while the program runs.
         report(unsafe { &mut *scratch }, slot as u32);
     }

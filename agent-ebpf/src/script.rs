@@ -8,18 +8,19 @@
 //! this exec replaced may wait there too, with its loader; but it was opened
 //! under other credentials than this exec's interpreter, since every exec
 //! installs new ones. A format that wants its file handed over open
-//! (binfmt_misc's O and C) has it as a descriptor, `bprm->execfd`; it is the
+//! (binfmt_misc's O and C) has it as a descriptor, [`Hook::descriptor`]; it is the
 //! last of the chain, since nothing may follow it.
 
 use crate::flags::Flags;
+use crate::hook::Hook;
 use crate::identity::{
     execwarden_hash_pair, execwarden_hash_path, execwarden_keep_state, peek_state,
 };
 use crate::kernel::{
-    Typed, all_ones_if_zero, copy, either, hash_key, in_memory, layout, peek_or_zero, within,
+    all_ones_if_zero, copy, either, hash_key, in_memory, layout, peek_or_zero, within,
 };
 use crate::layer::{self, OUTSIDE, execwarden_layer};
-use crate::maps::SCRATCH;
+use crate::maps::scratch;
 use crate::path;
 use crate::report::Scratch;
 use crate::tail;
@@ -62,11 +63,9 @@ pub struct Chain {
 /// Finds the scripts. SipHash of the state of their files; 0, and an error
 /// among the flags, where they cannot be found.
 #[inline(always)]
-pub fn find(bprm: Typed, scratch: &mut Scratch, flags: Flags) -> u64 {
+pub fn find(hook: impl Hook, scratch: &mut Scratch, flags: Flags) -> u64 {
     flags.set(flag::SCRIPT);
-    let program = peek_or_zero(bprm as u64, layout!(bprm_file));
-    let descriptor = peek_or_zero(bprm as u64, layout!(bprm_execfd)) as u32;
-    let found = execwarden_scripts(task::current(), program, descriptor as u64);
+    let found = execwarden_scripts(task::current(), hook.address(), hook.descriptor());
     if found == 0 || found == TOO_MANY {
         flags.set(flag::ERROR);
         scratch.chain.count = 0;
@@ -81,7 +80,7 @@ pub fn find(bprm: Typed, scratch: &mut Scratch, flags: Flags) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_scripts(task: u64, program: u64, descriptor: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return TOO_MANY;
     };
     // SAFETY: this CPU's own value, valid while the program runs.
@@ -133,7 +132,7 @@ fn opened_for(file: u64, cred: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_script_states() -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: as above.
@@ -187,7 +186,7 @@ pub fn settle(scratch: &mut Scratch, root_dev: u32, namespace: u64, container: u
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_settle_scripts(root_dev: u64, namespace: u64, container: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 1;
     };
     // SAFETY: as above.

@@ -9,7 +9,7 @@ use crate::flags::Flags;
 use crate::identity::{File, execwarden_hash_path, execwarden_keep_state};
 use crate::kernel::{copy_str, in_memory, layout, peek_or_zero, within};
 use crate::layer::{OUTSIDE, execwarden_layer, mount_dev};
-use crate::maps::{ALLOW, CGROUPS, FAST, SCRATCH, lost};
+use crate::maps::{ALLOW, CGROUPS, FAST, lost, scratch};
 use crate::origin::{execwarden_ancestors, execwarden_origin};
 use crate::path::{self, Failure};
 use crate::report::{Scratch, count_again, execwarden_report, is_over};
@@ -221,7 +221,7 @@ impl Sight<'_> {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_gather(filename: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.

@@ -1,10 +1,12 @@
 //! What is read of a task: its cgroup, its mount namespace, its evidence.
 
 use crate::kernel::{Typed, copy, host_mntns, layout, load, peek, peek_or_zero};
-use crate::maps::SCRATCH;
+use crate::maps::scratch;
 use agent_common::layout::ABSENT;
 use agent_common::wire::flag;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_current_task_btf,
+};
 
 /// The id of the running task's cgroup in the v2 hierarchy.
 #[inline(always)]
@@ -43,6 +45,13 @@ pub fn peek_cgroup(task: u64) -> Option<(u64, u64)> {
 pub fn current() -> u64 {
     // SAFETY: no arguments, always available.
     unsafe { bpf_get_current_task() }
+}
+
+/// The running task, as the verifier knows it; since Linux 5.11.
+#[inline(always)]
+pub fn current_typed() -> Typed {
+    // SAFETY: no arguments, always available.
+    unsafe { bpf_get_current_task_btf().cast() }
 }
 
 /// The address of a task's mount namespace.
@@ -102,7 +111,7 @@ pub fn directory_mount(task: Typed) -> Typed {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_evidence(task: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = scratch() else {
         return 0;
     };
     // SAFETY: this CPU's own value, valid while the program runs.

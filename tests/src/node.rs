@@ -23,7 +23,7 @@ pub const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 const MARK: &str = "EXECWARDEN_TEST_NODE";
 
 /// Runs this program anew in a mount namespace of its own, where the cgroup v2
-/// hierarchy is at [`CGROUP_ROOT`]; in there, it sweeps away what a killed run
+/// hierarchy is at [`CGROUP_ROOT`] and tracefs at its own place; in there, it sweeps away what a killed run
 /// left and returns. Call it first thing in `main`: the program starts over,
 /// and this call ends the first life with the status of the second.
 ///
@@ -42,6 +42,7 @@ pub fn enter() -> Result<()> {
         ENDING.store(true, Ordering::Relaxed);
     });
     provide_cgroup_v2()?;
+    provide_tracefs()?;
     crate::container::sweep();
     crate::cgroup::sweep();
     crate::places::sweep();
@@ -143,6 +144,17 @@ fn provide_cgroup_v2() -> Result<()> {
         bail!("{CGROUP_ROOT} is still not a cgroup v2 hierarchy");
     }
     Ok(())
+}
+
+/// Where programs find the numbers of perf's tracepoints; as systemd mounts it.
+fn provide_tracefs() -> Result<()> {
+    const TRACEFS: &str = "/sys/kernel/tracing";
+
+    if fs::read_dir(TRACEFS).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(());
+    }
+    mount("tracefs", TRACEFS, "tracefs", MountFlags::empty(), None)
+        .with_context(|| format!("cannot mount tracefs at {TRACEFS}"))
 }
 
 fn is_cgroup_v2(path: &str) -> Result<bool> {

@@ -20,6 +20,17 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
+/// The same, with nobody but the stand-in to judge execs.
+macro_rules! by_stand_in {
+    ($($module:ident: $($test:ident),+;)*) => {
+        &[$($((
+            stringify!($test),
+            (|| $crate::kernel::watch::by_stand_in($module::$test)) as $crate::harness::Test,
+        )),+),*]
+    };
+}
+pub(crate) use by_stand_in;
+
 /// Tests under one name.
 pub type Group = (&'static str, &'static [Named]);
 

@@ -8,6 +8,7 @@ mod kernel;
 mod machine;
 mod watchdog;
 
+use execwarden::kernel::ExecHooks;
 use harness::Group;
 use std::env;
 use std::process::ExitCode;
@@ -15,15 +16,19 @@ use std::process::ExitCode;
 /// How `cargo xtask vm` started this machine; not set on any other.
 const BOOT: &str = "EXECWARDEN_BOOT";
 
-const KERNEL: Group = ("kernel", kernel::TESTS);
+const KERNEL: [Group; 2] = [("kernel", kernel::TESTS), ("kernel", kernel::OTHERS)];
+const STAND_IN: [Group; 2] = [
+    ("stand_in", kernel::JUDGED_BY_STAND_IN),
+    ("stand_in", kernel::BOTH),
+];
 const CONTAINERS: Group = ("containers", containers::TESTS);
 
 fn main() -> ExitCode {
     let Some(boot) = env::var_os(BOOT) else {
-        return harness::run(&[KERNEL, CONTAINERS]);
+        return harness::run(&[&KERNEL[..], &STAND_IN, &[CONTAINERS]].concat());
     };
     match boot.to_str() {
-        Some("usual") => harness::run(&[KERNEL, CONTAINERS, ("machine", machine::USUAL)]),
+        Some("usual") => harness::run(&usual()),
         Some("modules") => harness::run(&[("modules", machine::MODULES)]),
         Some("v1") => harness::run_as_it_is(&[("v1", machine::V1)]),
         _ => {
@@ -31,4 +36,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usual() -> Vec<Group> {
+    let mut groups = KERNEL.to_vec();
+    groups.extend([CONTAINERS, ("machine", machine::USUAL)]);
+    if ExecHooks::of_this_kernel() != ExecHooks::Program {
+        groups.extend(STAND_IN);
+        groups.push(("stand_in", machine::USUAL_BY_STAND_IN));
+    }
+    groups
 }

@@ -1,7 +1,8 @@
 //! What the kernel itself says of our programs and maps.
 
 use super::Kernel;
-use super::load::{CGROUPS_MAX, PROGRAMS};
+use super::exec_hooks::{EXEC, STAND_IN};
+use super::load::CGROUPS_MAX;
 use agent_common::wire::{AllowKey, Cgroup, Seen, SeenKey};
 use aya::Pod;
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -15,8 +16,8 @@ pub struct ProgramHealth {
     pub runs: u64,
     /// Nanoseconds in all runs; likewise.
     pub run_ns: u64,
-    /// Times the kernel did not run it because it was running on that CPU
-    /// already: events lost to us.
+    /// Times the kernel did not run it, because it (or, of a stand-in, a call
+    /// of bpf(2)) was not at its end on that CPU.
     pub missed: u64,
     /// Instructions the verifier walked; 0 where the kernel does not say.
     pub verified_insns: u64,
@@ -34,11 +35,13 @@ pub struct MapFill {
 }
 
 impl Kernel {
-    /// Every program's state. A program whose state cannot be read has zeros.
+    /// The state of every program at work. One that cannot be read has zeros.
     pub fn programs(&self) -> Vec<ProgramHealth> {
-        PROGRAMS
-            .iter()
-            .map(|&(name, tracepoint)| {
+        let lacks_stand_in = self.without_stand_in().is_some();
+        self.hooks
+            .all()
+            .filter(|program| *program != STAND_IN || !lacks_stand_in)
+            .map(|(name, tracepoint)| {
                 let text = self
                     .ebpf
                     .program(name)
@@ -62,6 +65,27 @@ impl Kernel {
                 }
             })
             .collect()
+    }
+
+    /// How often the kernel ran no program for what it should be told of, at the
+    /// most: an exec is missed where the program that judges it *and* the
+    /// stand-in were left out.
+    pub fn missed(&self) -> u64 {
+        let programs = self.programs();
+        let missed = |tracepoint| {
+            let mut found = programs.iter().filter(|one| one.tracepoint == tracepoint);
+            found.next().map(|one| one.missed)
+        };
+        let others = programs
+            .iter()
+            .filter(|one| one.tracepoint != EXEC && one.tracepoint != STAND_IN.1)
+            .map(|one| one.missed)
+            .sum::<u64>();
+        let execs = match (missed(EXEC), missed(STAND_IN.1)) {
+            (Some(program), Some(stand_in)) => program.min(stand_in),
+            (program, stand_in) => program.or(stand_in).unwrap_or(0),
+        };
+        others + execs
     }
 
     /// How full the maps are. Walks their keys: for a person's question, not

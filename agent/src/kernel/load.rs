@@ -1,6 +1,7 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
-use super::{Btf, BtfError, LayoutError, OverlayTypes, Ring, find_layout, relocate};
+use super::relocate::{Constants, relocated};
+use super::{Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, Ring, exec_hooks, find_layout};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
@@ -14,7 +15,7 @@ use zerocopy::IntoBytes as _;
 /// The programs, as `agent-ebpf` compiled them.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EXECWARDEN_EBPF"));
 
-/// Every program with the tracepoint it hangs on.
+/// Every program that always runs, with the tracepoint it hangs on.
 pub(super) const PROGRAMS: [(&str, &str); 4] = [
     ("execwarden_mkdir", "cgroup_mkdir"),
     ("execwarden_rmdir", "cgroup_rmdir"),
@@ -117,6 +118,8 @@ pub struct Kernel {
     pub(super) ebpf: Ebpf,
     pub(super) key: Key,
     pub(super) sizes: Sizes,
+    pub(super) hooks: ExecHooks,
+    without_stand_in: Option<KernelError>,
     pub(super) pending_released: u64,
     #[cfg(debug_assertions)]
     pub(super) diagnostics: super::diagnostics::Diagnostics,
@@ -125,12 +128,12 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads the programs; nothing is attached yet.
-    pub fn load(sizes: Sizes) -> Result<Self, KernelError> {
+    pub fn load(sizes: Sizes, hooks: ExecHooks) -> Result<Self, KernelError> {
         let layout = layout_of_this_kernel()?;
         let key = random_key();
         let btf = aya::Btf::from_sys_fs()?;
-        let mut ebpf = make_maps(sizes, key, &layout, &btf)?;
-        for (name, tracepoint) in PROGRAMS {
+        let mut ebpf = make_maps(sizes, hooks, key, &layout, &btf)?;
+        for (name, tracepoint) in hooks.programs() {
             program(&mut ebpf, name)
                 .load(tracepoint, &btf)
                 .map_err(|source| KernelError::Program { tracepoint, source })?;
@@ -141,6 +144,8 @@ impl Kernel {
             ebpf,
             key,
             sizes,
+            hooks,
+            without_stand_in: None,
             pending_released: 0,
             #[cfg(debug_assertions)]
             diagnostics,
@@ -153,14 +158,24 @@ impl Kernel {
     }
 
     /// Attaches the programs: cgroups first, so that no exec finds a cgroup
-    /// that was missed.
+    /// that was missed. Without the stand-in it goes on; see
+    /// [`without_stand_in`](Self::without_stand_in).
     pub fn attach(&mut self) -> Result<(), KernelError> {
-        for (name, tracepoint) in PROGRAMS {
+        for (name, tracepoint) in self.hooks.programs() {
             program(&mut self.ebpf, name)
                 .attach()
                 .map_err(|source| KernelError::Program { tracepoint, source })?;
         }
+        if self.hooks.have_stand_in() {
+            self.without_stand_in = exec_hooks::start_stand_in(&mut self.ebpf).err();
+        }
         Ok(())
+    }
+
+    /// Why nobody stands in for the program that judges execs, on a kernel that
+    /// may hold it up.
+    pub fn without_stand_in(&self) -> Option<&KernelError> {
+        self.without_stand_in.as_ref()
     }
 
     /// Takes the ring; there is one consumer.
@@ -219,12 +234,22 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoi
 /// Makes the maps; no program is loaded yet.
 pub(super) fn make_maps(
     sizes: Sizes,
+    hooks: ExecHooks,
     key: Key,
     layout: &Layout,
     btf: &aya::Btf,
 ) -> Result<Ebpf, KernelError> {
-    let host_mntns = host_mount_namespace()?;
-    let ebpf = EbpfLoader::new()
+    let constants = Constants {
+        layout,
+        host_mntns: host_mount_namespace()?,
+        preemptible: hooks.have_stand_in(),
+    };
+    let mut loader = EbpfLoader::new();
+    if !hooks.have_stand_in() {
+        loader.map_max_entries("CLAIMS", 1);
+        loader.map_max_entries("SCRATCH", 1);
+    }
+    let ebpf = loader
         .btf(Some(btf))
         .override_global("HASH_K0", &key.k0, true)
         .override_global("HASH_K1", &key.k1, true)
@@ -233,7 +258,7 @@ pub(super) fn make_maps(
         .map_max_entries("CGROUPS", CGROUPS_MAX)
         .map_max_entries("INIT", INIT_MAX)
         .map_max_entries("RING", sizes.ring)
-        .load(relocate::relocated(OBJECT, layout, host_mntns).as_bytes())?;
+        .load(relocated(OBJECT, &constants).as_bytes())?;
     Ok(ebpf)
 }
 

@@ -7,6 +7,7 @@ mod btf;
 mod decode;
 #[cfg(debug_assertions)]
 mod diagnostics;
+mod exec_hooks;
 mod health;
 mod layouts;
 mod load;
@@ -25,6 +26,7 @@ mod truth;
 
 pub use btf::{Btf, BtfError};
 pub use decode::{DecodeError, Event, decode, exec_of_seen};
+pub use exec_hooks::ExecHooks;
 pub use health::{MapFill, ProgramHealth};
 pub use layouts::{LayoutError, OverlayTypes, find_layout};
 pub use load::{Kernel, KernelError, Sizes};

@@ -1,7 +1,8 @@
 //! Puts what is constant on this node into the programs, before they are
-//! loaded: the kernel's offsets, and which mount namespace is the host's.
+//! loaded: the kernel's offsets, which mount namespace is the host's, and
+//! whether a program can be preempted.
 
-use agent_common::layout::{Field, HOST_MNTNS, Layout, MARK};
+use agent_common::layout::{Field, HOST_MNTNS, Layout, MARK, PREEMPTIBLE};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection as _, SectionKind};
 use zerocopy::IntoBytes as _;
@@ -11,25 +12,41 @@ use zerocopy::IntoBytes as _;
 const LOAD_CONSTANT: u8 = 0x18;
 const INSTRUCTION: usize = 8;
 
+/// What is constant on this node.
+pub(super) struct Constants<'a> {
+    /// The offsets of this kernel's fields.
+    pub(super) layout: &'a Layout,
+    /// The inode number of the host's mount namespace.
+    pub(super) host_mntns: u32,
+    /// Whether a program at a tracepoint can be preempted.
+    pub(super) preemptible: bool,
+}
+
 /// What a marked constant stands for.
 enum Meaning {
     Offset(&'static Field),
     HostNamespace,
+    Preemptible,
 }
 
-/// The compiled programs with the offsets of `layout`, and the inode number of
-/// the host's mount namespace, in place of the constants that stand for them;
-/// aligned as the loader wants it.
-pub(super) fn relocated(object: &[u8], layout: &Layout, host_mntns: u32) -> Vec<u64> {
+impl Constants<'_> {
+    fn get(&self, meaning: &Meaning) -> u32 {
+        match meaning {
+            Meaning::Offset(field) => (field.get)(self.layout),
+            Meaning::HostNamespace => self.host_mntns,
+            Meaning::Preemptible => u32::from(self.preemptible),
+        }
+    }
+}
+
+/// The compiled programs with what is constant on this node in place of the
+/// constants that stand for it; aligned as the loader wants it.
+pub(super) fn relocated(object: &[u8], constants: &Constants<'_>) -> Vec<u64> {
     let mut words = vec![0u64; object.len().div_ceil(size_of::<u64>())];
     let bytes = words.as_mut_bytes();
     bytes[..object.len()].copy_from_slice(object);
     for (at, meaning) in places(object) {
-        let number = match meaning {
-            Meaning::Offset(field) => (field.get)(layout),
-            Meaning::HostNamespace => host_mntns,
-        };
-        bytes[at + 4..at + 8].copy_from_slice(&number.to_le_bytes());
+        bytes[at + 4..at + 8].copy_from_slice(&constants.get(&meaning).to_le_bytes());
         bytes[at + 12..at + 16].fill(0);
     }
     words
@@ -50,6 +67,7 @@ fn places(object: &[u8]) -> Vec<(usize, Meaning)> {
             if pair[0][0] == LOAD_CONSTANT && immediate(pair[1]) == MARK {
                 let meaning = match immediate(pair[0]) {
                     HOST_MNTNS => Meaning::HostNamespace,
+                    PREEMPTIBLE => Meaning::Preemptible,
                     place => Meaning::Offset(field_at(place)),
                 };
                 places.push((begin as usize + n * INSTRUCTION, meaning));
@@ -82,7 +100,7 @@ mod tests {
             .iter()
             .filter_map(|(_, meaning)| match meaning {
                 Meaning::Offset(field) => Some(field.name),
-                Meaning::HostNamespace => None,
+                Meaning::HostNamespace | Meaning::Preemptible => None,
             })
             .collect();
 
@@ -98,21 +116,28 @@ mod tests {
             (field.set)(&mut layout, n);
         }
 
-        let words = relocated(OBJECT, &layout, NAMESPACE);
+        let constants = Constants {
+            layout: &layout,
+            host_mntns: NAMESPACE,
+            preemptible: true,
+        };
+
+        let words = relocated(OBJECT, &constants);
 
         assert!(places(words.as_bytes()).is_empty());
-        let mut namespaces = 0;
+        let mut others = BTreeSet::new();
         for (at, meaning) in places(OBJECT) {
-            let (name, expected) = match meaning {
-                Meaning::Offset(field) => (field.name, (field.get)(&layout)),
-                Meaning::HostNamespace => {
-                    namespaces += 1;
-                    ("the host's mount namespace", NAMESPACE)
-                }
+            let expected = match meaning {
+                Meaning::Offset(field) => (field.get)(&layout),
+                Meaning::HostNamespace => NAMESPACE,
+                Meaning::Preemptible => 1,
             };
+            if !matches!(meaning, Meaning::Offset(_)) {
+                others.insert(expected);
+            }
             let number = [words[at / 8] >> 32, words[at / 8 + 1] >> 32];
-            assert_eq!(number, [expected.into(), 0], "{name}");
+            assert_eq!(number, [expected.into(), 0], "at {at}");
         }
-        assert!(namespaces > 0);
+        assert_eq!(others, [1, NAMESPACE].into());
     }
 }

@@ -4,12 +4,12 @@
 //! its programs and its counts.
 
 use super::load::{
-    KernelError, OVERLAY_BTF, PROGRAMS, Sizes, layout_of_this_kernel, make_maps, program,
-    random_key,
+    KernelError, OVERLAY_BTF, Sizes, layout_of_this_kernel, make_maps, program, random_key,
 };
+use super::{ExecHooks, exec_hooks};
 use agent_common::layout::ABSENT;
 use aya::Ebpf;
-use aya::programs::ProgramError;
+use aya::programs::{ProgramError, ProgramInfo};
 use std::error::Error;
 use std::path::Path;
 
@@ -32,6 +32,8 @@ pub enum Overlay {
 pub struct Trial {
     /// The tracepoint it hangs on.
     pub tracepoint: &'static str,
+    /// Whether it only stands in for another, and the agent runs without it.
+    pub stands_in: bool,
     /// The instructions that the verifier walked, 0 where the kernel does not
     /// say (before 5.16); or why it is refused, in one bounded line.
     pub outcome: Result<u32, String>,
@@ -56,12 +58,22 @@ pub fn try_layouts() -> Result<Overlay, KernelError> {
 pub fn try_programs(sizes: Sizes) -> Result<Vec<Trial>, KernelError> {
     let layout = layout_of_this_kernel()?;
     let btf = aya::Btf::from_sys_fs()?;
-    let mut ebpf = make_maps(sizes, random_key(), &layout, &btf)?;
-    let trials = PROGRAMS.map(|(name, tracepoint)| Trial {
-        tracepoint,
-        outcome: try_program(&mut ebpf, name, tracepoint, &btf).map_err(|error| shortened(&error)),
+    let hooks = ExecHooks::of_this_kernel();
+    let mut ebpf = make_maps(sizes, hooks, random_key(), &layout, &btf)?;
+    let programs = hooks.all().map(|(name, tracepoint)| {
+        let stands_in = (name, tracepoint) == exec_hooks::STAND_IN;
+        let tried = if stands_in {
+            try_stand_in(&mut ebpf)
+        } else {
+            try_program(&mut ebpf, name, tracepoint, &btf)
+        };
+        Trial {
+            tracepoint,
+            stands_in,
+            outcome: tried.map_err(|error| shortened(&error)),
+        }
     });
-    Ok(trials.into())
+    Ok(programs.collect())
 }
 
 fn try_program(
@@ -72,14 +84,26 @@ fn try_program(
 ) -> Result<u32, ProgramError> {
     let program = program(ebpf, name);
     program.load(tracepoint, btf)?;
-    let verified = program
-        .info()
-        .ok()
-        .and_then(|info| info.verified_instruction_count());
+    let verified = verified(program.info());
     let link = program.attach()?;
     program.detach(link)?;
     program.unload()?;
-    Ok(verified.unwrap_or(0))
+    Ok(verified)
+}
+
+fn try_stand_in(ebpf: &mut Ebpf) -> Result<u32, ProgramError> {
+    let program = exec_hooks::stand_in(ebpf);
+    program.load()?;
+    let verified = verified(program.info());
+    let link = exec_hooks::attach(program)?;
+    program.detach(link)?;
+    program.unload()?;
+    Ok(verified)
+}
+
+fn verified(info: Result<ProgramInfo, ProgramError>) -> u32 {
+    let count = info.ok().and_then(|info| info.verified_instruction_count());
+    count.unwrap_or(0)
 }
 
 /// The kernel's own words.

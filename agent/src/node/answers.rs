@@ -62,7 +62,7 @@ impl Node {
                     .release()
                     .to_string_lossy()
                     .into_owned(),
-                attached: true,
+                attached: self.kernel.without_stand_in().is_none(),
                 hooks: self
                     .kernel
                     .programs()

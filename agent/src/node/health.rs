@@ -57,10 +57,9 @@ impl Node {
         }
     }
 
-    /// Execs at which the kernel did not run the program, because it was running
-    /// on that CPU: nothing else counts them.
+    /// What the kernel ran no program for: nothing else counts it.
     fn check_missed(&mut self) {
-        let missed = self.kernel.programs().iter().map(|one| one.missed).sum();
+        let missed = self.kernel.missed();
         if missed > self.health_told.missed {
             let more = missed - self.health_told.missed;
             tracing::error!(more, "the kernel left out runs of the programs");

@@ -16,7 +16,7 @@ use crate::containers::{
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Answer, Inspector, Limits, runs_multicall};
-use crate::kernel::{AsyncRing, Kernel, KernelError, Sizes};
+use crate::kernel::{AsyncRing, ExecHooks, Kernel, KernelError, Sizes};
 use crate::learn::{Baseline, Gap, Outcome, Sighting, State, Window};
 use crate::model::{Identity, Role};
 use crate::store::{Store, StoreError};
@@ -92,7 +92,7 @@ impl Node {
         // Its lock keeps a second agent from going any further.
         let store = Store::open(&config.state)?;
         come_first();
-        let mut kernel = Kernel::load(Sizes::default())?;
+        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel())?;
         if !kernel.layers_known() {
             tracing::warn!(
                 "the overlay module is not loaded, so an image's files cannot be told from files written later, and every file of an overlay will be reported; run `modprobe overlay` and start again"
@@ -129,6 +129,9 @@ impl Node {
         node.read_documents();
         node.read_store()?;
         node.kernel.attach()?;
+        if let Some(error) = node.kernel.without_stand_in() {
+            tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
+        }
         node.take_in_cgroups();
         node.take_in_processes();
         node.note_alive();

@@ -4,6 +4,7 @@
 use super::circumstances::{as_nobody, with_mounts, without_capabilities};
 use super::scene::{PATIENCE, Scene, at, exec};
 use anyhow::{Context, Result, ensure};
+use execwarden::kernel::ExecHooks;
 use serde_json::Value;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -122,6 +123,24 @@ pub fn doctor_finds_a_kernel_that_lacks_something() -> Result<()> {
     let without_v2 = examine(&scene, without_v2, &[&url], 2)?;
     check(&without_v2, "cgroup", "missing", "cgroup v2 is not mounted")?;
     check(&without_v2, "btf", "ok", "")
+}
+
+pub fn doctor_names_what_it_costs_to_have_no_tracefs() -> Result<()> {
+    let scene = Scene::new()?;
+    let container = scene.idle()?;
+    let url = scene.rsyslogd.url();
+    let without_tracefs = with_mounts("mount -t tmpfs none /sys/kernel/tracing")?;
+
+    if ExecHooks::of_this_kernel() == ExecHooks::Program {
+        examine(&scene, without_tracefs, &[&url], 0)?;
+    } else {
+        let report = examine(&scene, without_tracefs, &[&url], 1)?;
+        let stand_in = "program sched/sched_process_exec";
+        check(&report, stand_in, "limit", "tracefs not found")?;
+        check(&report, "program sched_process_exec", "ok", "loads")?;
+    }
+    drop(container);
+    Ok(())
 }
 
 pub fn doctor_names_what_is_wrong_with_the_configuration() -> Result<()> {

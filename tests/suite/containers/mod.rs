@@ -108,6 +108,7 @@ pub const TESTS: &[Named] = tests![
         a_stuck_receiver_does_not_hold_the_end_up;
     doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,
         doctor_names_what_a_missing_right_costs, doctor_finds_a_kernel_that_lacks_something,
+        doctor_names_what_it_costs_to_have_no_tracefs,
         doctor_names_what_is_wrong_with_the_configuration,
         doctor_leaves_a_running_agent_alone_and_tells_its_last_alert;
     systemd: systemd_hears_ready_alive_and_stopping;

@@ -11,7 +11,7 @@ mod roads;
 mod v1;
 
 use crate::containers;
-use crate::harness::{Named, tests};
+use crate::harness::{Named, by_stand_in, tests};
 use crate::kernel;
 
 /// A kernel as distributions start it, with cgroup v2 alone.
@@ -19,6 +19,14 @@ pub const USUAL: &[Named] = tests![
     roads: b34_a_32_bit_program_and_what_it_runs_are_seen,
         b34_a_handler_of_core_dumps_is_seen_on_the_host,
         b34_a_helper_of_the_kernels_is_seen_on_the_host,
+        b04_a_registered_format_is_its_file_and_its_interpreter,
+        b04_a_format_with_its_interpreter_open_is_an_error;
+];
+
+/// The same, judged by the stand-in; it cannot tell a file whose interpreter was
+/// open.
+pub const USUAL_BY_STAND_IN: &[Named] = by_stand_in![
+    roads: b34_a_32_bit_program_and_what_it_runs_are_seen,
         b04_a_registered_format_is_its_file_and_its_interpreter;
 ];
 

@@ -75,43 +75,85 @@ pub fn b34_a_helper_of_the_kernels_is_seen_on_the_host() -> Result<()> {
 
 pub fn b04_a_registered_format_is_its_file_and_its_interpreter() -> Result<()> {
     watching(|watch| {
+        let formats = Formats::mount()?;
         let (folder, interpreter) = Folder::with_hello()?;
-        let at = Folder::new()?;
-        mount("none", at.path(), "binfmt_misc", MountFlags::empty(), None)
-            .context("cannot mount binfmt_misc")?;
-        let own = folder.script("own", "execwarden's own format\n")?;
-        let evil = folder.script("evil", "execwarden's own format too\n")?;
-        let run = |flags: &str, watch: &mut Watch| -> Result<()> {
-            fs::write(
-                at.at("register"),
-                format!(":execwarden:M::execwarden::{interpreter}:{flags}"),
-            )?;
+        let own = folder.script("own", TEXT)?;
+        let evil = folder.script("evil", TEXT)?;
+        for flags in ["", "P", "O", "C"] {
             let mut web = watch.container(ENFORCE)?;
             let identity = |script: &String| Identity::script(&interpreter, script);
             watch.allow(&web, &identity(&own))?;
 
-            let ran = web.exec(&[&own]).and_then(|_| web.exec(&[&evil]));
-            fs::write(at.at("execwarden"), "-1")?;
+            formats.with(&interpreter, flags, || {
+                web.exec(&[&own])?;
+                web.exec(&[&evil])
+            })?;
 
-            ran?;
-            if flags == "F" {
-                // The interpreter was opened when the format was registered: by
-                // another exec than this one's, for all that can be told.
-                let seen = watch.only_seen(&web)?;
-                ensure!(seen.exec.error && seen.count == 2, "{:?}", seen.exec);
-                return Ok(());
-            }
             let seen = watch.seen(&web).into_iter().map(|one| one.exec.identity);
             let seen: Vec<_> = seen.collect();
             ensure!(seen == [identity(&evil)], "flags {flags:?}: {seen:?}");
-            Ok(())
-        };
-        let ran = ["", "P", "O", "C", "F"]
-            .iter()
-            .try_for_each(|flags| run(flags, watch));
-        unmount(at.path(), UnmountFlags::DETACH)?;
-        ran
+        }
+        Ok(())
     })
+}
+
+/// The interpreter was opened when the format was registered: by another exec
+/// than this one's, for all that can be told.
+pub fn b04_a_format_with_its_interpreter_open_is_an_error() -> Result<()> {
+    watching(|watch| {
+        let formats = Formats::mount()?;
+        let (folder, interpreter) = Folder::with_hello()?;
+        let own = folder.script("own", TEXT)?;
+        let mut web = watch.container(ENFORCE)?;
+        watch.allow(&web, &Identity::script(&interpreter, &own))?;
+        watch.allow(&web, &Identity::image(&interpreter))?;
+
+        formats.with(&interpreter, "F", || {
+            web.exec(&[&own])?;
+            web.exec(&[&own])
+        })?;
+
+        let seen = watch.only_seen(&web)?;
+        ensure!(seen.exec.error && seen.count == 2, "{:?}", seen.exec);
+        Ok(())
+    })
+}
+
+/// What files of the tests' own format begin with.
+const TEXT: &str = "execwarden's own format\n";
+
+/// binfmt_misc.
+struct Formats(Folder);
+
+impl Formats {
+    fn mount() -> Result<Self> {
+        let at = Folder::new()?;
+        mount("none", at.path(), "binfmt_misc", MountFlags::empty(), None)
+            .context("cannot mount binfmt_misc")?;
+        Ok(Self(at))
+    }
+
+    /// Does something while the format is registered with this interpreter.
+    fn with<T>(
+        &self,
+        interpreter: &str,
+        flags: &str,
+        run: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        fs::write(
+            self.0.at("register"),
+            format!(":execwarden:M::execwarden::{interpreter}:{flags}"),
+        )?;
+        let ran = run();
+        fs::write(self.0.at("execwarden"), "-1")?;
+        ran
+    }
+}
+
+impl Drop for Formats {
+    fn drop(&mut self) {
+        let _ = unmount(self.0.path(), UnmountFlags::DETACH);
+    }
 }
 
 /// Judges what runs at the root of the hierarchy, as nobody does on a node: the

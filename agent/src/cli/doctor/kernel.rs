@@ -106,6 +106,10 @@ fn programs(programs: &Result<Vec<Trial>, String>) -> Vec<Finding> {
 fn program(trial: &Trial) -> Finding {
     let name = format!("program {}", trial.tracepoint);
     let cost = match trial.tracepoint {
+        _ if trial.stands_in => {
+            "where this kernel holds up the program for sched_process_exec, which a \
+             container can bring about, execs are not seen"
+        }
         "sched_process_exec" => "no exec is seen; the agent does not start",
         _ => "containers would be seen too late, or not; the agent does not start",
     };
@@ -115,6 +119,12 @@ fn program(trial: &Trial) -> Finding {
             name,
             format!("loads and attaches; {} instructions", grouped(*verified)),
             cost,
+        ),
+        Err(problem) if trial.stands_in => Finding::limit(
+            name,
+            problem,
+            cost,
+            "mount tracefs at /sys/kernel/tracing; in a container, let it see the host's",
         ),
         Err(problem) => Finding::missing(
             name,
@@ -164,6 +174,7 @@ pub(super) mod tests {
     pub(in crate::cli::doctor) fn healthy() -> Facts {
         let trial = |tracepoint| Trial {
             tracepoint,
+            stands_in: false,
             outcome: Ok(1300),
         };
         Facts {
@@ -232,10 +243,12 @@ pub(super) mod tests {
         facts.programs = Ok(vec![
             Trial {
                 tracepoint: "cgroup_mkdir",
+                stands_in: false,
                 outcome: Ok(0),
             },
             Trial {
                 tracepoint: "sched_process_exec",
+                stands_in: false,
                 outcome: Err("R2 invalid mem access".to_owned()),
             },
         ]);
@@ -253,6 +266,21 @@ pub(super) mod tests {
             State::Ok,
             "loads and attaches",
         );
+    }
+
+    #[test]
+    fn without_a_stand_in_a_node_is_fit_with_limits() {
+        let facts = Facts {
+            programs: Ok(vec![Trial {
+                tracepoint: "sched/sched_process_exec",
+                stands_in: true,
+                outcome: Err("tracefs not found".to_owned()),
+            }]),
+            ..healthy()
+        };
+
+        let name = "program sched/sched_process_exec";
+        check(facts, name, State::Limit, "tracefs not found");
     }
 
     #[test]
