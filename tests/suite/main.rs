@@ -3,6 +3,8 @@
 //! machine's kernel, and count every exec.
 
 mod containers;
+#[path = "../cri/runtime.rs"]
+mod cri;
 mod harness;
 mod kernel;
 mod machine;

@@ -67,8 +67,10 @@ fields! {
     "runtime" "execwarden.runtime" 0 |m| Some(word(container(m)?.runtime?.as_str()));
     "namespace" "pod.namespace" 256 |m| text(namespace(m)?);
     "pod" "pod.name" 256 |m| container(m)?.pod.clone().map(Value::Text);
+    "pod_uid" "pod.uid" 256 |m| container(m)?.pod_uid.clone().map(Value::Text);
     "container" "pod.container.id" 256 |m| text(container(m)?.id.as_str());
     "image" "pod.container.image.name" 512 |m| container(m)?.image.clone().map(Value::Text);
+    "image_digest" "pod.container.image.id" 128 |m| container(m)?.image_digest.clone().map(Value::Text);
     "path" "process.binary" 1024 |m| Some(Value::Text(identity(m)?.file.clone()));
     "layer" "execwarden.layer" 0 |m| Some(word(identity(m)?.layer.as_str()));
     "sha256" "execwarden.sha256" 0 |m| digest(evidence(m)?.sha256);

@@ -76,8 +76,12 @@ pub struct ContainerInfo {
     pub runtime: Option<Runtime>,
     /// The pod's name.
     pub pod: Option<Untrusted>,
+    /// The pod's uid.
+    pub pod_uid: Option<Untrusted>,
     /// The image, as the runtime names it.
     pub image: Option<Untrusted>,
+    /// The image's digest: `sha256:` and its digits.
+    pub image_digest: Option<Untrusted>,
 }
 
 /// The mode its workload was in.
@@ -183,7 +187,9 @@ pub(super) mod tests {
                 id: ContainerId::new("web").expect("is plain"),
                 runtime: Some(Runtime::Runc),
                 pod: None,
+                pod_uid: None,
                 image: None,
+                image_digest: None,
             }),
             attributed: true,
             mode: Mode::Enforce,
@@ -205,7 +211,9 @@ pub(super) mod tests {
         };
         if let Some(container) = &mut record.container {
             container.pod = Some(text());
+            container.pod_uid = Some(text());
             container.image = Some(text());
+            container.image_digest = Some(text());
         }
         if let Subject::Exec {
             identity,

@@ -85,6 +85,11 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
     pub runc_root: Vec<AbsolutePath>,
 
+    /// Socket of the runtime that kubelet drives [default: the file's, else
+    /// containerd's or CRI-O's, wherever one is]
+    #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
+    pub cri: Option<SocketPath>,
+
     /// Socket of the agent to ask
     /// [default: the file's, else /run/execwarden/control.sock]
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]

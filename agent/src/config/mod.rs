@@ -86,6 +86,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// More folders with runc's state, beyond the usual ones. Absolute.
     pub runc_roots: Vec<PathBuf>,
+    /// The runtime's CRI socket; `None` for whichever is found. Absolute.
+    pub cri: Option<PathBuf>,
 }
 
 /// What the machine says where the operator says nothing.
@@ -174,6 +176,7 @@ impl Config {
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
+            cri: flags.cri.or(file.cri).map(PathBuf::from),
         })
     }
 }

@@ -94,6 +94,11 @@ pub struct Settings {
     /// repeated
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
     pub runc_root: Vec<AbsolutePath>,
+
+    /// Socket of the runtime that kubelet drives, for the names of pods
+    /// [default: containerd's or CRI-O's, wherever one is]
+    #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
+    pub cri: Option<SocketPath>,
 }
 
 impl Settings {

@@ -3,24 +3,32 @@
 //! - `hierarchy`: the node's cgroup v2 tree, found and walked
 //! - `mounts`: `mountinfo`, for it
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
+//! - `cri`: what a runtime says over its socket → workload, image, pod
+//! - `plain`: what may be a name at all (pure)
+//! - `pod_owner`: a pod's name and labels → its controller (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
 //! - `table`: which cgroup belongs to which container (pure)
 //! - `processes`, `live_layer`: what ran before the agent started
 //!
-//! Reads `/proc`, `/sys/fs/cgroup` and the runtimes' files; changes nothing and
-//! knows nothing of the kernel side.
+//! Reads `/proc`, `/sys/fs/cgroup`, the runtimes' files and their CRI sockets;
+//! changes nothing and knows nothing of the kernel side.
 
 mod cgroup_path;
+pub mod cri;
 mod hierarchy;
 mod live_layer;
 mod mounts;
+mod plain;
+mod pod_owner;
 mod processes;
 mod runtime_state;
 mod table;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
+pub use cri::{Cri, CriError, CriState, Question, Reply, USUAL_SOCKETS, try_cri};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use live_layer::live_layer;
+pub use pod_owner::Labels;
 pub use processes::{LiveProcess, first_process, live_processes, processes_in};
 pub use runtime_state::{Bundle, Confirmed, Description, RuntimeFiles};
 pub use table::{Container, Containers, Made, Since};

@@ -333,6 +333,8 @@ mod tests {
             workload: workload.clone(),
             image: None,
             pod: None,
+            image_digest: None,
+            pod_uid: None,
             complete: true,
         };
 

@@ -14,6 +14,10 @@ pub struct Status {
     pub losses: Losses,
     /// Where alerts go.
     pub sinks: Vec<SinkStatus>,
+    /// The runtime that is asked for the names of pods; not there where none is
+    /// found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cri: Option<CriStatus>,
     /// Every workload with a container on this node.
     pub workloads: Vec<WorkloadStatus>,
     /// What is wrong with documents in the allowlists' folder: one sentence
@@ -154,6 +158,26 @@ pub struct SinkStatus {
     pub queued: u64,
     /// Records given up because too many waited.
     pub lost: u64,
+}
+
+/// How it stands with a runtime's CRI socket.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CriStatus {
+    /// The socket's path.
+    pub socket: String,
+    /// `answers`, or what is wrong.
+    pub state: String,
+    /// Questions it has answered.
+    pub answered: u64,
+    /// Questions it has not.
+    pub failed: u64,
+    /// Containers that wait for a name.
+    pub waiting: u64,
+}
+
+impl CriStatus {
+    /// The state of a runtime with which nothing is wrong.
+    pub const ANSWERS: &str = "answers";
 }
 
 /// One workload.

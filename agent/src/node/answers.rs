@@ -12,8 +12,8 @@ use crate::control::protocol::{
     Request, Response,
 };
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, Counts, LearningStatus, Losses, MapFill, SinkStatus,
-    Status, WorkloadStatus,
+    Accounting, AgentMode, AgentStatus, Counts, CriStatus, LearningStatus, Losses, MapFill,
+    SinkStatus, Status, WorkloadStatus,
 };
 use crate::kernel;
 use crate::learn::Baseline;
@@ -79,6 +79,7 @@ impl Node {
                 read_failed: losses.read_failed,
             },
             sinks: self.sinks(),
+            cri: self.cri_status(),
             workloads: self
                 .workloads
                 .iter()
@@ -117,6 +118,17 @@ impl Node {
             sum += self.kernel.accounting(Slot(slot));
         }
         sum
+    }
+
+    fn cri_status(&self) -> Option<CriStatus> {
+        let state = self.cri.state();
+        Some(CriStatus {
+            socket: state.socket?.display().to_string(),
+            state: state.error.unwrap_or_else(|| CriStatus::ANSWERS.to_owned()),
+            answered: state.answered,
+            failed: state.failed,
+            waiting: self.unnamed_containers(),
+        })
     }
 
     fn sinks(&self) -> Vec<SinkStatus> {

@@ -43,7 +43,7 @@ pub use start::StartError;
 
 use crate::allowlist::{Folder, FolderWatch};
 use crate::config::Config;
-use crate::containers::{Containers, Hierarchy, RuntimeFiles};
+use crate::containers::{Containers, Cri, Hierarchy, Reply, RuntimeFiles};
 use crate::control::server::{Call, Server};
 use crate::control::systemd;
 use crate::inspect::Answer;
@@ -78,9 +78,12 @@ struct Node {
     kernel: Kernel,
     hierarchy: Hierarchy,
     files: RuntimeFiles,
+    cri: Cri,
     containers: Containers,
     /// Cgroups whose runtime has not told what they are.
     unnamed: HashMap<CgroupId, Unnamed>,
+    /// Whether the processes that ran before the agent were looked through.
+    took_in_processes: bool,
     /// Cgroups outside containers, with `--host`.
     units: HashMap<CgroupId, WorkloadId>,
     workloads: Workloads,
@@ -113,21 +116,29 @@ pub fn run(config: Config) -> Result<(), StartError> {
         .build()
         .map_err(StartError::Runtime)?;
     let result = runtime.block_on(async {
-        let (node, ring, answers) = Node::start(config).await?;
-        node.serve(ring, answers).await
+        let (node, heard) = Node::start(config).await?;
+        node.serve(heard).await
     });
     // A name that is being resolved must not hold the end up.
     runtime.shutdown_background();
     result
 }
 
+/// Who tells the node something.
+struct Heard {
+    ring: AsyncRing,
+    inspections: mpsc::Receiver<Answer>,
+    words: mpsc::Receiver<Reply>,
+}
+
 impl Node {
     /// Works until SIGTERM or SIGINT.
-    async fn serve(
-        mut self,
-        mut ring: AsyncRing,
-        mut inspections: mpsc::Receiver<Answer>,
-    ) -> Result<(), StartError> {
+    async fn serve(mut self, heard: Heard) -> Result<(), StartError> {
+        let Heard {
+            mut ring,
+            mut inspections,
+            mut words,
+        } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
         let server = tokio::spawn(server.serve(calls));
@@ -161,6 +172,7 @@ impl Node {
                     }
                 }
                 Some(answer) = inspections.recv() => self.inspected(answer),
+                Some(reply) = words.recv() => self.cri_replied(reply),
                 () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
                 _ = tick.tick() => self.tick(),
                 Some(call) = called.recv() => {

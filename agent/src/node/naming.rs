@@ -3,18 +3,30 @@
 //! The kernel has put every new cgroup into `NEWBORN` before the first exec in
 //! it can happen. A name that is not known at once is asked for again, shortly
 //! and boundedly; until then the execs wait. None is dropped.
+//!
+//! A container of a pod is named by its runtime's own word ([`Cri`](crate::containers::Cri)):
+//! the files tell the pod, but not its labels, which tell the controller. That
+//! word is waited for as long as the execs can wait; after that the files have
+//! to do.
 
 use super::Node;
-use crate::containers::{Bundle, CgroupName, Confirmed, Made, Recognised, Since, recognise};
-use crate::model::{CgroupId, ContainerId, Runtime};
+use crate::containers::{
+    Bundle, CgroupName, Confirmed, Description, Made, Question, Recognised, Reply, Since, recognise,
+};
+use crate::model::{CgroupId, ContainerId, Runtime, WorkloadId};
 use agent_common::wire::Newborn;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// The wait before the first further question; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(2);
-/// How often a runtime is asked: the last time after about a second.
+/// How often a runtime's files are looked at: the last time after about a second.
 const QUESTIONS: u32 = 10;
+/// How long a runtime's word on a pod's container is waited for, which may be
+/// starting anew itself.
+const WORD: Duration = Duration::from_secs(30);
+/// The same for a container that is gone. Less than what was seen of it is kept.
+const LAST_WORD: Duration = Duration::from_secs(2);
 /// Where there is nothing to ask about.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -30,6 +42,10 @@ pub struct Unnamed {
     asked: u32,
     next: Instant,
     gone: bool,
+    /// Whether its runtime has a question about it.
+    is_asked: bool,
+    /// Until when its runtime's word is waited for.
+    until: Instant,
 }
 
 impl Node {
@@ -135,8 +151,21 @@ impl Node {
             asked: 0,
             next: Instant::now(),
             gone: false,
+            is_asked: false,
+            until: Instant::now() + WORD,
         };
         self.ask_runtime(cgroup, unnamed);
+    }
+
+    /// Whether a runtime has a question that it has not answered.
+    pub(super) fn awaits_words(&self) -> bool {
+        self.unnamed.values().any(|unnamed| unnamed.is_asked)
+    }
+
+    /// Containers that have no name yet.
+    pub(super) fn unnamed_containers(&self) -> u64 {
+        let containers = self.unnamed.values();
+        containers.filter(|unnamed| unnamed.ids.is_empty()).count() as u64
     }
 
     /// When the next question is due.
@@ -166,16 +195,67 @@ impl Node {
     pub(super) fn name_the_rest(&mut self) {
         let rest: Vec<CgroupId> = self.unnamed.keys().copied().collect();
         for cgroup in rest {
-            self.ask_last(cgroup);
+            self.ask_last(cgroup, Duration::ZERO);
         }
     }
 
-    /// No use in waiting: what the runtime says now is all there will be.
-    pub(super) fn ask_last(&mut self, cgroup: CgroupId) {
+    /// A container is gone: what its files say now is all they will.
+    pub(super) fn ask_of_the_gone(&mut self, cgroup: CgroupId) {
+        self.ask_last(cgroup, LAST_WORD);
+    }
+
+    fn ask_last(&mut self, cgroup: CgroupId, word: Duration) {
         if let Some(mut unnamed) = self.unnamed.remove(&cgroup) {
             unnamed.gone = true;
+            unnamed.until = unnamed.until.min(Instant::now() + word);
             self.ask_runtime(cgroup, unnamed);
         }
+    }
+
+    /// The runtime's word on a container of a pod.
+    pub(super) fn cri_replied(&mut self, reply: Reply) {
+        let Some(mut unnamed) = self.unnamed.remove(&reply.cgroup) else {
+            return;
+        };
+        unnamed.is_asked = false;
+        match reply.result {
+            Ok(Some(description)) => {
+                self.containers.describe(reply.cgroup, description);
+                return self.settle(reply.cgroup);
+            }
+            // It is asked for the second time if the first was too early.
+            Ok(None) if unnamed.gone => {
+                unnamed.until = Instant::now();
+                return self.ask_runtime(reply.cgroup, unnamed);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a container's name is asked for again");
+            }
+        }
+        self.unnamed.insert(reply.cgroup, unnamed);
+    }
+
+    /// Whether a runtime's word is still to come, which is asked for.
+    fn awaits_word(
+        &self,
+        cgroup: CgroupId,
+        name: &CgroupName,
+        description: &Description,
+        unnamed: &mut Unnamed,
+    ) -> bool {
+        let is_of_a_pod =
+            name.pod_uid.is_some() || matches!(description.workload, WorkloadId::Kubernetes { .. });
+        if !is_of_a_pod || Instant::now() >= unnamed.until || !self.cri.is_there() {
+            return false;
+        }
+        if !unnamed.is_asked {
+            unnamed.is_asked = self.cri.ask(Question {
+                cgroup,
+                name: name.clone(),
+            });
+        }
+        true
     }
 
     /// One question, and what follows from the answer.
@@ -186,14 +266,16 @@ impl Node {
             let Some(container) = self.containers.lookup(cgroup) else {
                 return;
             };
-            let mut description = self.files.describe(&container.name);
+            let name = container.name.clone();
+            let mut description = self.files.describe(&name);
             if last
                 && !description.complete
                 && let Some(bundle) = &unnamed.bundle
             {
-                description = self.files.describe_by(bundle, &container.name);
+                description = self.files.describe_by(bundle, &name);
             }
-            if description.complete || last {
+            let waits = self.awaits_word(cgroup, &name, &description, &mut unnamed);
+            if (description.complete || last) && !waits {
                 self.containers.describe(cgroup, description);
                 return self.settle(cgroup);
             }
@@ -213,7 +295,8 @@ impl Node {
                 Confirmed::NotYet => {}
             }
         }
-        unnamed.next = Instant::now() + FIRST_WAIT * 2u32.pow(unnamed.asked - 1);
+        let times = 2u32.pow(unnamed.asked.min(QUESTIONS) - 1);
+        unnamed.next = Instant::now() + FIRST_WAIT * times;
         self.unnamed.insert(cgroup, unnamed);
     }
 

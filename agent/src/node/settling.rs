@@ -50,6 +50,9 @@ impl Node {
         }
         tracing::info!(container = container.name.id.short(), workload = %id, "container");
         self.container_appeared(&container, &id);
+        if container.since == Since::BeforeTheAgent && self.took_in_processes {
+            self.take_in_processes(Some(cgroup));
+        }
         for child in self.containers.children(cgroup) {
             self.adopt(child, cgroup);
         }
@@ -78,7 +81,7 @@ impl Node {
     }
 
     pub(super) fn cgroup_removed(&mut self, cgroup: CgroupId, at_ns: u64) {
-        self.ask_last(cgroup);
+        self.ask_of_the_gone(cgroup);
         self.units.remove(&cgroup);
         if self.containers.lookup(cgroup).is_none() {
             let told = self.kernel.forget_cgroup(cgroup);

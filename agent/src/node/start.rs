@@ -5,27 +5,27 @@ use super::alerts::Alerts;
 use super::inspecting::Inspecting;
 use super::permits;
 use super::workloads::{Phase, Workloads};
-use super::{Node, health};
+use super::{Heard, Node, health};
 use crate::alert::rfc5424::Settings;
 use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Hierarchy, HierarchyError, LiveProcess, RuntimeFiles, Since, live_layer,
-    live_processes, processes_in,
+    Containers, Cri, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles, Since,
+    live_layer, live_processes, processes_in,
 };
 use crate::control::socket::BindError;
-use crate::inspect::{Answer, Inspector, Limits, runs_multicall};
-use crate::kernel::{AsyncRing, ExecHooks, Kernel, KernelError, Sizes};
+use crate::inspect::{Inspector, Limits, runs_multicall};
+use crate::kernel::{ExecHooks, Kernel, KernelError, Sizes};
 use crate::learn::{Baseline, Gap, Outcome, Sighting, State, Window};
-use crate::model::{Identity, Role};
+use crate::model::{CgroupId, Identity, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Why the agent does not run: one sentence each, with what to do.
@@ -65,9 +65,7 @@ pub enum StartError {
 
 impl Node {
     /// A node that is attached and has taken in what runs.
-    pub(super) async fn start(
-        config: Config,
-    ) -> Result<(Self, AsyncRing, mpsc::Receiver<Answer>), StartError> {
+    pub(super) async fn start(config: Config) -> Result<(Self, Heard), StartError> {
         if !rustix::process::geteuid().is_root() {
             return Err(StartError::NotRoot);
         }
@@ -100,7 +98,12 @@ impl Node {
         }
         let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
 
-        let (inspector, answers) =
+        let (cri, mut words) = Cri::start(
+            config.cri.clone(),
+            Path::new("/"),
+            config.node_name.as_str(),
+        );
+        let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
 
         let mut node = Self {
@@ -108,8 +111,10 @@ impl Node {
             started: Instant::now(),
             hierarchy,
             files,
+            cri,
             containers: Containers::default(),
             unnamed: HashMap::new(),
+            took_in_processes: false,
             units: HashMap::new(),
             workloads: Workloads::default(),
             people: Folder::new(&config.allowlists),
@@ -133,9 +138,34 @@ impl Node {
             tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
         }
         node.take_in_cgroups();
-        node.take_in_processes();
+        node.hear_of_what_runs(&mut words).await;
+        node.take_in_processes(None);
+        node.took_in_processes = true;
         node.note_alive();
-        Ok((node, ring, answers))
+        let heard = Heard {
+            ring,
+            inspections,
+            words,
+        };
+        Ok((node, heard))
+    }
+
+    /// Waits for the runtime's word on the containers that are there, so that
+    /// what runs in them is learned with them; what it does not say soon, later.
+    async fn hear_of_what_runs(&mut self, words: &mut mpsc::Receiver<Reply>) {
+        const PATIENCE: Duration = Duration::from_secs(3);
+
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.awaits_words() {
+            let next = end.min(self.next_name().into());
+            tokio::select! {
+                Some(reply) = words.recv() => self.cri_replied(reply),
+                () = tokio::time::sleep_until(next) => self.name_again(),
+            }
+            if tokio::time::Instant::now() >= end {
+                return;
+            }
+        }
     }
 
     fn read_documents(&mut self) {
@@ -196,10 +226,14 @@ impl Node {
         }
     }
 
-    /// Records what ran before the agent: a workload that learns has it, and
-    /// its container as a gap.
-    fn take_in_processes(&mut self) {
-        let cgroups = self.hierarchy.scan().unwrap_or_default();
+    /// Records what ran before the agent, in one container or in all: a workload
+    /// that learns has it, and its container as a gap.
+    pub(super) fn take_in_processes(&mut self, of: Option<CgroupId>) {
+        let mut cgroups = self.hierarchy.scan().unwrap_or_default();
+        if of.is_some() {
+            let container = |id| self.containers.lookup(id).map(|found| found.cgroup);
+            cgroups.retain(|(id, _)| container(*id) == of);
+        }
         let processes = match live_processes(&cgroups) {
             Ok(processes) => processes,
             Err(error) => {

@@ -176,8 +176,7 @@ pub fn doctor_leaves_a_running_agent_alone_and_tells_its_last_alert() -> Result<
     })?;
     let report = examine(&scene, plain()?, &[&url], 0)?;
     check(&report, "agent", "ok", &format!("pid {}", agent.pid()))?;
-    let delivered = format!("ago to {url}");
-    check(&report, "last-alert", "ok", &delivered)?;
+    check(&report, "last-alert", "ok", "delivered ")?;
 
     // It sees as before, and what the doctor tried is in none of its counts.
     exec(&container, &[&at("hello")])?;

@@ -39,6 +39,7 @@ pub mod modes;
 mod namespaces;
 mod nested;
 mod ordinary_days;
+mod pods;
 mod races;
 pub mod refusals;
 mod restarts;
@@ -63,6 +64,9 @@ pub const TESTS: &[Named] = tests![
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,
         a_container_that_starts_as_the_agent_ends_is_not_lost;
     host: a_unit_learns_and_is_enforced;
+    pods: a_pod_is_named_by_its_runtime, a_runtime_that_is_away_is_waited_for,
+        containers_of_a_moment_are_named_by_a_slow_runtime,
+        a_runtime_that_never_answers_is_not_waited_for_for_ever;
     disguises: b02_another_file_under_a_listed_name, b03_forged_argv0_and_process_name,
         b07_programs_in_memory, b08_files_without_a_name, b09_one_file_by_every_spelling;
     drift: b10_programs_of_the_writable_layer;

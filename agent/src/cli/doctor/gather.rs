@@ -5,7 +5,7 @@ use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, Settings};
-use crate::containers::{Hierarchy, RuntimeFiles};
+use crate::containers::{Hierarchy, RuntimeFiles, USUAL_SOCKETS, try_cri};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
@@ -22,48 +22,41 @@ const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
-/// Where runtimes listen: containerd alone, in k3s and in k0s, CRI-O, docker,
-/// podman.
-const SOCKETS: [&str; 6] = [
-    "/run/containerd/containerd.sock",
-    "/run/k3s/containerd/containerd.sock",
-    "/run/k0s/containerd.sock",
-    "/run/crio/crio.sock",
-    "/run/docker.sock",
-    "/run/podman/podman.sock",
-];
-
 /// Everything, with the configuration that these arguments lead to.
 pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let control = arguments.control.clone().map(PathBuf::from);
+    let cri = arguments.cri.clone().map(PathBuf::from);
     let runc_roots = arguments.runc_root.clone().into_iter();
     let settings = Settings {
         syslog: arguments.syslog,
         control: arguments.control,
         runc_root: arguments.runc_root,
+        cri: arguments.cri,
         ..Settings::default()
     };
     let config = Config::load(settings, arguments.config.as_deref());
 
     // Without a valid configuration, what the flags say still holds.
-    let (configuration, receivers, control, runc_roots) = match config {
+    let (configuration, receivers, control, runc_roots, cri) = match config {
         Ok(config) => (
             Ok(()),
             try_receivers(&config),
             config.control,
             config.runc_roots,
+            config.cri,
         ),
         Err(error) => (
             Err(error.to_string()),
             Vec::new(),
             control.unwrap_or_else(|| DEFAULT_CONTROL.into()),
             runc_roots.map(PathBuf::from).collect(),
+            cri,
         ),
     };
     Facts {
         kernel: of_kernel(),
         rights: of_rights(),
-        places: of_places(&runc_roots),
+        places: of_places(&runc_roots, cri),
         receivers: receivers::Facts {
             configuration,
             receivers,
@@ -98,7 +91,7 @@ fn of_rights() -> rights::Facts {
     }
 }
 
-fn of_places(runc_roots: &[PathBuf]) -> places::Facts {
+fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
     let files = runc_roots
         .iter()
         .fold(RuntimeFiles::new("/"), |files, root| {
@@ -112,11 +105,31 @@ fn of_places(runc_roots: &[PathBuf]) -> places::Facts {
         }),
         folders,
         closed,
-        sockets: SOCKETS
-            .map(PathBuf::from)
-            .into_iter()
-            .filter(|path| fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket()))
-            .collect(),
+        cri: cri_socket(cri).map(|socket| {
+            let answer = ask_runtime(&socket);
+            (socket, answer)
+        }),
+    }
+}
+
+/// The one that is set, or the first that is there: as the agent does.
+fn cri_socket(set: Option<PathBuf>) -> Option<PathBuf> {
+    let is_socket = |path: &PathBuf| {
+        let metadata = fs::metadata(path);
+        metadata.is_ok_and(|metadata| metadata.file_type().is_socket())
+    };
+    set.or_else(|| USUAL_SOCKETS.map(PathBuf::from).into_iter().find(is_socket))
+}
+
+fn ask_runtime(socket: &Path) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime
+            .block_on(try_cri(socket))
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

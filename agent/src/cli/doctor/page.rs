@@ -95,7 +95,7 @@ mod tests {
     CAP_SYS_NICE                ok     held
     cgroup                      ok     v2 at /sys/fs/cgroup
     runtime-files               ok     /run/runc
-    runtime-sockets             ok     not used; /run/containerd/containerd.sock
+    cri                         ok     /run/containerd/containerd.sock answers
     configuration               ok     valid
     syslog unix:/dev/log        ok     open
     agent                       ok     version 0.0.0, pid 7, up 2h
@@ -132,7 +132,7 @@ mod tests {
     cgroup                limit    hybrid: v1, and v2 at /sys/fs/cgroup/unified; no
                                    container in either yet
     runtime-files         ok       /run/runc
-    runtime-sockets       ok       not used; /run/containerd/containerd.sock
+    cri                   ok       /run/containerd/containerd.sock answers
     configuration         ok       valid
     syslog unix:/dev/log  ok       open
     agent                 ok       version 0.0.0, pid 7, up 2h

@@ -14,15 +14,16 @@ pub(super) struct Facts {
     pub(super) folders: Vec<PathBuf>,
     /// Runtimes' folders that may not be read.
     pub(super) closed: Vec<PathBuf>,
-    /// Runtimes' sockets that are there.
-    pub(super) sockets: Vec<PathBuf>,
+    /// The runtime's CRI socket, and whether it answers; `None` where none is
+    /// found.
+    pub(super) cri: Option<(PathBuf, Result<(), String>)>,
 }
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     vec![
         cgroup(&facts.cgroup),
         folders(&facts.folders, &facts.closed),
-        sockets(&facts.sockets),
+        cri(facts.cri.as_ref()),
     ]
 }
 
@@ -95,18 +96,25 @@ fn folders(found: &[PathBuf], closed: &[PathBuf]) -> Finding {
     Finding::ok(name, list(found), cost)
 }
 
-/// Names come from files in this version.
-fn sockets(found: &[PathBuf]) -> Finding {
-    let found = if found.is_empty() {
-        "not used; none found".to_owned()
-    } else {
-        format!("not used; {}", list(found))
-    };
-    Finding::ok(
-        "runtime-sockets",
-        found,
-        "nothing: this version takes names from the runtimes' files",
-    )
+/// A node without pods needs none.
+fn cri(found: Option<&(PathBuf, Result<(), String>)>) -> Finding {
+    let name = "cri";
+    let cost = "a pod's controller is guessed from the pod's name, thirty seconds after its \
+                start; until then nothing of it is reported";
+    match found {
+        None => Finding::ok(
+            name,
+            "no socket found; only pods have need of one",
+            "the controllers of pods are guessed from the pods' names",
+        ),
+        Some((socket, Ok(()))) => Finding::ok(name, format!("{} answers", socket.display()), cost),
+        Some((socket, Err(problem))) => Finding::limit(
+            name,
+            format!("{}: {problem}", socket.display()),
+            cost,
+            "see whether the runtime runs; name another socket with --cri",
+        ),
+    }
 }
 
 /// The first few, and how many more there are.
@@ -137,7 +145,7 @@ pub(super) mod tests {
             cgroup: Ok(("/sys/fs/cgroup".into(), Placement::Unified)),
             folders: vec!["/run/runc".into()],
             closed: Vec::new(),
-            sockets: vec!["/run/containerd/containerd.sock".into()],
+            cri: Some(("/run/containerd/containerd.sock".into(), Ok(()))),
         }
     }
 
@@ -182,11 +190,17 @@ pub(super) mod tests {
         check(&healthy(), "runtime-files", State::Ok, "/run/runc");
         let nothing = Facts {
             folders: Vec::new(),
-            sockets: Vec::new(),
+            cri: None,
             ..healthy()
         };
         check(&nothing, "runtime-files", State::Limit, "no runtime");
-        check(&nothing, "runtime-sockets", State::Ok, "none found");
+        check(&nothing, "cri", State::Ok, "no socket found");
+        check(&healthy(), "cri", State::Ok, "containerd.sock answers");
+        let silent = Facts {
+            cri: Some(("/run/crio/crio.sock".into(), Err("slow".to_owned()))),
+            ..healthy()
+        };
+        check(&silent, "cri", State::Limit, "crio.sock: slow");
         let many = Facts {
             folders: (0..4096).map(|n| format!("/run/user/{n}").into()).collect(),
             ..healthy()

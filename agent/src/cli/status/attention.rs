@@ -3,7 +3,7 @@
 use super::{learners, percent};
 use crate::cli::output::plain;
 use crate::cli::table::{grouped, wrapped};
-use crate::control::status::{Losses, Status};
+use crate::control::status::{CriStatus, Losses, Status};
 
 /// From how full a map is worth a word, in percent.
 const FULL_PERCENT: u128 = 80;
@@ -28,6 +28,19 @@ pub(super) fn sentences(status: &Status) -> String {
                 grouped(sink.lost)
             )
         });
+    let cri = status
+        .cri
+        .iter()
+        .filter(|cri| cri.waiting > 0 || cri.state != CriStatus::ANSWERS)
+        .map(|cri| {
+            let CriStatus {
+                socket,
+                state,
+                waiting,
+                ..
+            } = cri;
+            format!("{socket}: {state}; containers that wait for their names: {waiting}")
+        });
     let incomplete = learners(&status.workloads).flat_map(|(workload, progress)| {
         let name = workload.workload.as_str();
         progress
@@ -51,6 +64,7 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(losses(&status.losses))
         .chain(full)
         .chain(sinks)
+        .chain(cri)
         .chain(allowlists)
         .chain(incomplete)
         .chain(older)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::status::{Counts, Losses, MapFill, SinkStatus, WorkloadMode};
+use crate::control::status::{Counts, CriStatus, Losses, MapFill, SinkStatus, WorkloadMode};
 
 fn workload(name: &str, mode: WorkloadMode) -> WorkloadStatus {
     WorkloadStatus {
@@ -51,6 +51,13 @@ fn quiet() -> Status {
             queued: 0,
             lost: 0,
         }],
+        cri: Some(CriStatus {
+            socket: "/run/containerd/containerd.sock".to_owned(),
+            state: CriStatus::ANSWERS.to_owned(),
+            answered: 12,
+            failed: 0,
+            waiting: 0,
+        }),
         workloads: vec![
             workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),
             workload("runc/web", WorkloadMode::NoAllowlist),
@@ -75,6 +82,10 @@ fn troubled() -> Status {
     .into();
     status.losses.path_too_long = 1234;
     status.sinks[0].lost = 7;
+    if let Some(cri) = &mut status.cri {
+        cri.state = "the runtime did not answer within 2 s".to_owned();
+        cri.waiting = 3;
+    }
     status.maps[0].used = 65_000;
     status.workloads[0].workload =
         "a-very-long-namespace/StatefulSet/with-a-long-name/container".to_owned();
@@ -146,6 +157,8 @@ fn trouble_is_said_in_sentences() {
     - execs with a path too long to be read: 1,234
     - the kernel map allowed is nearly full
     - alerts to unix:/dev/log that were lost: 7
+    - /run/containerd/containerd.sock: the runtime did not answer within 2 s;
+      containers that wait for their names: 3
     - /etc/execwarden/allowlists/a\x1b[31m\x0ab.yaml:12:7: unknown field `comand`,
       expected one of `path`, `interpreter`, `layer`
     - runc/web: the agent was down from 10:00 to 10:05, and what ran then was not

@@ -7,13 +7,12 @@
 mod files;
 mod names;
 mod oci_state;
-mod plain;
-mod pod_owner;
 
 use super::cgroup_path::{CgroupName, Recognised, recognise};
 use crate::model::{ContainerId, Runtime, WorkloadId};
 use files::{below, names_in, read_json};
 use names::Names;
+pub(super) use names::SANDBOX;
 use oci_state::OciState;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -40,8 +39,12 @@ pub struct Description {
     pub workload: WorkloadId,
     /// The image's reference, as its runtime has it.
     pub image: Option<String>,
+    /// The image's digest: `sha256:` and 64 hexadecimal digits.
+    pub image_digest: Option<String>,
     /// The pod's whole name.
     pub pod: Option<String>,
+    /// The pod's uid.
+    pub pod_uid: Option<String>,
     /// Whether the runtime's files were there. If not, `workload` is named by
     /// the id; the runtime may write them within moments.
     pub complete: bool,
@@ -163,7 +166,9 @@ impl RuntimeFiles {
         Description {
             workload: names.workload(runtime, name.id.as_str()),
             image: names.image().map(str::to_owned),
+            image_digest: None,
             pod: names.pod().map(str::to_owned),
+            pod_uid: name.pod_uid.clone(),
             complete,
         }
     }
@@ -241,7 +246,9 @@ impl RuntimeFiles {
         Description {
             workload: names.workload(name.runtime, name.id.as_str()),
             image: names.image().map(str::to_owned),
+            image_digest: None,
             pod: names.pod().map(str::to_owned),
+            pod_uid: name.pod_uid.clone(),
             complete: true,
         }
     }

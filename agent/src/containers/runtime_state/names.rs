@@ -3,13 +3,13 @@
 //! Pure. The runtime wrote the file, but whoever may create a container chose
 //! what stands in it: every string is checked before it becomes a name.
 
-use super::plain::{image_name, plain_image, plain_name};
-use super::pod_owner::owner_of;
+use crate::containers::plain::{image_name, plain_image, plain_name};
+use crate::containers::pod_owner::Owner;
 use crate::model::{Runtime, WorkloadId};
 use std::collections::BTreeMap;
 
 /// The container name of a pod's sandbox, whatever its runtime calls it.
-const SANDBOX: &str = "pause";
+pub(in crate::containers) const SANDBOX: &str = "pause";
 
 /// What is known of a container; the first to say something is believed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -145,11 +145,11 @@ impl Names {
     /// image's, else the bundle's, else `id`.
     pub(super) fn workload(&self, runtime: Runtime, id: &str) -> WorkloadId {
         if let Some(pod) = &self.pod {
-            let (kind, name) = owner_of(&pod.name);
+            let owner = Owner::by_name(&pod.name);
             return WorkloadId::Kubernetes {
                 namespace: pod.namespace.clone(),
-                kind: kind.to_owned(),
-                name: name.to_owned(),
+                kind: owner.kind.to_owned(),
+                name: owner.name,
                 container: pod.container.clone(),
             };
         }
