@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod judge;
 pub mod kernel;
 pub mod learn;
+pub mod metrics;
 pub mod model;
 pub mod node;
 pub mod store;

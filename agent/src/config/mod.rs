@@ -18,6 +18,7 @@ pub use settings::Settings;
 pub use values::{AbsolutePath, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window};
 
 use file::FileError;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub struct Config {
     pub host: bool,
     /// The control socket. Absolute.
     pub control: PathBuf,
+    /// Where metrics are asked for; `None` for nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The node's name in alerts.
     pub node_name: NodeName,
     /// The least severe of the agent's own log lines.
@@ -168,6 +171,7 @@ impl Config {
                 .control
                 .or(file.control)
                 .map_or_else(|| DEFAULT_CONTROL.into(), PathBuf::from),
+            metrics: flags.metrics.or(file.metrics),
             node_name,
             log_level: flags.log_level.or(file.log_level).unwrap_or_default(),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),

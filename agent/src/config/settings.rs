@@ -4,6 +4,7 @@
 use super::{AbsolutePath, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window};
 use clap::{Args, ValueHint};
 use serde::Deserialize;
+use std::net::SocketAddr;
 
 /// What one source says, with everything optional: flags or file.
 #[derive(Args, Deserialize, Clone, Debug, Default)]
@@ -77,6 +78,11 @@ pub struct Settings {
     /// [default: /run/execwarden/control.sock]
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
     pub control: Option<SocketPath>,
+
+    /// Address at which metrics and health are asked for over HTTP, such as
+    /// 127.0.0.1:9797 [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
 
     /// The node's name in alerts [default: NODE_NAME, else the host name]
     #[arg(long, value_name = "NAME")]

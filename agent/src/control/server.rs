@@ -135,7 +135,8 @@ fn decode(line: &[u8]) -> Result<Request, Refusal> {
     Request::decode(line)
 }
 
-async fn ask(request: Request, calls: &mpsc::Sender<Call>, deadline: Duration) -> Response {
+/// Asks the node, as whoever connects to the socket does.
+pub async fn ask(request: Request, calls: &mpsc::Sender<Call>, deadline: Duration) -> Response {
     let (reply, answer) = oneshot::channel();
     let asked = async {
         calls.send(Call { request, reply }).await.ok()?;

@@ -25,6 +25,41 @@ pub struct Status {
     pub allowlist_errors: Vec<String>,
     /// How full the kernel's maps are.
     pub maps: Vec<MapFill>,
+    /// Deviations since the agent started, by namespace and reason.
+    #[serde(default)]
+    pub deviations: Vec<DeviationCount>,
+    /// How long it took from an exec to its record.
+    #[serde(default)]
+    pub latency: Latency,
+}
+
+/// Deviations of one namespace for one reason, repeats among them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeviationCount {
+    /// The Kubernetes namespace; empty outside Kubernetes, `(other)` for what is
+    /// beyond the number that is kept apart.
+    pub namespace: String,
+    /// The reason's word.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// How long something took, in buckets.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Latency {
+    /// How many took at most [`BOUNDS_S`](Self::BOUNDS_S), and more than the bound
+    /// before; the last is for all beyond.
+    pub buckets: [u64; 12],
+    /// All of them together, in seconds.
+    pub sum_s: f64,
+}
+
+impl Latency {
+    /// The buckets' upper bounds, in seconds.
+    pub const BOUNDS_S: [f64; 11] = [
+        0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0,
+    ];
 }
 
 /// The agent itself.
@@ -140,6 +175,9 @@ pub struct Losses {
     pub path_too_long: u64,
     /// Execs of which a field could not be read.
     pub read_failed: u64,
+    /// Runs of the programs that the kernel may have left out, at the most.
+    #[serde(default)]
+    pub missed: u64,
 }
 
 /// One place that alerts go to.
@@ -253,8 +291,88 @@ pub struct MapFill {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    fn workload(name: &str, mode: WorkloadMode) -> WorkloadStatus {
+        WorkloadStatus {
+            workload: name.to_owned(),
+            mode,
+            learning: None,
+            processes: 12,
+            containers: 3,
+            pre_existing: 0,
+            execs: 4000,
+            deviations: 0,
+        }
+    }
+
+    /// Of a quiet node.
+    pub(crate) fn status() -> Status {
+        Status {
+            agent: AgentStatus {
+                version: "0.1.0".to_owned(),
+                node: "node-1".to_owned(),
+                pid: 4711,
+                uptime_s: 11_520,
+                mode: AgentMode::Automatic { window_s: 86_400 },
+                kernel: "6.18.0".to_owned(),
+                attached: true,
+                hooks: [
+                    "sched_process_exec",
+                    "cgroup_mkdir",
+                    "cgroup_rmdir",
+                    "cgroup_attach_task",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+            },
+            accounting: Counts {
+                seen: 12_345,
+                known: 12_000,
+                learning: 300,
+                deviating: 40,
+                ignored: 5,
+                errors: 0,
+            }
+            .into(),
+            losses: Losses::default(),
+            sinks: vec![SinkStatus {
+                target: "unix:/dev/log".to_owned(),
+                state: "connected".to_owned(),
+                sent: 40,
+                since_sent_s: Some(7),
+                queued: 0,
+                lost: 0,
+            }],
+            cri: Some(CriStatus {
+                socket: "/run/containerd/containerd.sock".to_owned(),
+                state: CriStatus::ANSWERS.to_owned(),
+                answered: 12,
+                failed: 0,
+                waiting: 0,
+            }),
+            workloads: vec![
+                workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),
+                workload("runc/web", WorkloadMode::NoAllowlist),
+            ],
+            allowlist_errors: Vec::new(),
+            maps: vec![MapFill {
+                name: "allowed".to_owned(),
+                used: 300,
+                max: 65_536,
+            }],
+            deviations: vec![DeviationCount {
+                namespace: "shop".to_owned(),
+                reason: "drift".to_owned(),
+                count: 40,
+            }],
+            latency: Latency {
+                buckets: [0, 3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+                sum_s: 60.5,
+            },
+        }
+    }
 
     #[test]
     fn accounting_holds_only_if_every_exec_is_somewhere() {

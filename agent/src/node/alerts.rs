@@ -1,6 +1,7 @@
 //! From a deviation to a numbered record in every sink, and the sums of what
 //! comes again.
 
+use super::tally::Tally;
 use crate::alert::{AlertId, Due, Kind, Record, Repeats, Sinks};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ pub struct Alerts {
     /// The first record of each id: what its sums are written from.
     told: HashMap<AlertId, Told>,
     last_number: u64,
+    tally: Tally,
 }
 
 struct Told {
@@ -31,6 +33,7 @@ impl Alerts {
             repeats: Repeats::new(INTERVAL),
             told: HashMap::new(),
             last_number: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -38,6 +41,8 @@ impl Alerts {
     /// further ones summed. `record.number` is filled in here.
     pub fn raise(&mut self, record: Record, count: u64, at: Timestamp) {
         let id = record.id;
+        let took = Timestamp::now().duration_since(at);
+        self.tally.took(took.try_into().unwrap_or_default());
         self.told.entry(id).or_insert(Told { record, total: 0 });
         self.more(id, count, at);
     }
@@ -48,6 +53,7 @@ impl Alerts {
             return;
         };
         told.total = told.total.saturating_add(count);
+        self.tally.count(&told.record, count);
         let total = told.total;
         if let Some(due) = self.repeats.saw(id, total, at, Instant::now()) {
             self.send(id, due);
@@ -67,6 +73,11 @@ impl Alerts {
             self.send(id, due);
         }
         self.told.remove(&id);
+    }
+
+    /// What was reported so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// How the sinks do.

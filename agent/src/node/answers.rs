@@ -77,6 +77,7 @@ impl Node {
                 cgroups_full: losses.cgroups_full,
                 path_too_long: losses.path_too_long,
                 read_failed: losses.read_failed,
+                missed: self.kernel.missed(),
             },
             sinks: self.sinks(),
             cri: self.cri_status(),
@@ -96,6 +97,8 @@ impl Node {
                     max: fill.max,
                 })
                 .collect(),
+            deviations: self.alerts.tally().deviations(),
+            latency: self.alerts.tally().latency(),
         }
     }
 

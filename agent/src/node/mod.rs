@@ -15,6 +15,7 @@
 //! - [`permits`]: what the kernel is told of a policy (pure)
 //! - [`workloads`]: who has a slot and what is done with it (pure)
 //! - [`alerts`]: records, their numbers and sums
+//! - [`tally`]: deviations by namespace and reason (pure)
 //! - [`documents`]: a baseline as a document (pure)
 //! - [`answers`]: what the control socket asks
 //! - [`clock`]: kernel times as times of day
@@ -37,6 +38,7 @@ mod permits;
 mod policy;
 mod settling;
 mod start;
+mod tally;
 mod workloads;
 
 pub use start::StartError;
@@ -48,6 +50,7 @@ use crate::control::server::{Call, Server};
 use crate::control::systemd;
 use crate::inspect::Answer;
 use crate::kernel::{AsyncRing, Kernel};
+use crate::metrics;
 use crate::model::{CgroupId, WorkloadId};
 use crate::store::Store;
 use agent_common::wire::SeenKey;
@@ -141,6 +144,13 @@ impl Node {
         } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
+        let metrics = match self.config.metrics {
+            Some(address) => {
+                let server = metrics::Server::listen(address).await?;
+                tokio::spawn(server.serve(calls.clone()))
+            }
+            None => tokio::spawn(async {}),
+        };
         let server = tokio::spawn(server.serve(calls));
         let mut documents = FolderWatch::new(&self.config.allowlists)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
@@ -189,6 +199,7 @@ impl Node {
         systemd::stopping();
         tracing::info!("stopping");
         server.abort();
+        metrics.abort();
         // The last of the ring and the maps, while the programs still run.
         while let Ok(Ok(events)) = tokio::time::timeout(Duration::ZERO, ring.take(BURST)).await {
             if events.is_empty() {

@@ -58,6 +58,9 @@ pub enum StartError {
     /// The ring cannot be waited for.
     #[error("cannot wait for the kernel's ring: {0}")]
     Ring(io::Error),
+    /// The address for metrics.
+    #[error(transparent)]
+    Metrics(#[from] crate::metrics::ListenError),
     /// The asynchronous runtime or a signal handler.
     #[error("cannot start the agent's runtime: {0}")]
     Runtime(io::Error),

@@ -1,78 +1,9 @@
 use super::*;
-use crate::control::status::{Counts, CriStatus, Losses, MapFill, SinkStatus, WorkloadMode};
-
-fn workload(name: &str, mode: WorkloadMode) -> WorkloadStatus {
-    WorkloadStatus {
-        workload: name.to_owned(),
-        mode,
-        learning: None,
-        processes: 12,
-        containers: 3,
-        pre_existing: 0,
-        execs: 4000,
-        deviations: 0,
-    }
-}
-
-fn quiet() -> Status {
-    Status {
-        agent: AgentStatus {
-            version: "0.1.0".to_owned(),
-            node: "node-1".to_owned(),
-            pid: 4711,
-            uptime_s: 11_520,
-            mode: AgentMode::Automatic { window_s: 86_400 },
-            kernel: "6.18.0".to_owned(),
-            attached: true,
-            hooks: [
-                "sched_process_exec",
-                "cgroup_mkdir",
-                "cgroup_rmdir",
-                "cgroup_attach_task",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-        },
-        accounting: Counts {
-            seen: 12_345,
-            known: 12_000,
-            learning: 300,
-            deviating: 40,
-            ignored: 5,
-            errors: 0,
-        }
-        .into(),
-        losses: Losses::default(),
-        sinks: vec![SinkStatus {
-            target: "unix:/dev/log".to_owned(),
-            state: "connected".to_owned(),
-            sent: 40,
-            since_sent_s: Some(7),
-            queued: 0,
-            lost: 0,
-        }],
-        cri: Some(CriStatus {
-            socket: "/run/containerd/containerd.sock".to_owned(),
-            state: CriStatus::ANSWERS.to_owned(),
-            answered: 12,
-            failed: 0,
-            waiting: 0,
-        }),
-        workloads: vec![
-            workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),
-            workload("runc/web", WorkloadMode::NoAllowlist),
-        ],
-        allowlist_errors: Vec::new(),
-        maps: vec![MapFill {
-            name: "allowed".to_owned(),
-            used: 300,
-            max: 65_536,
-        }],
-    }
-}
+use crate::control::status::tests::status;
+use crate::control::status::{Counts, WorkloadMode};
 
 fn troubled() -> Status {
-    let mut status = quiet();
+    let mut status = status();
     status.agent.attached = false;
     status.accounting = Counts {
         seen: 2,
@@ -106,7 +37,7 @@ fn troubled() -> Status {
 
 #[test]
 fn a_quiet_node_is_a_short_page() {
-    insta::assert_snapshot!(render(&quiet(), Paint::Plain), @r"
+    insta::assert_snapshot!(render(&status(), Paint::Plain), @r"
     execwarden 0.1.0 on node-1, pid 4711, up 3h 12m
     mode automatic (learns for 1d), kernel 6.18.0
     hooks sched_process_exec, cgroup_mkdir, cgroup_rmdir, cgroup_attach_task
@@ -169,7 +100,7 @@ fn trouble_is_said_in_sentences() {
 
 #[test]
 fn an_empty_node_says_so() {
-    let mut status = quiet();
+    let mut status = status();
     status.workloads.clear();
 
     let page = render(&status, Paint::Plain);
@@ -194,7 +125,7 @@ fn check_page(status: &Status) {
 
 #[test]
 fn the_page_fits_80_columns_and_is_plain() {
-    check_page(&quiet());
+    check_page(&status());
     check_page(&troubled());
 }
 

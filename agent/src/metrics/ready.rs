@@ -1,0 +1,61 @@
+//! Whether the agent does what it is there for.
+
+use crate::control::status::{CriStatus, Status};
+
+/// What keeps the agent from being ready, one sentence each.
+pub fn unready(status: &Status) -> Vec<String> {
+    let attached = (!status.agent.attached)
+        .then(|| "not all programs are attached: some execs are not seen".to_owned());
+    let holds = (!status.accounting.holds())
+        .then(|| "the counts do not add up: no number can be trusted".to_owned());
+    let cri = status
+        .cri
+        .as_ref()
+        .filter(|cri| cri.state != CriStatus::ANSWERS)
+        .map(|cri| {
+            format!(
+                "the runtime at {} does not answer: {}",
+                cri.socket, cri.state
+            )
+        });
+    [attached, holds, cri].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::status::Counts;
+    use crate::control::status::tests::status;
+
+    fn check(change: impl FnOnce(&mut Status), expected: &[&str]) {
+        let mut status = status();
+        change(&mut status);
+
+        assert_eq!(unready(&status), expected);
+    }
+
+    #[test]
+    fn ready_is_who_sees_everything_and_knows_its_name() {
+        check(|_| (), &[]);
+        check(|status| status.cri = None, &[]);
+        check(
+            |status| status.agent.attached = false,
+            &["not all programs are attached: some execs are not seen"],
+        );
+        let broken = Counts {
+            seen: 1,
+            ..Counts::default()
+        };
+        check(
+            |status| status.accounting = broken.into(),
+            &["the counts do not add up: no number can be trusted"],
+        );
+        check(
+            |status| {
+                let cri = status.cri.as_mut().expect("there is one");
+                cri.state = "slow".to_owned();
+            },
+            &["the runtime at /run/containerd/containerd.sock does not answer: slow"],
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Every metric, named once.
+
+use crate::control::status::{CriStatus, Status, WorkloadMode};
+
+/// One metric of a fixed set.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name without the suffix that its kind has on the wire.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, for people.
+    pub help: &'static str,
+    pub(super) samples: fn(&Status) -> Vec<Sample>,
+}
+
+/// What a metric is, in Prometheus's terms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It only grows, as long as the agent runs; its name ends with `_total`.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Times in buckets; `_bucket`, `_sum` and `_count`.
+    Histogram,
+}
+
+/// One value, with the values of the labels.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Sample {
+    pub(super) labels: Vec<String>,
+    pub(super) value: f64,
+}
+
+fn one(value: impl Into<Number>) -> Vec<Sample> {
+    vec![labelled([], value)]
+}
+
+fn labelled<const N: usize>(labels: [&str; N], value: impl Into<Number>) -> Sample {
+    Sample {
+        labels: labels.map(str::to_owned).to_vec(),
+        value: value.into().0,
+    }
+}
+
+/// A number as Prometheus has them: counts beyond 2^53 lose their last digits.
+struct Number(f64);
+
+impl From<u64> for Number {
+    fn from(number: u64) -> Self {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "Prometheus has no other numbers"
+        )]
+        Self(number as f64)
+    }
+}
+
+impl From<bool> for Number {
+    fn from(yes: bool) -> Self {
+        Self(f64::from(u8::from(yes)))
+    }
+}
+
+macro_rules! metrics {
+    ($($name:literal $kind:ident [$($label:literal),*] $help:literal $samples:expr;)*) => {
+        /// Every metric, in the order in which it is written.
+        pub const METRICS: &[Metric] = &[
+            $(Metric {
+                name: $name,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+                samples: $samples,
+            },)*
+        ];
+    };
+}
+
+metrics! {
+    "execwarden_build_info" Gauge ["version", "kernel"]
+        "Always 1: the agent's version and the kernel that it runs on"
+        |status| vec![labelled([&status.agent.version, &status.agent.kernel], 1)];
+    "execwarden_uptime_seconds" Gauge []
+        "Seconds since the agent started"
+        |status| one(status.agent.uptime_s);
+    "execwarden_attached" Gauge []
+        "1 if all programs are attached, 0 if some execs are not seen"
+        |status| one(status.agent.attached);
+    "execwarden_accounting_holds" Gauge []
+        "1 if every exec is in exactly one count, 0 if no number can be trusted"
+        |status| one(status.accounting.holds());
+    "execwarden_execs" Counter ["verdict"]
+        "Execs, by what the kernel decided"
+        |status| {
+            let counts = status.accounting.counts();
+            vec![
+                labelled(["known"], counts.known),
+                labelled(["learning"], counts.learning),
+                labelled(["deviating"], counts.deviating),
+                labelled(["ignored"], counts.ignored),
+                labelled(["error"], counts.errors),
+            ]
+        };
+    "execwarden_losses" Counter ["what"]
+        "What could not be done: doorbells that found the ring full (nothing is lost by that), execs and cgroups that found their map full, paths too long, fields that could not be read, runs of the programs that the kernel may have left out"
+        |status| {
+            let losses = status.losses;
+            vec![
+                labelled(["ring_full"], losses.ring_full),
+                labelled(["seen_full"], losses.seen_full),
+                labelled(["cgroups_full"], losses.cgroups_full),
+                labelled(["path_too_long"], losses.path_too_long),
+                labelled(["read_failed"], losses.read_failed),
+                labelled(["missed"], losses.missed),
+            ]
+        };
+    "execwarden_deviations" Counter ["namespace", "reason"]
+        "Deviations, repeats among them; the namespace is empty outside Kubernetes, and (other) beyond the number that is kept apart"
+        |status| {
+            let deviations = status.deviations.iter();
+            deviations
+                .map(|one| labelled([&one.namespace, &one.reason], one.count))
+                .collect()
+        };
+    "execwarden_alert_latency_seconds" Histogram []
+        "From an exec to its record, before any receiver has it"
+        |_| Vec::new();
+    "execwarden_records_sent" Counter ["sink"]
+        "Records written to a receiver"
+        |status| sinks(status, |sink| sink.sent);
+    "execwarden_records_lost" Counter ["sink"]
+        "Records given up because too many waited"
+        |status| sinks(status, |sink| sink.lost);
+    "execwarden_records_waiting" Gauge ["sink"]
+        "Records that wait for a receiver"
+        |status| sinks(status, |sink| sink.queued);
+    "execwarden_workloads" Gauge ["mode"]
+        "Workloads with a container on this node"
+        |status| {
+            let modes = [
+                WorkloadMode::Learn,
+                WorkloadMode::Enforce,
+                WorkloadMode::Off,
+                WorkloadMode::NoAllowlist,
+            ];
+            modes
+                .map(|mode| {
+                    let workloads = status.workloads.iter();
+                    let count = workloads.filter(|workload| workload.mode == mode).count();
+                    labelled([mode.as_str()], count as u64)
+                })
+                .to_vec()
+        };
+    "execwarden_containers" Gauge ["since"]
+        "Containers that live: those that ran before the agent, and those that it saw start"
+        |status| {
+            let (mut before, mut all) = (0, 0);
+            for workload in &status.workloads {
+                before += workload.pre_existing;
+                all += workload.containers;
+            }
+            vec![
+                labelled(["before"], before),
+                labelled(["start"], all.saturating_sub(before)),
+            ]
+        };
+    "execwarden_learning_remaining_seconds" Gauge ["workload"]
+        "How long a workload will still learn"
+        |status| {
+            let workloads = status.workloads.iter();
+            workloads
+                .filter_map(|workload| {
+                    let learning = workload.learning.as_ref()?;
+                    Some(labelled([&workload.workload], learning.remaining_s))
+                })
+                .collect()
+        };
+    "execwarden_learning_gaps" Gauge ["workload"]
+        "Why what a workload has learned so far cannot be called complete: how many reasons there are"
+        |status| {
+            let workloads = status.workloads.iter();
+            workloads
+                .filter_map(|workload| {
+                    let gaps = workload.learning.as_ref()?.incomplete.len();
+                    Some(labelled([&workload.workload], gaps as u64))
+                })
+                .collect()
+        };
+    "execwarden_allowlist_errors" Gauge []
+        "Documents in the allowlists' folder that are broken"
+        |status| one(status.allowlist_errors.len() as u64);
+    "execwarden_map_entries" Gauge ["map"]
+        "Entries in a map of the kernel's"
+        |status| maps(status, |map| map.used);
+    "execwarden_map_entries_max" Gauge ["map"]
+        "Entries that it has room for"
+        |status| maps(status, |map| map.max);
+    "execwarden_cri_questions" Counter ["answered"]
+        "Questions to the runtime about containers of pods"
+        |status| cri(status, |cri| vec![
+            labelled(["yes"], cri.answered),
+            labelled(["no"], cri.failed),
+        ]);
+    "execwarden_cri_answers" Gauge []
+        "1 if the runtime answered the last question, 0 if not"
+        |status| cri(status, |cri| one(cri.state == CriStatus::ANSWERS));
+    "execwarden_containers_unnamed" Gauge []
+        "Containers that wait for their names"
+        |status| cri(status, |cri| one(cri.waiting));
+}
+
+fn sinks(status: &Status, value: fn(&crate::control::status::SinkStatus) -> u64) -> Vec<Sample> {
+    let sinks = status.sinks.iter();
+    sinks
+        .map(|sink| labelled([&sink.target], value(sink)))
+        .collect()
+}
+
+fn maps(status: &Status, value: fn(&crate::control::status::MapFill) -> u64) -> Vec<Sample> {
+    let maps = status.maps.iter();
+    maps.map(|map| labelled([&map.name], value(map))).collect()
+}
+
+fn cri(status: &Status, samples: fn(&CriStatus) -> Vec<Sample>) -> Vec<Sample> {
+    status.cri.as_ref().map(samples).unwrap_or_default()
+}
