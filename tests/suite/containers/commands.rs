@@ -7,6 +7,10 @@ use std::fs;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use testbed::agent::binary;
+use testbed::patience;
+
+/// What the agent promises to end within.
+const SECOND: Duration = Duration::from_secs(1);
 
 pub fn commands_end_with_a_status_that_means_something() -> Result<()> {
     let scene = Scene::new()?;
@@ -74,7 +78,7 @@ pub fn sigterm_ends_it_within_a_second() -> Result<()> {
     let took = begun.elapsed();
 
     ensure!(status.code() == Some(0), "it ended with {status}");
-    ensure!(took <= Duration::from_secs(1), "it took {took:?}");
+    ensure!(took <= SECOND * patience(), "it took {took:?}");
     ensure!(!socket.exists(), "{} is still there", socket.display());
     let asked = Command::new(binary()?)
         .args(["status", "--control"])
@@ -103,7 +107,7 @@ pub fn a_stuck_receiver_does_not_hold_the_end_up() -> Result<()> {
     let took = begun.elapsed();
 
     ensure!(
-        status.success() && took <= Duration::from_secs(1),
+        status.success() && took <= SECOND * patience(),
         "{status}, {took:?}"
     );
     drop(container);

@@ -124,7 +124,9 @@ fn program(trial: &Trial) -> Finding {
             name,
             problem,
             cost,
-            "mount tracefs at /sys/kernel/tracing; in a container, let it see the host's",
+            "mount tracefs at /sys/kernel/tracing; in a container, let it see the host's. \
+             Where kernel.perf_event_paranoid is 3 or more (Debian, Ubuntu), set it to 2, or \
+             give the agent CAP_SYS_ADMIN",
         ),
         Err(problem) => Finding::missing(
             name,
