@@ -210,6 +210,9 @@ async fn an_answer_is_bounded_in_time_and_size() {
 
     let refusing = changed(|runtime| runtime.refuses = true);
     check_error(refusing, "the runtime answers no").await;
+
+    let other = changed(|runtime| runtime.is_no_cri = true);
+    check_error(other, "does not speak CRI").await;
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ pub struct Runtime {
     pub delay: Duration,
     /// It refuses each.
     pub refuses: bool,
+    /// It has never heard of what it is asked.
+    pub is_no_cri: bool,
 }
 
 impl Runtime {
@@ -69,6 +71,7 @@ impl Runtime {
             }],
             delay: Duration::ZERO,
             refuses: false,
+            is_no_cri: false,
         }
     }
 
@@ -104,6 +107,7 @@ async fn answer(
 ) -> Result<http::Response<Body>, Infallible> {
     let request = request.map(Body::new);
     Ok(match request.uri().path() {
+        _ if runtime.is_no_cri => Status::unimplemented("unknown service").into_http(),
         "/runtime.v1.RuntimeService/ListContainers" => {
             let mut grpc = Grpc::new(ProstCodec::default());
             grpc.unary(ListContainers(runtime), request).await

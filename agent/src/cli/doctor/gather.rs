@@ -5,7 +5,7 @@ use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, Settings};
-use crate::containers::{Hierarchy, RuntimeFiles, USUAL_SOCKETS, try_cri};
+use crate::containers::{CriError, Hierarchy, RuntimeFiles, USUAL_SOCKETS, try_cri};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
@@ -121,15 +121,13 @@ fn cri_socket(set: Option<PathBuf>) -> Option<PathBuf> {
     set.or_else(|| USUAL_SOCKETS.map(PathBuf::from).into_iter().find(is_socket))
 }
 
-fn ask_runtime(socket: &Path) -> Result<(), String> {
+fn ask_runtime(socket: &Path) -> Result<(), CriError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime
-            .block_on(try_cri(socket))
-            .map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+        Ok(runtime) => runtime.block_on(try_cri(socket)),
+        Err(error) => Err(CriError::Unreachable(error.to_string())),
     }
 }
 

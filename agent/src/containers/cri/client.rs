@@ -31,6 +31,9 @@ pub enum CriError {
     /// It took too long.
     #[error("the runtime did not answer within {} s", DEADLINE.as_secs())]
     Slow,
+    /// It knows of no CRI: docker's containerd, which has that turned off.
+    #[error("the runtime does not speak CRI")]
+    NotCri,
     /// It refuses, or what it says is no answer.
     #[error("the runtime answers {0}")]
     Refused(String),
@@ -139,6 +142,7 @@ fn said(status: &Status) -> CriError {
     match status.code() {
         Code::Unavailable => CriError::Unreachable(words),
         Code::DeadlineExceeded => CriError::Slow,
+        Code::Unimplemented => CriError::NotCri,
         _ => CriError::Refused(words),
     }
 }
