@@ -25,7 +25,7 @@ mod runtime_state;
 mod table;
 
 pub use cgroup_path::{CgroupName, Recognised, recognise};
-pub use cri::{Cri, CriError, CriState, Question, Reply, USUAL_SOCKETS, try_cri};
+pub use cri::{Cri, CriError, CriState, Question, Reply, try_cri, usual_socket};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use live_layer::live_layer;
 pub use pod_owner::Labels;

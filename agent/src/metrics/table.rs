@@ -1,6 +1,8 @@
 //! Every metric, named once.
 
-use crate::control::status::{CriStatus, Status, WorkloadMode};
+use crate::control::status::{
+    CriStatus, LearningStatus, MapFill, SinkStatus, Status, WorkloadMode,
+};
 
 /// One metric of a fixed set.
 #[derive(Debug)]
@@ -169,26 +171,10 @@ metrics! {
         };
     "execwarden_learning_remaining_seconds" Gauge ["workload"]
         "How long a workload will still learn"
-        |status| {
-            let workloads = status.workloads.iter();
-            workloads
-                .filter_map(|workload| {
-                    let learning = workload.learning.as_ref()?;
-                    Some(labelled([&workload.workload], learning.remaining_s))
-                })
-                .collect()
-        };
+        |status| learners(status, |learning| learning.remaining_s);
     "execwarden_learning_gaps" Gauge ["workload"]
         "Why what a workload has learned so far cannot be called complete: how many reasons there are"
-        |status| {
-            let workloads = status.workloads.iter();
-            workloads
-                .filter_map(|workload| {
-                    let gaps = workload.learning.as_ref()?.incomplete.len();
-                    Some(labelled([&workload.workload], gaps as u64))
-                })
-                .collect()
-        };
+        |status| learners(status, |learning| learning.incomplete.len() as u64);
     "execwarden_allowlist_errors" Gauge []
         "Documents in the allowlists' folder that are broken"
         |status| one(status.allowlist_errors.len() as u64);
@@ -212,14 +198,24 @@ metrics! {
         |status| cri(status, |cri| one(cri.waiting));
 }
 
-fn sinks(status: &Status, value: fn(&crate::control::status::SinkStatus) -> u64) -> Vec<Sample> {
+fn learners(status: &Status, value: fn(&LearningStatus) -> u64) -> Vec<Sample> {
+    let workloads = status.workloads.iter();
+    workloads
+        .filter_map(|workload| {
+            let learning = workload.learning.as_ref()?;
+            Some(labelled([&workload.workload], value(learning)))
+        })
+        .collect()
+}
+
+fn sinks(status: &Status, value: fn(&SinkStatus) -> u64) -> Vec<Sample> {
     let sinks = status.sinks.iter();
     sinks
         .map(|sink| labelled([&sink.target], value(sink)))
         .collect()
 }
 
-fn maps(status: &Status, value: fn(&crate::control::status::MapFill) -> u64) -> Vec<Sample> {
+fn maps(status: &Status, value: fn(&MapFill) -> u64) -> Vec<Sample> {
     let maps = status.maps.iter();
     maps.map(|map| labelled([&map.name], value(map))).collect()
 }

@@ -144,13 +144,11 @@ impl Node {
         } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
-        let metrics = match self.config.metrics {
-            Some(address) => {
-                let server = metrics::Server::listen(address).await?;
-                tokio::spawn(server.serve(calls.clone()))
-            }
-            None => tokio::spawn(async {}),
-        };
+        let mut metrics = None;
+        if let Some(address) = self.config.metrics {
+            let server = metrics::Server::listen(address).await?;
+            metrics = Some(tokio::spawn(server.serve(calls.clone())));
+        }
         let server = tokio::spawn(server.serve(calls));
         let mut documents = FolderWatch::new(&self.config.allowlists)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
@@ -199,7 +197,9 @@ impl Node {
         systemd::stopping();
         tracing::info!("stopping");
         server.abort();
-        metrics.abort();
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
         // The last of the ring and the maps, while the programs still run.
         while let Ok(Ok(events)) = tokio::time::timeout(Duration::ZERO, ring.take(BURST)).await {
             if events.is_empty() {

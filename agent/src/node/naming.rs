@@ -266,15 +266,15 @@ impl Node {
             let Some(container) = self.containers.lookup(cgroup) else {
                 return;
             };
-            let name = container.name.clone();
-            let mut description = self.files.describe(&name);
+            let name = &container.name;
+            let mut description = self.files.describe(name);
             if last
                 && !description.complete
                 && let Some(bundle) = &unnamed.bundle
             {
-                description = self.files.describe_by(bundle, &name);
+                description = self.files.describe_by(bundle, name);
             }
-            let waits = self.awaits_word(cgroup, &name, &description, &mut unnamed);
+            let waits = self.awaits_word(cgroup, name, &description, &mut unnamed);
             if (description.complete || last) && !waits {
                 self.containers.describe(cgroup, description);
                 return self.settle(cgroup);

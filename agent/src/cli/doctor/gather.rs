@@ -5,14 +5,14 @@ use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, Settings};
-use crate::containers::{CriError, Hierarchy, RuntimeFiles, USUAL_SOCKETS, try_cri};
+use crate::containers::{CriError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
 use crate::kernel::{Sizes, try_layouts, try_programs};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,30 +105,24 @@ fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
         }),
         folders,
         closed,
-        cri: cri_socket(cri).map(|socket| {
+        cri: cri.or_else(usual_socket).map(|socket| {
             let answer = ask_runtime(&socket);
             (socket, answer)
         }),
     }
 }
 
-/// The one that is set, or the first that is there: as the agent does.
-fn cri_socket(set: Option<PathBuf>) -> Option<PathBuf> {
-    let is_socket = |path: &PathBuf| {
-        let metadata = fs::metadata(path);
-        metadata.is_ok_and(|metadata| metadata.file_type().is_socket())
-    };
-    set.or_else(|| USUAL_SOCKETS.map(PathBuf::from).into_iter().find(is_socket))
-}
-
 fn ask_runtime(socket: &Path) -> Result<(), CriError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    match runtime {
+    match io_runtime() {
         Ok(runtime) => runtime.block_on(try_cri(socket)),
         Err(error) => Err(CriError::Unreachable(error.to_string())),
     }
+}
+
+fn io_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// The folders that can be read, and those that are there and cannot.
@@ -147,10 +141,7 @@ fn readable(folders: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
 /// Every receiver, all tried at once.
 fn try_receivers(config: &Config) -> Vec<Receiver> {
     let urls = config.syslog.iter().cloned();
-    let reaches = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let reaches = match io_runtime() {
         Ok(runtime) => {
             let reaches = runtime.block_on(reach_all(&config.syslog));
             // A name that is still being resolved blocks a thread.

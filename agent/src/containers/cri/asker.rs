@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Where runtimes listen that kubelet drives: containerd alone, CRI-O, in k3s
 /// and k0s, docker's adapter.
-pub const USUAL_SOCKETS: [&str; 5] = [
+const USUAL_SOCKETS: [&str; 5] = [
     "/run/containerd/containerd.sock",
     "/run/crio/crio.sock",
     "/run/k3s/containerd/containerd.sock",
@@ -64,7 +64,7 @@ pub struct Cri {
 }
 
 impl Cri {
-    /// Asks at this socket, or else at whichever of the [usual](USUAL_SOCKETS) is there
+    /// Asks at this socket, or else at whichever of the usual is there
     /// below `root`. Static pods have the name of their `node` in theirs. Needs a
     /// tokio runtime to run in.
     pub fn start(
@@ -74,18 +74,15 @@ impl Cri {
     ) -> (Self, mpsc::Receiver<Reply>) {
         let (questions, asked) = mpsc::channel(WAITING);
         let (replies, replied) = mpsc::channel(WAITING);
-        let below = |path: &str| root.join(path.trim_start_matches('/'));
-        let sockets = socket.map_or_else(
-            || USUAL_SOCKETS.into_iter().map(below).collect(),
-            |socket| vec![socket],
-        );
+        let sockets = socket.map_or_else(|| usual_sockets(root), |socket| vec![socket]);
         let state = Arc::new(Mutex::new(CriState::default()));
         let asker = Asker {
             sockets: sockets.clone(),
             node: node.into(),
-            replies,
-            state: Arc::clone(&state),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            replies: Replies {
+                replies,
+                state: Arc::clone(&state),
+            },
         };
         tokio::spawn(asker.run(asked));
         let cri = Self {
@@ -116,23 +113,30 @@ impl Cri {
     }
 }
 
+/// Where replies go, and what is known by them.
+#[derive(Clone)]
+struct Replies {
+    replies: mpsc::Sender<Reply>,
+    state: Arc<Mutex<CriState>>,
+}
+
 struct Asker {
     sockets: Vec<PathBuf>,
     node: Arc<str>,
-    replies: mpsc::Sender<Reply>,
-    state: Arc<Mutex<CriState>>,
-    turns: Arc<Semaphore>,
+    replies: Replies,
 }
 
 impl Asker {
     async fn run(self, mut asked: mpsc::Receiver<Question>) {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut connection: Option<(PathBuf, Client)> = None;
         while let Some(question) = asked.recv().await {
-            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            let turn = Arc::clone(&turns).acquire_owned().await;
+            let replies = self.replies.clone();
             let Some(socket) = there(&self.sockets) else {
                 let reason = "there is no socket of a runtime".to_owned();
-                self.reply(question.cgroup, Err(CriError::Unreachable(reason)))
-                    .await;
+                let result = Err(CriError::Unreachable(reason));
+                replies.send(question.cgroup, result).await;
                 continue;
             };
             let client = match &connection {
@@ -140,33 +144,24 @@ impl Asker {
                 _ => {
                     let client = Client::to(socket);
                     connection = Some((socket.clone(), client.clone()));
-                    lock(&self.state).socket = Some(socket.clone());
+                    lock(&self.replies.state).socket = Some(socket.clone());
                     client
                 }
             };
-            let asker = self.another();
+            let node = Arc::clone(&self.node);
             tokio::spawn(async move {
                 let answer = client.look_up(question.name.id.as_str()).await;
-                let result = answer
-                    .and_then(|answer| facts::description(&answer, &question.name, &asker.node));
-                asker.reply(question.cgroup, result).await;
+                let result =
+                    answer.and_then(|answer| facts::description(&answer, &question.name, &node));
+                replies.send(question.cgroup, result).await;
                 drop(turn);
             });
         }
     }
+}
 
-    /// For one question.
-    fn another(&self) -> Self {
-        Self {
-            sockets: Vec::new(),
-            node: Arc::clone(&self.node),
-            replies: self.replies.clone(),
-            state: Arc::clone(&self.state),
-            turns: Arc::clone(&self.turns),
-        }
-    }
-
-    async fn reply(&self, cgroup: CgroupId, result: Result<Option<Description>, CriError>) {
+impl Replies {
+    async fn send(&self, cgroup: CgroupId, result: Result<Option<Description>, CriError>) {
         {
             let mut state = lock(&self.state);
             match &result {
@@ -183,6 +178,17 @@ impl Asker {
         // Nobody reads any more: the agent ends.
         let _ = self.replies.send(Reply { cgroup, result }).await;
     }
+}
+
+fn usual_sockets(root: &Path) -> Vec<PathBuf> {
+    let below = |path: &str| root.join(path.trim_start_matches('/'));
+    USUAL_SOCKETS.into_iter().map(below).collect()
+}
+
+/// The socket that is asked where none is set: the first of the
+/// usual that is there.
+pub fn usual_socket() -> Option<PathBuf> {
+    there(&usual_sockets(Path::new("/"))).cloned()
 }
 
 fn there(sockets: &[PathBuf]) -> Option<&PathBuf> {

@@ -16,7 +16,7 @@ mod client;
 mod facts;
 pub mod messages;
 
-pub use asker::{Cri, CriState, Question, Reply, USUAL_SOCKETS};
+pub use asker::{Cri, CriState, Question, Reply, usual_socket};
 pub use client::CriError;
 
 use client::Client;
