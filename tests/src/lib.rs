@@ -1,7 +1,7 @@
 //! What tests, the demo and the benchmarks stand on: real containers on
-//! overlayfs ([`Container`]), a real syslog receiver ([`Rsyslogd`]), the built
-//! agent as a process ([`Agent`]), and programs that do what an intruder would
-//! ([`intruders`]).
+//! overlayfs ([`Container`]), a real syslog receiver ([`Rsyslogd`]), a real
+//! monitoring system ([`Prometheus`]), the built agent as a process ([`Agent`]), and
+//! programs that do what an intruder would ([`intruders`]).
 //!
 //! Everything here cleans up after itself when it is dropped. Call [`node::enter`]
 //! first: it gives the process mounts of its own, which end with it.
@@ -12,6 +12,7 @@ pub mod container;
 pub mod intruders;
 pub mod node;
 mod places;
+pub mod prometheus;
 pub mod rootfs;
 pub mod rsyslogd;
 pub mod statistics;
@@ -21,6 +22,7 @@ pub use agent::{Agent, Home};
 pub use cgroup::{Cgroup, is_ours, unique_name};
 pub use container::Container;
 pub use places::{find_busybox, find_program, target_folder};
+pub use prometheus::Prometheus;
 pub use rootfs::{Image, Rootfs};
 pub use rsyslogd::{Record, Rsyslogd};
 pub use statistics::Median;

@@ -31,15 +31,19 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 /// A busybox that runs in a container without any library: the system's, or
 /// the one that `cargo xtask setup` unpacked.
 pub fn find_busybox() -> Option<PathBuf> {
-    let unpacked = target_folder().ok().map(|target| target.join("setup"));
     find_program("busybox")
         .into_iter()
-        .chain(
-            unpacked.iter().flat_map(|folder| {
-                ["bin/busybox", "usr/bin/busybox"].map(|path| folder.join(path))
-            }),
-        )
+        .chain(unpacked("busybox"))
         .find(|candidate| is_static(candidate))
+}
+
+/// A program of a package that `cargo xtask setup` unpacked.
+pub(crate) fn unpacked(name: &str) -> Option<PathBuf> {
+    let setup = target_folder().ok()?.join("setup");
+    ["bin", "usr/bin"]
+        .map(|folder| setup.join(folder).join(name))
+        .into_iter()
+        .find(|candidate| candidate.is_file())
 }
 
 /// A folder for temporary files, gone when dropped. Its name tells whose it is.

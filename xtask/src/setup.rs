@@ -59,7 +59,8 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
         bail!("{missing}");
     }
     println!("{plan}");
-    if !plan.packages().is_empty() || plan.busybox {
+    let from_debian = !plan.packages().is_empty() || !plan.unpacked.is_empty();
+    if from_debian {
         if toolchain::find_program("apt-get").is_none() {
             return Err(ByHand(plan.by_hand_without_apt()).into());
         }
@@ -70,14 +71,14 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
     if !yes && !may_go_on()? {
         bail!("nothing was installed");
     }
-    if rustix::process::geteuid().is_root() && (plan.busybox || !plan.packages().is_empty()) {
+    if from_debian && rustix::process::geteuid().is_root() {
         apt::update()?;
     }
     if !plan.packages().is_empty() {
         apt::install(plan.packages())?;
     }
-    if plan.busybox {
-        apt::unpack_busybox()?;
+    for one in &plan.unpacked {
+        apt::unpack(one.package)?;
     }
     if plan.linker {
         install_linker()?;

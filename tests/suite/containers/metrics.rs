@@ -1,9 +1,10 @@
 //! What a monitoring system reads from a running agent.
 
 use super::scene::{Scene, exec};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
+use testbed::prometheus::free_address;
 
 pub fn metrics_and_health_are_there_where_they_are_asked_for() -> Result<()> {
     let scene = Scene::new()?;
@@ -32,11 +33,6 @@ pub fn metrics_and_health_are_there_where_they_are_asked_for() -> Result<()> {
     scene.finish(agent, &[(&container, &["unlisted /app/worker"])])?;
     ensure!(get(address, "/healthz").is_err(), "it still answers");
     Ok(())
-}
-
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.local_addr().context("the listener has no address")
 }
 
 fn get(address: SocketAddr, path: &str) -> Result<String> {

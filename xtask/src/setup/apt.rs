@@ -28,16 +28,11 @@ pub fn install(packages: Vec<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a static busybox below `target/`. Installing the package would
-/// replace the machine's own busybox.
-pub fn unpack_busybox() -> Result<()> {
+/// Unpacks a package below `target/setup`, and installs nothing.
+pub fn unpack(package: &str) -> Result<()> {
     let folder = testbed::target_folder()?.join("setup");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    command::run(
-        apt_get()
-            .args(["download", "busybox-static"])
-            .current_dir(&folder),
-    )?;
+    command::run(apt_get().args(["download", package]).current_dir(&folder))?;
     let package = fs::read_dir(&folder)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())

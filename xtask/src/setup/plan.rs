@@ -37,9 +37,32 @@ pub struct Plan {
     needs: Vec<Need>,
     /// bpf-linker has to be built.
     pub linker: bool,
-    /// A static busybox has to be unpacked.
-    pub busybox: bool,
+    /// What has to be unpacked below `target/setup`.
+    pub unpacked: Vec<Unpacked>,
 }
+
+/// A Debian package that is unpacked and not installed: that would replace
+/// something of the machine's, or bring a service to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unpacked {
+    /// Its name.
+    pub package: &'static str,
+    what_for: &'static str,
+    /// What to bring where there is no apt.
+    by_hand: &'static str,
+}
+
+const BUSYBOX: Unpacked = Unpacked {
+    package: "busybox-static",
+    what_for: "the containers' programs; the system's own stays",
+    by_hand: "busybox (a static build, on PATH)",
+};
+
+const PROMETHEUS: Unpacked = Unpacked {
+    package: "prometheus",
+    what_for: "a real monitoring system; it starts no service",
+    by_hand: "prometheus (with promtool, on PATH)",
+};
 
 /// A reason and the packages that follow from it.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,18 +110,23 @@ impl Plan {
             need(!other_loader().exists(), "another loader", &["musl"]);
             need(lacks("mke2fs"), "a disk of the tests' own", &["e2fsprogs"]);
         }
-        let busybox = scope == Scope::Everything && testbed::find_busybox().is_none();
+        let mut unpacked = Vec::new();
+        if scope == Scope::Everything {
+            let lacks = |program| testbed::prometheus::find(program).is_none();
+            unpacked.extend(testbed::find_busybox().is_none().then_some(BUSYBOX));
+            unpacked.extend((lacks("prometheus") || lacks("promtool")).then_some(PROMETHEUS));
+        }
         Self {
             scope,
             needs,
             linker,
-            busybox,
+            unpacked,
         }
     }
 
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.needs.is_empty() && !self.linker && !self.busybox
+        self.needs.is_empty() && !self.linker && self.unpacked.is_empty()
     }
 
     /// Debian packages to install.
@@ -134,7 +162,7 @@ impl Plan {
             .into_iter()
             .filter(|(_, package)| self.packages().contains(package))
             .map(|(_, package)| package)
-            .chain(self.busybox.then_some("busybox (a static build, on PATH)"))
+            .chain(self.unpacked.iter().map(|one| one.by_hand))
             .collect();
         if !tools.is_empty() {
             text += &format!(
@@ -163,11 +191,11 @@ impl fmt::Display for Plan {
                 "\n  with cargo        bpf-linker 0.13.0  (to link the kernel's programs)"
             )?;
         }
-        if self.busybox {
-            write!(
-                f,
-                "\n  into target/setup busybox-static  (the containers' programs; the system's own stays)"
-            )?;
+        for Unpacked {
+            package, what_for, ..
+        } in &self.unpacked
+        {
+            write!(f, "\n  into target/setup {package}  ({what_for})")?;
         }
         Ok(())
     }
@@ -185,7 +213,7 @@ mod tests {
                 packages: &["runc"],
             }],
             linker: true,
-            busybox: true,
+            unpacked: vec![BUSYBOX, PROMETHEUS],
         }
     }
 
@@ -193,7 +221,13 @@ mod tests {
     fn says_all_that_it_will_install() {
         let text = plan().to_string();
 
-        for word in ["runc", "real containers", "bpf-linker", "busybox-static"] {
+        for word in [
+            "runc",
+            "real containers",
+            "bpf-linker",
+            "busybox-static",
+            "prometheus",
+        ] {
             assert!(text.contains(word), "{word} is missing in: {text}");
         }
     }
