@@ -9,10 +9,12 @@
 pub mod agent;
 pub mod cgroup;
 pub mod container;
+pub mod dashboard;
 pub mod intruders;
 pub mod node;
 mod places;
 pub mod prometheus;
+pub mod promql;
 pub mod rootfs;
 pub mod rsyslogd;
 pub mod statistics;
