@@ -1,10 +1,16 @@
 //! What a monitoring system reads from a running agent.
 
-use super::scene::{Scene, exec};
+use super::pods::Pod;
+use super::scene::{PATIENCE, Scene, at, exec, window};
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use testbed::prometheus::free_address;
+use testbed::{Prometheus, dashboard, promql, unique_name, until};
+
+const RULES: &str = include_str!("../../../deploy/monitoring/execwarden.rules.yaml");
+const DASHBOARD: &str = include_str!("../../../deploy/monitoring/dashboard.json");
 
 pub fn metrics_and_health_are_there_where_they_are_asked_for() -> Result<()> {
     let scene = Scene::new()?;
@@ -32,6 +38,106 @@ pub fn metrics_and_health_are_there_where_they_are_asked_for() -> Result<()> {
 
     scene.finish(agent, &[(&container, &["unlisted /app/worker"])])?;
     ensure!(get(address, "/healthz").is_err(), "it still answers");
+    Ok(())
+}
+
+/// One workload of a pod that is enforced, one outside Kubernetes that learns, and
+/// a deviation of each: both alerts fire, and no panel is without data.
+pub fn prometheus_takes_the_rules_and_answers_the_dashboard() -> Result<()> {
+    let scene = Scene::new()?;
+    let pod = Pod::new()?;
+    let id = unique_name();
+    let runtime = pod.listen(pod.with_containers(&[&id]))?;
+    pod.write_document(&scene)?;
+    let address = free_address()?;
+    let agent = scene.agent(&[
+        "--automatic",
+        &window(600),
+        "--cri",
+        &pod.socket().display().to_string(),
+        "--metrics",
+        &address.to_string(),
+    ])?;
+    let enforced = pod.container(&scene, &id, &["sleep", "1000"])?;
+    let learning = scene.idle()?;
+    scene.wait_for_mode(&agent, "learn")?;
+    let prometheus = Prometheus::start(address, RULES)?;
+    until("the first scrape", PATIENCE, || {
+        let found = prometheus.query("execwarden_attached == 1")?;
+        Ok((!found.is_empty()).then_some(()))
+    })?;
+
+    exec(&enforced, &["/app/worker"])?;
+    exec(
+        &learning,
+        &[&at("memfd"), "x", "/app/worker", "/app/worker"],
+    )?;
+
+    let of_pod = json!({ "alertname": "ExecwardenDeviation", "severity": "warning",
+        "namespace": "shop", "reason": "unlisted" });
+    let outside = json!({ "alertname": "ExecwardenDeviation", "severity": "critical",
+        "reason": "fileless" });
+    let firing = until("both alerts to fire", PATIENCE, || {
+        let mut alerts = prometheus.alerts()?;
+        alerts.retain(|alert| alert["state"] == "firing");
+        let fires = |labels: &Value| alerts.iter().any(|alert| alert["labels"] == *labels);
+        Ok((fires(&of_pod) && fires(&outside)).then_some(alerts))
+    })?;
+    for alert in &firing {
+        ensure!(
+            alert["labels"]["alertname"] == "ExecwardenDeviation",
+            "{alert:#}"
+        );
+    }
+    every_query_has_data(&prometheus)?;
+    let page = get(address, "/metrics")?;
+    for expression in rules_that_are_well(&prometheus)? {
+        every_value_is_known(&expression, &page)?;
+    }
+
+    scene.finish(
+        agent,
+        &[
+            (&enforced, &["unlisted /app/worker"]),
+            (&learning, &["fileless *memfd:x"]),
+        ],
+    )?;
+    runtime.abort();
+    Ok(())
+}
+
+fn every_query_has_data(prometheus: &Prometheus) -> Result<()> {
+    let dashboard: Value = serde_json::from_str(DASHBOARD)?;
+    for query in dashboard::queries(&dashboard)? {
+        until(&format!("data of {query:?}"), PATIENCE, || {
+            let data = prometheus.query(&query.expression)?;
+            Ok((!data.is_empty()).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+/// The expressions of all rules; fails where Prometheus could not work one out.
+fn rules_that_are_well(prometheus: &Prometheus) -> Result<Vec<String>> {
+    let mut expressions = Vec::new();
+    for rule in prometheus.rules()? {
+        ensure!(rule["health"] == "ok", "{rule:#}");
+        expressions.push(rule["query"].as_str().unwrap_or_default().to_owned());
+    }
+    ensure!(!expressions.is_empty(), "Prometheus has no rules");
+    Ok(expressions)
+}
+
+/// A value that a rule waits for is one that the agent has.
+fn every_value_is_known(expression: &str, page: &str) -> Result<()> {
+    let selectors = promql::names(expression, "execwarden_").selectors;
+    for (label, values) in selectors.into_iter().flat_map(|one| one.matchers) {
+        // Whether the reasons are the agent's is tested without one.
+        for value in values.split('|').filter(|_| label != "reason") {
+            let there = page.contains(&format!("{label}=\"{value}\""));
+            ensure!(there, "{label} is never {value}: {expression}");
+        }
+    }
     Ok(())
 }
 

@@ -116,7 +116,8 @@ pub const TESTS: &[Named] = tests![
         doctor_names_what_it_costs_to_have_no_tracefs,
         doctor_names_what_is_wrong_with_the_configuration,
         doctor_leaves_a_running_agent_alone_and_tells_its_last_alert;
-    metrics: metrics_and_health_are_there_where_they_are_asked_for;
+    metrics: metrics_and_health_are_there_where_they_are_asked_for,
+        prometheus_takes_the_rules_and_answers_the_dashboard;
     systemd: systemd_hears_ready_alive_and_stopping;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;

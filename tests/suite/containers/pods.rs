@@ -130,7 +130,7 @@ pub fn a_runtime_that_never_answers_is_not_waited_for_for_ever() -> Result<()> {
 }
 
 /// A pod of a Deployment, and where its runtime listens.
-struct Pod {
+pub struct Pod {
     folder: TempDir,
     /// Of the Deployment.
     name: String,
@@ -138,7 +138,7 @@ struct Pod {
 }
 
 impl Pod {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         Ok(Self {
             folder: tempfile::tempdir()?,
             name: unique_name(),
@@ -146,7 +146,7 @@ impl Pod {
         })
     }
 
-    fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.folder.path().join("cri.sock")
     }
 
@@ -161,7 +161,7 @@ impl Pod {
     }
 
     /// A runtime that has these containers, all in this pod.
-    fn with_containers(&self, ids: &[&str]) -> Runtime {
+    pub fn with_containers(&self, ids: &[&str]) -> Runtime {
         let mut runtime = Runtime::of_a_deployment();
         let one = runtime.containers.remove(0);
         runtime.containers = ids
@@ -180,13 +180,13 @@ impl Pod {
         runtime
     }
 
-    fn listen(&self, runtime: Runtime) -> Result<JoinHandle<()>> {
+    pub fn listen(&self, runtime: Runtime) -> Result<JoinHandle<()>> {
         let _inside = self.tokio.enter();
         Ok(runtime.serve(&self.socket())?)
     }
 
     /// Lets the Deployment run busybox.
-    fn write_document(&self, scene: &Scene) -> Result<()> {
+    pub fn write_document(&self, scene: &Scene) -> Result<()> {
         let name = &self.name;
         let text = format!(
             "apiVersion: execwarden.dev/v1alpha1\nkind: ProcessAllowlist\n\
@@ -203,7 +203,7 @@ impl Pod {
         scene.agent(&["--enforce", "--cri", &socket])
     }
 
-    fn container(&self, scene: &Scene, id: &str, args: &[&str]) -> Result<Container> {
+    pub fn container(&self, scene: &Scene, id: &str, args: &[&str]) -> Result<Container> {
         let place = self.place(id);
         scene.container(args).id(id).cgroups_path(&place).run()
     }
