@@ -11,6 +11,7 @@ use testbed::{prometheus, promql};
 
 const RULES: &str = include_str!("../../deploy/monitoring/execwarden.rules.yaml");
 const OBJECT: &str = include_str!("../../deploy/monitoring/prometheusrule.yaml");
+const MANUAL: &str = include_str!("../../docs/METRICS.md");
 const TESTS: &str = include_str!("../../deploy/monitoring/execwarden.rules.test.yaml");
 
 #[test]
@@ -43,6 +44,28 @@ fn every_alert_says_how_bad_it_is_and_what_to_do() {
         assert!(description.ends_with('.'), "{alert}: {description}");
         assert!(description.len() > summary.len(), "{alert}: {description}");
     }
+}
+
+#[test]
+fn the_manual_lists_every_alert_with_its_severity() {
+    let documented: BTreeSet<(&str, &str)> = MANUAL
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `Execwarden"))
+        .filter_map(|rest| {
+            let mut cells = rest.split('|').map(str::trim);
+            Some((cells.next()?.trim_end_matches('`'), cells.next()?))
+        })
+        .collect();
+
+    let rules = rules();
+    let known = rules.iter().map(|rule| {
+        let alert = text(&rule["alert"]).trim_start_matches("Execwarden");
+        match alert {
+            "Deviation" => (alert, "by the reason"),
+            _ => (alert, text(&rule["labels"]["severity"])),
+        }
+    });
+    assert_eq!(documented, known.collect());
 }
 
 /// As a record's severity has it: what is critical there is so here, and a notice
