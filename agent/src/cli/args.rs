@@ -80,6 +80,11 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "URL")]
     pub syslog: Vec<String>,
 
+    /// Where the node's own root is, in a container of the agent's own
+    /// [default: the file's, else /]
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub host_root: Option<AbsolutePath>,
+
     /// Another folder in which runc keeps its containers' state; may be
     /// repeated
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]

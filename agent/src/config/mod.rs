@@ -26,6 +26,8 @@ use std::time::Duration;
 pub const DEFAULT_FILE: &str = "/etc/execwarden/config.toml";
 /// Where the agent listens for `execwarden status` when nobody says otherwise.
 pub const DEFAULT_CONTROL: &str = "/run/execwarden/control.sock";
+/// Where runtimes' files are when nobody says otherwise.
+pub const DEFAULT_HOST_ROOT: &str = "/";
 
 const DEFAULT_ALLOWLISTS: &str = "/etc/execwarden/allowlists";
 const DEFAULT_STATE: &str = "/var/lib/execwarden";
@@ -87,6 +89,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// How they are written.
     pub log_format: LogFormat,
+    /// Below which the usual places of runtimes are. Absolute.
+    pub host_root: PathBuf,
     /// More folders with runc's state, beyond the usual ones. Absolute.
     pub runc_roots: Vec<PathBuf>,
     /// The runtime's CRI socket; `None` for whichever is found. Absolute.
@@ -175,6 +179,7 @@ impl Config {
             node_name,
             log_level: flags.log_level.or(file.log_level).unwrap_or_default(),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            host_root: path(flags.host_root.or(file.host_root), DEFAULT_HOST_ROOT),
             runc_roots: first_filled([flags.runc_root, file.runc_root])
                 .unwrap_or_default()
                 .into_iter()

@@ -96,6 +96,11 @@ pub struct Settings {
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
 
+    /// Where the node's own root is, in a container of the agent's own: what
+    /// runtimes leave below /run and /var/lib is looked for there [default: /]
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub host_root: Option<AbsolutePath>,
+
     /// Another folder in which runc keeps its containers' state; may be
     /// repeated
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]

@@ -64,6 +64,18 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
         check(flags, file, |c| c.state.clone(), PathBuf::from(expected));
     }
     for (flags, file, expected) in [
+        (&[] as &[&str], "", "/"),
+        (&[], "host-root = '/file'", "/file"),
+        (&["--host-root", "/flag"], "host-root = '/file'", "/flag"),
+    ] {
+        check(
+            flags,
+            file,
+            |c| c.host_root.clone(),
+            PathBuf::from(expected),
+        );
+    }
+    for (flags, file, expected) in [
         (&[] as &[&str], "", LogLevel::Info),
         (&[], "log-level = 'warn'", LogLevel::Warn),
         (

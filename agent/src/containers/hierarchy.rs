@@ -1,6 +1,8 @@
 //! The cgroup v2 hierarchy of this node: where it is mounted, what is in it.
 
 use super::mounts::{Mount, parse_mountinfo};
+use super::namespace::{CgroupNamespace, folders_up, has_this_process};
+use super::processes::v2_path;
 use super::runtime_state::RuntimeFiles;
 use crate::model::CgroupId;
 use std::collections::VecDeque;
@@ -47,6 +49,9 @@ pub struct Hierarchy {
     mount_point: PathBuf,
     mode: Mode,
     v1_mount_points: Vec<PathBuf>,
+    /// How far its root is above that of this process's cgroup namespace.
+    up: usize,
+    namespace: CgroupNamespace,
 }
 
 /// Why the node's containers could not be seen.
@@ -64,7 +69,7 @@ pub enum HierarchyError {
     /// Only a part of the hierarchy is visible from here.
     #[error(
         "the cgroup v2 mount at {} shows only a part of the node; \
-         run the agent in the host's cgroup namespace (privileged, with the host's /sys/fs/cgroup)",
+         let it see the host's /sys/fs/cgroup, at any path",
         .0.display()
     )]
     OnlyAPart(PathBuf),
@@ -97,11 +102,31 @@ impl Hierarchy {
         let candidates = Self::candidates(&text);
         let first = candidates.first().ok_or(HierarchyError::NotMounted)?;
         let part = HierarchyError::OnlyAPart(first.mount_point.clone());
-        candidates.into_iter().find(Self::is_whole).ok_or(part)
+        let mut found = candidates.into_iter().find(Self::is_whole).ok_or(part)?;
+        found.namespace = found.namespace_of_this_process();
+        Ok(found)
+    }
+
+    fn namespace_of_this_process(&self) -> CgroupNamespace {
+        let own = fs::read("/proc/self/cgroup").unwrap_or_default();
+        let cgroups = walk(&self.mount_point).map(|(_, path)| path);
+        CgroupNamespace::of_this_process(
+            v2_path(&own).unwrap_or_default(),
+            self.up,
+            cgroups,
+            |path| has_this_process(&self.folder(path)),
+        )
+        .unwrap_or_else(|| {
+            tracing::warn!(
+                "this process is in none of the cgroups below {}; what runs already is not known",
+                self.mount_point.display()
+            );
+            CgroupNamespace::default()
+        })
     }
 
     /// The hierarchy that the text of a `mountinfo` names: the one at
-    /// /sys/fs/cgroup, else the first that shows the hierarchy from its root.
+    /// /sys/fs/cgroup, else the first that may show the hierarchy from its root.
     pub fn find(mountinfo: &[u8]) -> Result<Self, HierarchyError> {
         Self::candidates(mountinfo)
             .into_iter()
@@ -127,11 +152,11 @@ impl Hierarchy {
             .collect();
         let mut found: Vec<Self> = mounts
             .iter()
-            .filter(|mount| mount.fs_type == b"cgroup2" && mount.root == b"/")
+            .filter(|mount| mount.fs_type == b"cgroup2")
             .filter(is_visible)
-            .map(|mount| {
+            .filter_map(|mount| {
                 let usual = mount.mount_point == Path::new(USUAL_PLACE);
-                Self {
+                Some(Self {
                     mount_point: mount.mount_point.clone(),
                     mode: if usual || v1_mount_points.is_empty() {
                         Mode::Unified
@@ -139,7 +164,9 @@ impl Hierarchy {
                         Mode::Hybrid
                     },
                     v1_mount_points: v1_mount_points.clone(),
-                }
+                    up: folders_up(&mount.root)?,
+                    namespace: CgroupNamespace::default(),
+                })
             })
             .collect();
         found.sort_by_key(|one| one.mount_point != Path::new(USUAL_PLACE));
@@ -152,6 +179,11 @@ impl Hierarchy {
     fn is_whole(&self) -> bool {
         self.mount_point.join("cgroup.procs").exists()
             && !self.mount_point.join("cgroup.events").exists()
+    }
+
+    /// How this process's cgroup namespace shows it.
+    pub fn namespace(&self) -> &CgroupNamespace {
+        &self.namespace
     }
 
     /// Where it is mounted.
@@ -317,6 +349,21 @@ mod tests {
     }
 
     #[test]
+    fn in_a_namespace_of_its_own_a_mount_of_the_whole_is_a_candidate() {
+        let text = "30 25 0:26 / /sys/fs/cgroup ro - cgroup2 none rw
+31 25 0:26 /../../.. /host/sys/fs/cgroup ro - cgroup2 none rw
+32 25 0:26 /../pod2 /elsewhere ro - cgroup2 none rw
+";
+        let found = Hierarchy::candidates(text.as_bytes());
+
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (one.mount_point.to_str().unwrap(), one.up))
+            .collect();
+        assert_eq!(found, [("/sys/fs/cgroup", 0), ("/host/sys/fs/cgroup", 3)]);
+    }
+
+    #[test]
     fn without_v2_it_says_what_to_do() {
         let v1_only = HYBRID.replace("cgroup2", "tmpfs");
         for text in ["", "garbage", &v1_only] {
@@ -338,6 +385,8 @@ mod tests {
             mount_point: dir.path().join("v2"),
             mode: Mode::Hybrid,
             v1_mount_points: vec![dir.path().join("v1")],
+            up: 0,
+            namespace: CgroupNamespace::default(),
         };
         (dir, hierarchy)
     }

@@ -2,6 +2,7 @@
 //!
 //! - `hierarchy`: the node's cgroup v2 tree, found and walked
 //! - `mounts`: `mountinfo`, for it
+//! - `namespace`: how this process's cgroup namespace names its cgroups (pure)
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
 //! - `cri`: what a runtime says over its socket → workload, image, pod
 //! - `plain`: what may be a name at all (pure)
@@ -18,6 +19,7 @@ pub mod cri;
 mod hierarchy;
 mod live_layer;
 mod mounts;
+mod namespace;
 mod plain;
 mod pod_owner;
 mod processes;
@@ -28,6 +30,7 @@ pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use cri::{Cri, CriError, CriState, Question, Reply, try_cri, usual_socket};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use live_layer::live_layer;
+pub use namespace::CgroupNamespace;
 pub use pod_owner::Labels;
 pub use processes::{LiveProcess, first_process, live_processes, processes_in};
 pub use runtime_state::{Bundle, Confirmed, Description, RuntimeFiles};

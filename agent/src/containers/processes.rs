@@ -1,5 +1,6 @@
 //! What ran before the agent started: the live processes of the node.
 
+use super::namespace::CgroupNamespace;
 use crate::model::{Args, CgroupId, Untrusted};
 use procfs::process::Process;
 use rustix::fs::OFlags;
@@ -35,23 +36,27 @@ pub struct LiveProcess {
 }
 
 /// Every process that runs now in one of `cgroups`, which are those that
-/// [`Hierarchy::scan`](super::Hierarchy::scan) found.
+/// [`Hierarchy::scan`](super::Hierarchy::scan) found, as they are named in this
+/// process's `namespace`.
 ///
 /// Kernel threads and zombies have no executable and are left out, as is what
 /// ends while it is looked at. So is a process in a cgroup younger than the
 /// scan: the kernel side has seen its exec.
 ///
 /// Fails only if `/proc` itself cannot be listed.
-pub fn live_processes(cgroups: &[(CgroupId, Vec<u8>)]) -> io::Result<Vec<LiveProcess>> {
-    let by_path: HashMap<&[u8], CgroupId> = cgroups
+pub fn live_processes(
+    cgroups: &[(CgroupId, Vec<u8>)],
+    namespace: &CgroupNamespace,
+) -> io::Result<Vec<LiveProcess>> {
+    let by_name: HashMap<Vec<u8>, CgroupId> = cgroups
         .iter()
-        .map(|(id, path)| (path.as_slice(), *id))
+        .map(|(id, path)| (namespace.name_of(path), *id))
         .collect();
     let processes = procfs::process::all_processes()
         .map_err(|error| io::Error::other(format!("cannot list /proc: {error}")))?;
     Ok(processes
         .filter_map(Result::ok)
-        .filter_map(|process| read(&process, &by_path))
+        .filter_map(|process| read(&process, &by_name))
         .collect())
 }
 
@@ -90,9 +95,9 @@ pub fn first_process(cgroup: &Path) -> Option<u32> {
 
 /// Reads one process, all of it through the one open folder, so that a pid used
 /// again meanwhile cannot mix two processes.
-fn read(process: &Process, by_path: &HashMap<&[u8], CgroupId>) -> Option<LiveProcess> {
+fn read(process: &Process, by_name: &HashMap<Vec<u8>, CgroupId>) -> Option<LiveProcess> {
     let cgroups = read_file(process, "cgroup")?;
-    let cgroup = *by_path.get(v2_path(&cgroups)?)?;
+    let cgroup = *by_name.get(v2_path(&cgroups)?)?;
     let exe = process.exe().ok()?.into_os_string().into_vec();
     let exe_deleted = process
         .open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC)
@@ -127,7 +132,7 @@ fn read_file(process: &Process, name: &str) -> Option<Vec<u8>> {
 
 /// The v2 line of `/proc/<pid>/cgroup`. As bytes: whoever may make cgroups may
 /// give them names that are no UTF-8 (but never a newline).
-fn v2_path(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn v2_path(text: &[u8]) -> Option<&[u8]> {
     text.split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))
 }
@@ -172,7 +177,7 @@ mod tests {
         let process = Process::new(i32::try_from(pid).unwrap()).ok()?;
         let cgroups = read_file(&process, "cgroup")?;
         let path = v2_path(&cgroups)?;
-        read(&process, &[(path, CgroupId(7))].into())
+        read(&process, &[(path.to_vec(), CgroupId(7))].into())
     }
 
     #[test]
@@ -217,7 +222,10 @@ mod tests {
         assert_eq!(live(child.id()), None);
         child.wait().unwrap();
 
-        assert_eq!(live_processes(&[]).unwrap(), []);
+        assert_eq!(
+            live_processes(&[], &CgroupNamespace::default()).unwrap(),
+            []
+        );
     }
 
     #[test]

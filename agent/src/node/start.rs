@@ -86,7 +86,7 @@ impl Node {
         let files = config
             .runc_roots
             .iter()
-            .fold(RuntimeFiles::new("/"), |files, root| {
+            .fold(RuntimeFiles::new(&config.host_root), |files, root| {
                 files.with_runc_root(root)
             });
         hierarchy.check_placement(&files)?;
@@ -103,7 +103,7 @@ impl Node {
 
         let (cri, mut words) = Cri::start(
             config.cri.clone(),
-            Path::new("/"),
+            &config.host_root,
             config.node_name.as_str(),
         );
         let (inspector, inspections) =
@@ -237,7 +237,7 @@ impl Node {
             let container = |id| self.containers.lookup(id).map(|found| found.cgroup);
             cgroups.retain(|(id, _)| container(*id) == of);
         }
-        let processes = match live_processes(&cgroups) {
+        let processes = match live_processes(&cgroups, self.hierarchy.namespace()) {
             Ok(processes) => processes,
             Err(error) => {
                 tracing::error!(%error, "what runs already is not known");

@@ -4,7 +4,7 @@ use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
-use crate::config::{Config, DEFAULT_CONTROL, Settings};
+use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, Settings};
 use crate::containers::{CriError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
@@ -22,14 +22,23 @@ const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
+/// Where runtimes and their files are looked for.
+struct LookedFor {
+    host_root: PathBuf,
+    runc_roots: Vec<PathBuf>,
+    cri: Option<PathBuf>,
+}
+
 /// Everything, with the configuration that these arguments lead to.
 pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let control = arguments.control.clone().map(PathBuf::from);
     let cri = arguments.cri.clone().map(PathBuf::from);
+    let host_root = arguments.host_root.clone().map(PathBuf::from);
     let runc_roots = arguments.runc_root.clone().into_iter();
     let settings = Settings {
         syslog: arguments.syslog,
         control: arguments.control,
+        host_root: arguments.host_root,
         runc_root: arguments.runc_root,
         cri: arguments.cri,
         ..Settings::default()
@@ -37,26 +46,32 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let config = Config::load(settings, arguments.config.as_deref());
 
     // Without a valid configuration, what the flags say still holds.
-    let (configuration, receivers, control, runc_roots, cri) = match config {
+    let (configuration, receivers, control, looked_for) = match config {
         Ok(config) => (
             Ok(()),
             try_receivers(&config),
             config.control,
-            config.runc_roots,
-            config.cri,
+            LookedFor {
+                host_root: config.host_root,
+                runc_roots: config.runc_roots,
+                cri: config.cri,
+            },
         ),
         Err(error) => (
             Err(error.to_string()),
             Vec::new(),
             control.unwrap_or_else(|| DEFAULT_CONTROL.into()),
-            runc_roots.map(PathBuf::from).collect(),
-            cri,
+            LookedFor {
+                host_root: host_root.unwrap_or_else(|| DEFAULT_HOST_ROOT.into()),
+                runc_roots: runc_roots.map(PathBuf::from).collect(),
+                cri,
+            },
         ),
     };
     Facts {
         kernel: of_kernel(),
         rights: of_rights(),
-        places: of_places(&runc_roots, cri),
+        places: of_places(looked_for),
         receivers: receivers::Facts {
             configuration,
             receivers,
@@ -91,10 +106,15 @@ fn of_rights() -> rights::Facts {
     }
 }
 
-fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
+fn of_places(looked_for: LookedFor) -> places::Facts {
+    let LookedFor {
+        host_root,
+        runc_roots,
+        cri,
+    } = looked_for;
     let files = runc_roots
         .iter()
-        .fold(RuntimeFiles::new("/"), |files, root| {
+        .fold(RuntimeFiles::new(&host_root), |files, root| {
             files.with_runc_root(root)
         });
     let (folders, closed) = readable(files.folders());
@@ -105,7 +125,7 @@ fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
         }),
         folders,
         closed,
-        cri: cri.or_else(usual_socket).map(|socket| {
+        cri: cri.or_else(|| usual_socket(&host_root)).map(|socket| {
             let answer = ask_runtime(&socket);
             (socket, answer)
         }),

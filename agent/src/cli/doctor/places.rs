@@ -37,9 +37,7 @@ fn cgroup(cgroup: &Result<(PathBuf, Placement), HierarchyError>) -> Finding {
         Err(error) => {
             let remedy = match error {
                 HierarchyError::NotMounted | HierarchyError::ContainersInV1 { .. } => remedy,
-                HierarchyError::OnlyAPart(_) => {
-                    "run it in the host's cgroup namespace, with the host's /sys/fs/cgroup"
-                }
+                HierarchyError::OnlyAPart(_) => "let it see the host's /sys/fs/cgroup, at any path",
                 HierarchyError::Mountinfo(_) | HierarchyError::Unreadable { .. } => {
                     "let it see /proc and /sys/fs/cgroup"
                 }
@@ -90,7 +88,7 @@ fn folders(found: &[PathBuf], closed: &[PathBuf]) -> Finding {
             "no runtime has left any",
             cost,
             "none are there before the first container; in a container, let the agent see \
-             the host's /run and /var/lib; name another folder of runc's with --runc-root",
+             the host's /run and say where (--host-root); name another folder of runc's with --runc-root",
         );
     }
     Finding::ok(name, list(found), cost)
@@ -172,7 +170,7 @@ pub(super) mod tests {
         let unread = HierarchyError::Mountinfo(std::io::ErrorKind::NotFound.into());
         for (error, remedy) in [
             (HierarchyError::NotMounted, "boot with"),
-            (part, "cgroup namespace"),
+            (part, "/sys/fs/cgroup"),
             (unread, "/proc"),
         ] {
             let found = error.to_string();

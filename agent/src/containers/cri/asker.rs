@@ -186,9 +186,9 @@ fn usual_sockets(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The socket that is asked where none is set: the first of the
-/// usual that is there.
-pub fn usual_socket() -> Option<PathBuf> {
-    there(&usual_sockets(Path::new("/"))).cloned()
+/// usual that is there below `root`.
+pub fn usual_socket(root: &Path) -> Option<PathBuf> {
+    there(&usual_sockets(root)).cloned()
 }
 
 fn there(sockets: &[PathBuf]) -> Option<&PathBuf> {
