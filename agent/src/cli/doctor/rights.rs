@@ -82,6 +82,11 @@ const NEEDS: [Need; 6] = [
     },
 ];
 
+/// The capabilities that the agent uses, by their names in the kernel.
+pub fn needed_capabilities() -> impl Iterator<Item = &'static str> {
+    NEEDS.iter().map(|need| need.name)
+}
+
 /// `version` is the kernel's.
 pub(super) fn findings(facts: &Facts, version: Option<(u32, u32)>) -> Vec<Finding> {
     let mut findings = vec![root(facts.root), pid_namespace(&facts.host_pids)];
