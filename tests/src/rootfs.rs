@@ -17,14 +17,21 @@ pub struct Image {
 }
 
 impl Image {
-    /// busybox under the names of all its applets, a user database, `/tmp`.
-    pub fn busybox() -> Result<Self> {
+    /// Nothing but these folders.
+    pub fn of_folders(folders: &[&str]) -> Result<Self> {
         let folder = places::folder("image")?;
         let image = Self { folder };
-        for name in ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr/bin"] {
+        for name in folders {
             make_folder(&image.inside(name))?;
         }
         set_mode(image.path(), 0o755)?;
+        Ok(image)
+    }
+
+    /// busybox under the names of all its applets, a user database, `/tmp`.
+    pub fn busybox() -> Result<Self> {
+        let image =
+            Self::of_folders(&["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr/bin"])?;
         set_mode(&image.inside("tmp"), 0o1777)?;
         image.text("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")?;
         image.text("/etc/group", "root:x:0:\n")?;

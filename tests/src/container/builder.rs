@@ -7,6 +7,7 @@ use crate::node;
 use crate::places;
 use crate::rootfs::{Image, Rootfs};
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -102,6 +103,13 @@ impl Builder<'_> {
     /// of the cgroup hierarchy, writable.
     pub fn for_a_runtime(mut self) -> Self {
         self.spec.for_a_runtime = true;
+        self
+    }
+
+    /// Puts something else into the bundle's `config.json`, at a JSON pointer
+    /// whose last name may be new: `/process/noNewPrivileges`.
+    pub fn set(mut self, pointer: &str, value: Value) -> Self {
+        self.spec.settings.push((pointer.to_owned(), value));
         self
     }
 

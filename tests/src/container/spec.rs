@@ -41,6 +41,8 @@ pub(super) struct Spec {
     pub(super) cgroups_path: Option<String>,
     pub(super) for_a_runtime: bool,
     pub(super) pids: Pids,
+    /// What is otherwise than [`Spec::render`] has it, by JSON pointers.
+    pub(super) settings: Vec<(String, Value)>,
 }
 
 /// Whose processes it sees.
@@ -88,7 +90,7 @@ impl Spec {
                 capabilities.push(TO_LOCK_MEMORY);
             }
         }
-        json!({
+        let mut rendered = json!({
             "ociVersion": "1.0.2",
             "process": {
                 "terminal": false,
@@ -107,7 +109,14 @@ impl Spec {
             "mounts": self.mounts(),
             "annotations": annotations,
             "linux": { "namespaces": namespaces, "cgroupsPath": cgroups_path },
-        })
+        });
+        for (pointer, value) in &self.settings {
+            let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+            if let Some(parent) = rendered.pointer_mut(parent) {
+                parent[name] = value.clone();
+            }
+        }
+        rendered
     }
 
     fn mounts(&self) -> Vec<Value> {
@@ -169,6 +178,7 @@ mod tests {
             args: vec!["sleep".to_owned(), "9".to_owned()],
             annotations: vec![("key".to_owned(), "value".to_owned())],
             volumes: vec![("/data".into(), "/mnt".to_owned())],
+            settings: vec![("/root/readonly".to_owned(), true.into())],
             ..Spec::default()
         };
 
@@ -179,5 +189,6 @@ mod tests {
         assert_eq!(rendered["linux"]["cgroupsPath"], "/kubepods/x");
         assert_eq!(rendered["linux"].get("resources"), None);
         assert_eq!(rendered["mounts"][4]["source"], "/data");
+        assert_eq!(rendered["root"]["readonly"], true);
     }
 }

@@ -11,6 +11,7 @@
 //! - [`doctor`]: what it finds
 //! - [`circumstances`]: the program without rights, mounts or capabilities
 //! - [`systemd`]: what systemd is told
+//! - [`image`]: the agent in a container, as its DaemonSet has it
 
 mod applets;
 mod arguments;
@@ -30,6 +31,7 @@ mod evidence;
 mod expect;
 mod host;
 mod hostile_names;
+mod image;
 mod injected;
 mod inodes;
 mod loaders;
@@ -119,6 +121,7 @@ pub const TESTS: &[Named] = tests![
     metrics: metrics_and_health_are_there_where_they_are_asked_for,
         prometheus_takes_the_rules_and_answers_the_dashboard;
     systemd: systemd_hears_ready_alive_and_stopping;
+    image: image_runs_with_the_daemonsets_rights_and_no_other;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;
