@@ -10,26 +10,38 @@ pub struct Args {
     /// Optimised, and without diagnostics in the programs
     #[arg(long)]
     release: bool,
+
+    /// The same, without any library: for other nodes and for images
+    #[arg(long = "static")]
+    without_libraries: bool,
 }
 
 /// Builds `execwarden` and says where it is.
 pub fn run(args: Args) -> Result<()> {
-    setup::ensure(setup::Scope::Build)?;
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--package", "execwarden"]);
-    if args.release {
-        cargo.arg("--release");
-    }
-    command::run(&mut cargo)?;
-
-    let profile = if args.release { "release" } else { "debug" };
-    let binary = testbed::target_folder()?.join(profile).join("execwarden");
+    let binary = if args.without_libraries {
+        release_without_libraries()?
+    } else {
+        with_libraries(args.release)?
+    };
     let bytes = binary
         .metadata()
         .with_context(|| format!("cannot find what was built at {}", binary.display()))?
         .len();
     println!("{} ({:.1} MiB)", binary.display(), bytes as f64 / 1048576.0);
     Ok(())
+}
+
+fn with_libraries(release: bool) -> Result<PathBuf> {
+    setup::ensure(setup::Scope::Build)?;
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--package", "execwarden"]);
+    if release {
+        cargo.arg("--release");
+    }
+    command::run(&mut cargo)?;
+
+    let profile = if release { "release" } else { "debug" };
+    Ok(testbed::target_folder()?.join(profile).join("execwarden"))
 }
 
 /// Builds `execwarden` as a release that needs no library, for any node and for

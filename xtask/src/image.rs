@@ -78,3 +78,24 @@ pub const LICENSES: [(&str, &str); 3] = [
     ("LICENSE-MIT", "LICENSE-MIT"),
     ("agent-ebpf/LICENSE-GPL2", "LICENSE-GPL2"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dockerfile_makes_the_same() {
+        let file = command::workspace().join("deploy/Dockerfile");
+        let text = fs::read_to_string(file).expect("the Dockerfile");
+        let words: Vec<_> = text.split_whitespace().collect();
+
+        for folder in MOUNTED {
+            assert!(words.contains(&folder), "{folder}");
+        }
+        for (file, _) in LICENSES {
+            assert!(words.contains(&file), "{file}");
+        }
+        let tag = format!("execwarden:{}", env!("CARGO_PKG_VERSION"));
+        assert!(words.contains(&tag.as_str()), "{tag}");
+    }
+}
