@@ -31,6 +31,20 @@ fn the_capabilities_are_those_that_the_doctor_looks_for() {
 }
 
 #[test]
+fn the_units_capabilities_are_the_same() {
+    let file = testbed::manifests::folder().join("systemd/execwarden.service");
+    let unit = std::fs::read_to_string(file).expect("the unit");
+    let set = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+        .expect("a bounding set");
+
+    let bounding: BTreeSet<_> = set.split(' ').collect();
+    assert_eq!(bounding, needed_capabilities().collect());
+    assert!(unit.lines().any(|line| line == "NoNewPrivileges=yes"));
+}
+
+#[test]
 fn nobody_gets_more_than_that() {
     for (name, objects) in OVERLAYS.iter() {
         let security = &container(objects)["securityContext"];

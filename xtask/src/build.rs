@@ -49,6 +49,9 @@ fn with_libraries(release: bool) -> Result<PathBuf> {
 pub fn release_without_libraries() -> Result<PathBuf> {
     setup::ensure(setup::Scope::Build)?;
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    // glibc resolves host names by files and by DNS without a library of its own
+    // since 2.34; Debian 12 has 2.36.
+    //
     // With a target named, the flags are not those of build scripts and macros,
     // which cannot be static.
     command::run(

@@ -42,7 +42,7 @@ fn write(program: &Path) -> Result<PathBuf> {
 }
 
 /// Where the DaemonSet mounts something: a runtime would have to make these.
-const MOUNTED: [&str; 10] = [
+const MOUNTED: [&str; 9] = [
     "allowlists",
     "dev",
     "etc/execwarden",
@@ -51,7 +51,6 @@ const MOUNTED: [&str; 10] = [
     "proc",
     "run/execwarden",
     "sys",
-    "tmp",
     "var/lib/execwarden",
 ];
 
@@ -82,6 +81,20 @@ pub const LICENSES: [(&str, &str); 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_the_daemonset_mounts_has_its_place() {
+        let file = testbed::manifests::folder().join("kustomize/base/daemonset.yaml");
+        let text = fs::read_to_string(file).expect("the DaemonSet");
+        let objects = testbed::manifests::objects(&text).expect("an object");
+        let container = &objects[0]["spec"]["template"]["spec"]["containers"][0];
+
+        for mount in container["volumeMounts"].as_array().expect("mounts") {
+            let path = mount["mountPath"].as_str().expect("a path");
+            let is_there = MOUNTED.contains(&path.trim_start_matches('/'));
+            assert!(is_there || path.starts_with("/sys/"), "{path}");
+        }
+    }
 
     #[test]
     fn the_dockerfile_makes_the_same() {

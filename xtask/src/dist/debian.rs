@@ -1,7 +1,7 @@
 //! The Debian package, by `dpkg-deb`. `deploy/debian` has its scripts; the unit is
 //! `deploy/systemd`'s.
 
-use crate::archive::{Archive, gzip};
+use crate::archive::{Archive, TIME, gzip};
 use crate::command;
 use crate::image::LICENSES;
 use crate::toolchain::find_program;
@@ -12,6 +12,7 @@ use std::process::Command;
 
 /// Files of the configuration: a person's changes to them survive an upgrade.
 const CONFFILES: &str = "/etc/execwarden/config.toml\n";
+const MAINTAINER: &str = "The execwarden authors <maintainers@execwarden.dev>";
 const DOCUMENTATION: &str = "usr/share/doc/execwarden";
 
 /// Writes the package into a folder and gives its path.
@@ -35,7 +36,7 @@ pub fn build(program: &Path, into: &Path) -> Result<PathBuf> {
             .args(["--root-owner-group", "--build"])
             .args([&staged, &package])
             // What it writes as the time of its making, and of every file.
-            .env("SOURCE_DATE_EPOCH", "0"),
+            .env("SOURCE_DATE_EPOCH", TIME.to_string()),
     )?;
     fs::remove_dir_all(&staged).with_context(|| format!("cannot remove {}", staged.display()))?;
     Ok(package)
@@ -72,12 +73,9 @@ fn tree(program: &Path, control: &str) -> Result<Archive> {
             document(&entry.path(), &entry.file_name().to_string_lossy())?;
         }
     }
-    let changes = fs::read(workspace.join("CHANGELOG.md")).context("cannot read CHANGELOG.md")?;
-    tree.file(
-        &format!("{DOCUMENTATION}/changelog.gz"),
-        0o644,
-        gzip(&changes)?,
-    );
+    document(&workspace.join("CHANGELOG.md"), "CHANGELOG.md")?;
+    let changes = gzip(changelog().as_bytes())?;
+    tree.file(&format!("{DOCUMENTATION}/changelog.gz"), 0o644, changes);
     tree.copy(
         &debian.join("lintian-overrides"),
         "usr/share/lintian/overrides/execwarden",
@@ -92,6 +90,16 @@ fn tree(program: &Path, control: &str) -> Result<Archive> {
     Ok(tree)
 }
 
+/// In Debian's form, which has an entry for each version.
+fn changelog() -> String {
+    format!(
+        "execwarden ({}) unstable; urgency=medium\n\n  \
+         * CHANGELOG.md has what changed.\n\n \
+         -- {MAINTAINER}  Sat, 01 Jan 2000 00:00:00 +0000\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
 /// The program is static: the package depends on no library.
 fn control(version: &str, architecture: &str, program: &Path) -> Result<String> {
     let bytes = program.metadata().context("cannot find the program")?.len();
@@ -99,7 +107,7 @@ fn control(version: &str, architecture: &str, program: &Path) -> Result<String> 
         "Package: execwarden\n\
          Version: {version}\n\
          Architecture: {architecture}\n\
-         Maintainer: The execwarden authors <execwarden@localhost>\n\
+         Maintainer: {MAINTAINER}\n\
          Installed-Size: {}\n\
          Section: admin\n\
          Priority: optional\n\
@@ -110,4 +118,46 @@ fn control(version: &str, architecture: &str, program: &Path) -> Result<String> 
          kernel, so an exec that is on the list wakes nobody.\n",
         bytes.div_ceil(1024)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The package of a program that is none, unpacked.
+    fn unpacked() -> (PathBuf, impl Drop) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("program");
+        fs::write(&program, "a program").expect("written");
+        let control = control("1.2.3", "amd64", &program).expect("a control file");
+        let tree = tree(&program, &control).expect("a tree");
+        let staged = folder.path().join("staged");
+        fs::create_dir(&staged).expect("a folder");
+        tree.unpack(&staged).expect("unpacked");
+        (staged, folder)
+    }
+
+    #[test]
+    fn what_is_named_elsewhere_is_there() {
+        let (tree, _folder) = unpacked();
+
+        for file in CONFFILES.lines() {
+            assert!(tree.join(file.trim_start_matches('/')).exists(), "{file}");
+        }
+        let unit = tree.join("lib/systemd/system/execwarden.service");
+        let unit = fs::read_to_string(unit).expect("the unit");
+        assert!(unit.contains("\nExecStart=execwarden run\n"), "{unit}");
+        assert!(tree.join("usr/sbin/execwarden").exists());
+    }
+
+    #[test]
+    fn the_scripts_are_shell() {
+        let (tree, _folder) = unpacked();
+
+        for script in ["postinst", "prerm", "postrm"] {
+            let script = tree.join("DEBIAN").join(script);
+            let checked = Command::new("sh").arg("-n").arg(&script).status();
+            assert!(checked.expect("a shell").success(), "{}", script.display());
+        }
+    }
 }

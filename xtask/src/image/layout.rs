@@ -5,8 +5,9 @@ use crate::digest::sha256;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-/// Nothing of an image tells when it was made, or two of the same would differ.
-const CREATED: &str = "1970-01-01T00:00:00Z";
+/// [`crate::archive::TIME`]: nothing of an image tells when it was made, or two of
+/// the same would differ.
+const CREATED: &str = "2000-01-01T00:00:00Z";
 /// The name by which containerd knows it after an import, and kubelet asks.
 const NAME: &str = concat!("docker.io/library/execwarden:", env!("CARGO_PKG_VERSION"));
 
