@@ -8,7 +8,12 @@ use crate::model::Layer;
 use procfs::process::{MountInfo, Process};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+/// Where the folder of a writable layer may be seen: from here; where the agent
+/// has a root of its own, from that of the node's first process; and where that
+/// one may not be looked at, from that of the kernel's own threads.
+const ROOTS: [&str; 3] = ["/", "/proc/1/root", "/proc/2/root"];
 
 /// The layer of the process's executable; `None` where it cannot be told, or
 /// where it is one that is never learned (no name, or written later).
@@ -38,10 +43,15 @@ fn layer(exe: &Path, mounts: &[MountInfo], exists: impl Fn(&Path) -> bool) -> Op
     if mount.fs_type != "overlay" {
         return Some(Layer::Image);
     }
-    let upper = PathBuf::from(mount.super_options.get("upperdir")?.as_ref()?);
+    let upper = Path::new(mount.super_options.get("upperdir")?.as_ref()?);
+    let from_root = upper.strip_prefix("/").ok()?;
     let below = exe.strip_prefix("/").ok()?;
     // Without a look at the upper folder nothing is known of it.
-    (exists(&upper) && !exists(&upper.join(below))).then_some(Layer::Image)
+    let upper = ROOTS
+        .iter()
+        .map(|root| Path::new(root).join(from_root))
+        .find(|upper| exists(upper))?;
+    (!exists(&upper.join(below))).then_some(Layer::Image)
 }
 
 #[cfg(test)]
@@ -72,6 +82,12 @@ mod tests {
         check("/bin/sh", &["/u"], Some(Layer::Image));
         check("/bin/sh", &["/u", "/u/bin/sh"], None);
         check("/bin/sh", &[], None);
+        check("/bin/sh", &["/proc/1/root/u"], Some(Layer::Image));
+        check(
+            "/bin/sh",
+            &["/proc/1/root/u", "/proc/1/root/u/bin/sh"],
+            None,
+        );
         check("/tmp/x", &["/u"], Some(Layer::Tmpfs));
         check("/data/x", &["/u"], Some(Layer::Volume));
     }

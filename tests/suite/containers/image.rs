@@ -26,6 +26,8 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
     let node = Node::new(&scene)?;
     let image = image()?;
+    let other = unique_name();
+    let early = scene.container_of(&other, &["sleep", "1000"]).run()?;
     let agent = node.start(&image, &scene)?;
 
     let container = scene.idle()?;
@@ -38,6 +40,17 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     })?;
     exec(&container, &["/app/worker"])?;
     scene.wait_for_records(&container, 1)?;
+
+    // What ran before the agent is found by its cgroup's name, which is another in
+    // the agent's cgroup namespace.
+    until("the early container to be taken in", PATIENCE, || {
+        let workload = format!("runc/{other}");
+        let shown = agent.exec(["/execwarden", "allowlist", "show", &workload])?;
+        let shown = String::from_utf8_lossy(&shown.stdout).contains("/bin/busybox");
+        Ok(shown.then_some(()))
+    })
+    .with_context(|| format!("the agent printed:\n{}", agent.printed()))?;
+    drop(early);
 
     let ready = get(&agent, "/readyz")?;
     ensure!(ready == "ready\n", "{ready}");
