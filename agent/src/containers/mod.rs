@@ -3,6 +3,7 @@
 //! - `hierarchy`: the node's cgroup v2 tree, found and walked
 //! - `mounts`: `mountinfo`, for it
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
+//! - `asking`: questions over a runtime's socket, boundedly
 //! - `cri`: what a runtime says over its socket → workload, image, pod
 //! - `plain`: what may be a name at all (pure)
 //! - `pod_owner`: a pod's name and labels → its controller (pure)
@@ -13,6 +14,7 @@
 //! Reads `/proc`, `/sys/fs/cgroup`, the runtimes' files and their CRI sockets;
 //! changes nothing and knows nothing of the kernel side.
 
+mod asking;
 mod cgroup_path;
 pub mod cri;
 mod hierarchy;
@@ -24,8 +26,9 @@ mod processes;
 mod runtime_state;
 mod table;
 
+pub use asking::{AskError, AskState, Asker, Question, Reply, replies};
 pub use cgroup_path::{CgroupName, Recognised, recognise};
-pub use cri::{Cri, CriError, CriState, Question, Reply, try_cri, usual_socket};
+pub use cri::{ask_cri, try_cri, usual_socket};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use live_layer::live_layer;
 pub use pod_owner::Labels;

@@ -45,7 +45,7 @@ pub use start::StartError;
 
 use crate::allowlist::{Folder, FolderWatch};
 use crate::config::Config;
-use crate::containers::{Containers, Cri, Hierarchy, Reply, RuntimeFiles};
+use crate::containers::{Asker, Containers, Hierarchy, Reply, RuntimeFiles};
 use crate::control::server::{Call, Server};
 use crate::control::systemd;
 use crate::inspect::Answer;
@@ -81,7 +81,7 @@ struct Node {
     kernel: Kernel,
     hierarchy: Hierarchy,
     files: RuntimeFiles,
-    cri: Cri,
+    cri: Asker,
     containers: Containers,
     /// Cgroups whose runtime has not told what they are.
     unnamed: HashMap<CgroupId, Unnamed>,

@@ -11,8 +11,8 @@ use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Cri, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles, Since,
-    live_layer, live_processes, processes_in,
+    Containers, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles, Since, ask_cri,
+    live_layer, live_processes, processes_in, replies,
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
@@ -101,10 +101,12 @@ impl Node {
         }
         let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
 
-        let (cri, mut words) = Cri::start(
+        let (said, mut words) = replies();
+        let cri = ask_cri(
             config.cri.clone(),
             Path::new("/"),
             config.node_name.as_str(),
+            said,
         );
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;

@@ -5,7 +5,7 @@ use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, Settings};
-use crate::containers::{CriError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
+use crate::containers::{AskError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
@@ -112,10 +112,10 @@ fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
     }
 }
 
-fn ask_runtime(socket: &Path) -> Result<(), CriError> {
+fn ask_runtime(socket: &Path) -> Result<(), AskError> {
     match io_runtime() {
         Ok(runtime) => runtime.block_on(try_cri(socket)),
-        Err(error) => Err(CriError::Unreachable(error.to_string())),
+        Err(error) => Err(AskError::Unreachable(error.to_string())),
     }
 }
 

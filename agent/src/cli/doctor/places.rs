@@ -1,7 +1,7 @@
 //! Where containers are, and what their runtimes tell of them.
 
 use super::finding::Finding;
-use crate::containers::{CriError, HierarchyError, Placement};
+use crate::containers::{AskError, HierarchyError, Placement};
 use std::path::PathBuf;
 
 /// What was found of containers and runtimes.
@@ -16,7 +16,7 @@ pub(super) struct Facts {
     pub(super) closed: Vec<PathBuf>,
     /// The runtime's CRI socket, and whether it answers; `None` where none is
     /// found.
-    pub(super) cri: Option<(PathBuf, Result<(), CriError>)>,
+    pub(super) cri: Option<(PathBuf, Result<(), AskError>)>,
 }
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -97,14 +97,14 @@ fn folders(found: &[PathBuf], closed: &[PathBuf]) -> Finding {
 }
 
 /// A node without pods needs none.
-fn cri(found: Option<&(PathBuf, Result<(), CriError>)>) -> Finding {
+fn cri(found: Option<&(PathBuf, Result<(), AskError>)>) -> Finding {
     let name = "cri";
     let cost = "a pod's controller is guessed from the pod's name, thirty seconds after its \
                 start; until then nothing of it is reported";
     let guess = "the controllers of pods are guessed from the pods' names";
     match found {
         None => Finding::ok(name, "no socket found; only pods have need of one", guess),
-        Some((socket, Err(CriError::NotCri))) => {
+        Some((socket, Err(AskError::NotCri))) => {
             let found = "does not speak CRI; only pods have need of that";
             Finding::ok(name, format!("{} {found}", socket.display()), guess)
         }
@@ -198,7 +198,7 @@ pub(super) mod tests {
         check(&nothing, "cri", State::Ok, "no socket found");
         check(&healthy(), "cri", State::Ok, "containerd.sock answers");
         let silent = Facts {
-            cri: Some(("/run/crio/crio.sock".into(), Err(CriError::Slow))),
+            cri: Some(("/run/crio/crio.sock".into(), Err(AskError::Slow))),
             ..healthy()
         };
         check(
@@ -208,7 +208,7 @@ pub(super) mod tests {
             "crio.sock: the runtime did not",
         );
         let of_docker = Facts {
-            cri: Some(("/run/c.sock".into(), Err(CriError::NotCri))),
+            cri: Some(("/run/c.sock".into(), Err(AskError::NotCri))),
             ..healthy()
         };
         check(&of_docker, "cri", State::Ok, "does not speak CRI");
