@@ -7,6 +7,7 @@
 //! - `cri`: what a runtime says over its socket → workload, image, pod
 //! - `plain`: what may be a name at all (pure)
 //! - `pod_owner`: a pod's name and labels → its controller (pure)
+//! - `replicas`: a container's name and labels → the name of all replicas (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
 //! - `table`: which cgroup belongs to which container (pure)
 //! - `processes`, `live_layer`: what ran before the agent started
@@ -23,6 +24,7 @@ mod mounts;
 mod plain;
 mod pod_owner;
 mod processes;
+mod replicas;
 mod runtime_state;
 mod table;
 
