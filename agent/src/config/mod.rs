@@ -15,7 +15,9 @@ mod manual;
 mod tests;
 
 pub use settings::Settings;
-pub use values::{AbsolutePath, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window};
+pub use values::{
+    AbsolutePath, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window,
+};
 
 use file::FileError;
 use std::net::SocketAddr;
@@ -29,6 +31,10 @@ pub const DEFAULT_CONTROL: &str = "/run/execwarden/control.sock";
 
 const DEFAULT_ALLOWLISTS: &str = "/etc/execwarden/allowlists";
 const DEFAULT_STATE: &str = "/var/lib/execwarden";
+/// Whether a container of docker's runs or not, dockerd does. podman's socket is
+/// usually held by systemd, which starts a service for each question: it is
+/// asked where an operator wants that.
+pub const DEFAULT_DOCKER: &str = "/run/docker.sock";
 const DEFAULT_SYSLOG: &str = "unix:/dev/log";
 
 /// What the agent does with a workload.
@@ -91,6 +97,11 @@ pub struct Config {
     pub runc_roots: Vec<PathBuf>,
     /// The runtime's CRI socket; `None` for whichever is found. Absolute.
     pub cri: Option<PathBuf>,
+    /// docker's socket, which may be missing; `None` if it is not asked.
+    /// Absolute.
+    pub docker: Option<PathBuf>,
+    /// podman's socket, likewise.
+    pub podman: Option<PathBuf>,
 }
 
 /// What the machine says where the operator says nothing.
@@ -181,6 +192,8 @@ impl Config {
                 .map(PathBuf::from)
                 .collect(),
             cri: flags.cri.or(file.cri).map(PathBuf::from),
+            docker: engine(flags.docker.or(file.docker), Some(DEFAULT_DOCKER)),
+            podman: engine(flags.podman.or(file.podman), None),
         })
     }
 }
@@ -201,6 +214,10 @@ fn inherited_node_name(
 
 fn path(chosen: Option<AbsolutePath>, default: &str) -> PathBuf {
     chosen.map_or_else(|| default.into(), PathBuf::from)
+}
+
+fn engine(chosen: Option<EngineSocket>, default: Option<&str>) -> Option<PathBuf> {
+    chosen.map_or_else(|| default.map(PathBuf::from), Into::into)
 }
 
 fn first_filled<T>(lists: [Vec<T>; 2]) -> Option<Vec<T>> {

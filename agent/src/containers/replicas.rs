@@ -6,7 +6,7 @@
 //! image brings its labels along to whatever is started from it, and compose
 //! labels the images that it builds.
 
-use super::plain::plain_name;
+use super::plain::{plain_name, put_together};
 use super::pod_owner::Labels;
 
 /// Characters of a swarm task's id, in base 36.
@@ -22,15 +22,11 @@ const TASK_ID: usize = 25;
 /// | `com.docker.swarm.service.name`, `….task.id` | `<service>.<slot or node>.<task id>` | `swarm/<service>` |
 /// | `PODMAN_SYSTEMD_UNIT`: `<unit>@<instance>.service` | `systemd-<unit>_<instance>` (Quadlet) | `<unit>@.service` |
 pub(super) fn shared_name(container: &str, labels: &Labels) -> Option<String> {
-    let shared = of_compose(container, labels)
+    of_compose(container, labels)
         .or_else(|| of_swarm(container, labels))
-        .or_else(|| of_unit(container, labels))?;
-    // A document names it with a bound.
-    (shared.len() <= NAME_MAX).then_some(shared)
+        .or_else(|| of_unit(container, labels))
+        .and_then(put_together)
 }
-
-/// The longest name of a workload that a document may have, in bytes.
-const NAME_MAX: usize = 255;
 
 fn label(labels: &Labels, key: &str) -> Option<String> {
     labels.get(key).and_then(|value| plain_name(value))
@@ -249,7 +245,7 @@ mod tests {
             let name = format!("{project}-{service}-{number}");
             if let Some(found) = shared_name(&name, &compose(&project, &service)) {
                 let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/@".contains(&b);
-                prop_assert!(found.len() <= NAME_MAX && found.bytes().all(is_plain));
+                prop_assert!(found.len() <= 255 && found.bytes().all(is_plain));
             }
         }
     }

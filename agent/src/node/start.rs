@@ -11,8 +11,8 @@ use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles, Since, ask_cri,
-    live_layer, live_processes, processes_in, replies,
+    Containers, Engine, Engines, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles,
+    Since, ask_cri, live_layer, live_processes, processes_in, replies,
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
@@ -106,7 +106,14 @@ impl Node {
             config.cri.clone(),
             Path::new("/"),
             config.node_name.as_str(),
-            said,
+            said.clone(),
+        );
+        let engines = Engines::start(
+            [
+                (Engine::Docker, config.docker.clone()),
+                (Engine::Podman, config.podman.clone()),
+            ],
+            &said,
         );
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
@@ -117,6 +124,7 @@ impl Node {
             hierarchy,
             files,
             cri,
+            engines,
             containers: Containers::default(),
             unnamed: HashMap::new(),
             took_in_processes: false,
@@ -164,7 +172,7 @@ impl Node {
         while self.awaits_words() {
             let next = end.min(self.next_name().into());
             tokio::select! {
-                Some(reply) = words.recv() => self.cri_replied(reply),
+                Some(reply) = words.recv() => self.runtime_replied(reply),
                 () = tokio::time::sleep_until(next) => self.name_again(),
             }
             if tokio::time::Instant::now() >= end {

@@ -1,11 +1,14 @@
 //! Asks the node. What cannot be found out is a fact as well.
 
+use super::places::Asked;
 use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
-use crate::config::{Config, DEFAULT_CONTROL, Settings};
-use crate::containers::{AskError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
+use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_DOCKER, Settings};
+use crate::containers::{
+    AskError, Engine, Hierarchy, RuntimeFiles, try_cri, try_engine, usual_socket,
+};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
@@ -25,38 +28,48 @@ const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 /// Everything, with the configuration that these arguments lead to.
 pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let control = arguments.control.clone().map(PathBuf::from);
-    let cri = arguments.cri.clone().map(PathBuf::from);
+    let sockets = Sockets {
+        cri: arguments.cri.clone().map(PathBuf::from),
+        docker: arguments.docker.clone().and_then(Into::into),
+        podman: arguments.podman.clone().and_then(Into::into),
+    };
     let runc_roots = arguments.runc_root.clone().into_iter();
     let settings = Settings {
         syslog: arguments.syslog,
         control: arguments.control,
         runc_root: arguments.runc_root,
         cri: arguments.cri,
+        docker: arguments.docker,
+        podman: arguments.podman,
         ..Settings::default()
     };
     let config = Config::load(settings, arguments.config.as_deref());
 
     // Without a valid configuration, what the flags say still holds.
-    let (configuration, receivers, control, runc_roots, cri) = match config {
+    let (configuration, receivers, control, runc_roots, sockets) = match config {
         Ok(config) => (
             Ok(()),
             try_receivers(&config),
             config.control,
             config.runc_roots,
-            config.cri,
+            Sockets {
+                cri: config.cri,
+                docker: config.docker,
+                podman: config.podman,
+            },
         ),
         Err(error) => (
             Err(error.to_string()),
             Vec::new(),
             control.unwrap_or_else(|| DEFAULT_CONTROL.into()),
             runc_roots.map(PathBuf::from).collect(),
-            cri,
+            sockets,
         ),
     };
     Facts {
         kernel: of_kernel(),
         rights: of_rights(),
-        places: of_places(&runc_roots, cri),
+        places: of_places(&runc_roots, sockets),
         receivers: receivers::Facts {
             configuration,
             receivers,
@@ -91,7 +104,14 @@ fn of_rights() -> rights::Facts {
     }
 }
 
-fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
+/// Where runtimes are asked.
+struct Sockets {
+    cri: Option<PathBuf>,
+    docker: Option<PathBuf>,
+    podman: Option<PathBuf>,
+}
+
+fn of_places(runc_roots: &[PathBuf], sockets: Sockets) -> places::Facts {
     let files = runc_roots
         .iter()
         .fold(RuntimeFiles::new("/"), |files, root| {
@@ -105,16 +125,32 @@ fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
         }),
         folders,
         closed,
-        cri: cri.or_else(usual_socket).map(|socket| {
-            let answer = ask_runtime(&socket);
+        cri: sockets.cri.or_else(usual_socket).map(|socket| {
+            let answer = ask_runtime(try_cri(&socket));
             (socket, answer)
         }),
+        engines: [
+            (Engine::Docker, of_engine(Engine::Docker, sockets.docker)),
+            (Engine::Podman, of_engine(Engine::Podman, sockets.podman)),
+        ],
     }
 }
 
-fn ask_runtime(socket: &Path) -> Result<(), AskError> {
+fn of_engine(engine: Engine, socket: Option<PathBuf>) -> Asked {
+    match socket {
+        None => Asked::Off,
+        // Nobody named it.
+        Some(socket) if socket == Path::new(DEFAULT_DOCKER) && !socket.exists() => Asked::NotThere,
+        Some(socket) => {
+            let answer = ask_runtime(try_engine(engine, &socket));
+            Asked::At(socket, answer)
+        }
+    }
+}
+
+fn ask_runtime(question: impl Future<Output = Result<(), AskError>>) -> Result<(), AskError> {
     match io_runtime() {
-        Ok(runtime) => runtime.block_on(try_cri(socket)),
+        Ok(runtime) => runtime.block_on(question),
         Err(error) => Err(AskError::Unreachable(error.to_string())),
     }
 }

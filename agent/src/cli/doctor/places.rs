@@ -1,7 +1,7 @@
 //! Where containers are, and what their runtimes tell of them.
 
 use super::finding::Finding;
-use crate::containers::{AskError, HierarchyError, Placement};
+use crate::containers::{AskError, Engine, HierarchyError, Placement};
 use std::path::PathBuf;
 
 /// What was found of containers and runtimes.
@@ -17,14 +17,30 @@ pub(super) struct Facts {
     /// The runtime's CRI socket, and whether it answers; `None` where none is
     /// found.
     pub(super) cri: Option<(PathBuf, Result<(), AskError>)>,
+    /// What docker and podman say.
+    pub(super) engines: [(Engine, Asked); 2],
+}
+
+/// What came of asking an engine.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// It is not asked.
+    Off,
+    /// It would be, at its usual socket, which is not there.
+    NotThere,
+    /// It is, at this socket.
+    At(PathBuf, Result<(), AskError>),
 }
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    vec![
+    let mut findings = vec![
         cgroup(&facts.cgroup),
         folders(&facts.folders, &facts.closed),
         cri(facts.cri.as_ref()),
-    ]
+    ];
+    let engines = facts.engines.iter();
+    findings.extend(engines.map(|(which, asked)| engine(*which, asked)));
+    findings
 }
 
 fn cgroup(cgroup: &Result<(PathBuf, Placement), HierarchyError>) -> Finding {
@@ -118,6 +134,33 @@ fn cri(found: Option<&(PathBuf, Result<(), AskError>)>) -> Finding {
     }
 }
 
+/// Its files have its containers' names as well, but for podman's labels.
+fn engine(engine: Engine, asked: &Asked) -> Finding {
+    let name = engine.as_str();
+    let files = match engine {
+        Engine::Docker => "its containers are named by its files",
+        Engine::Podman => {
+            "its containers are named by its files, which do not tell replicas of a service"
+        }
+    };
+    let cost = format!(
+        "{files}, thirty seconds after their start; until then nothing of them is reported"
+    );
+    match asked {
+        Asked::Off => Finding::ok(name, format!("not asked; --{name} names its socket"), files),
+        Asked::NotThere => Finding::ok(name, "no socket found", files),
+        Asked::At(socket, Ok(())) => {
+            Finding::ok(name, format!("{} answers", socket.display()), cost)
+        }
+        Asked::At(socket, Err(problem)) => Finding::limit(
+            name,
+            format!("{}: {problem}", socket.display()),
+            cost,
+            format!("see whether it runs; name another socket with --{name}, or off"),
+        ),
+    }
+}
+
 /// The first few, and how many more there are.
 fn list(paths: &[PathBuf]) -> String {
     const NAMED: usize = 8;
@@ -147,6 +190,10 @@ pub(super) mod tests {
             folders: vec!["/run/runc".into()],
             closed: Vec::new(),
             cri: Some(("/run/containerd/containerd.sock".into(), Ok(()))),
+            engines: [
+                (Engine::Docker, Asked::NotThere),
+                (Engine::Podman, Asked::Off),
+            ],
         }
     }
 
@@ -222,5 +269,27 @@ pub(super) mod tests {
             ..healthy()
         };
         check(&closed, "runtime-files", State::Limit, "/run/crun");
+    }
+
+    #[test]
+    fn an_engine_that_is_asked_should_answer() {
+        for (asked, state, found) in [
+            (Asked::Off, State::Ok, "not asked"),
+            (Asked::NotThere, State::Ok, "no socket"),
+            (
+                Asked::At("/d.sock".into(), Ok(())),
+                State::Ok,
+                "/d.sock answers",
+            ),
+            (
+                Asked::At("/d.sock".into(), Err(AskError::Slow)),
+                State::Limit,
+                "/d.sock: the runtime did not answer",
+            ),
+        ] {
+            let mut facts = healthy();
+            facts.engines[0].1 = asked;
+            check(&facts, "docker", state, found);
+        }
     }
 }

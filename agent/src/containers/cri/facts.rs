@@ -8,7 +8,7 @@ use super::messages::{Container, ImageSpec};
 use crate::containers::Description;
 use crate::containers::asking::AskError;
 use crate::containers::cgroup_path::CgroupName;
-use crate::containers::plain::{plain_image, plain_name};
+use crate::containers::plain::{is_digest, plain_image, plain_name};
 use crate::containers::pod_owner::{Owner, Pod};
 use crate::containers::runtime_state::SANDBOX;
 use crate::model::WorkloadId;
@@ -83,9 +83,4 @@ fn image(container: &Container) -> Option<String> {
 fn digest(reference: &str) -> Option<String> {
     let digest = reference.rsplit('@').next().unwrap_or(reference);
     is_digest(digest).then(|| digest.to_owned())
-}
-
-fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:")
-        .is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
