@@ -4,7 +4,7 @@ use crate::watchdog::Watchdog;
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
-use testbed::node;
+use testbed::{node, podman};
 
 /// What a test is.
 pub type Test = fn() -> Result<()>;
@@ -59,6 +59,10 @@ fn run_on(groups: &[Group], mut args: Arguments, lacks: Option<String>) -> ExitC
     if let Some(reason) = &lacks {
         println!("skipped: {reason}");
     }
+    let of_group = |group: &str| match group {
+        "podman" => podman::lacks(),
+        _ => None,
+    };
     // A skip is only for machines that people work on.
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let trials = groups
@@ -66,9 +70,10 @@ fn run_on(groups: &[Group], mut args: Arguments, lacks: Option<String>) -> ExitC
         .flat_map(|(group, tests)| {
             tests
                 .iter()
-                .map(move |(name, test)| (format!("{group}::{name}"), *test))
+                .map(move |(name, test)| (*group, format!("{group}::{name}"), *test))
         })
-        .map(|(name, test)| {
+        .map(|(group, name, test)| {
+            let lacks = lacks.clone().or_else(|| of_group(group));
             Trial::test(name.clone(), move || {
                 let _watchdog = Watchdog::watch(&name);
                 test().map_err(|error| Failed::from(format!("{error:#}")))

@@ -59,7 +59,7 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
         bail!("{missing}");
     }
     println!("{plan}");
-    if !plan.packages().is_empty() || plan.busybox {
+    if !plan.packages().is_empty() || plan.unpacks() {
         if toolchain::find_program("apt-get").is_none() {
             return Err(ByHand(plan.by_hand_without_apt()).into());
         }
@@ -70,7 +70,7 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
     if !yes && !may_go_on()? {
         bail!("nothing was installed");
     }
-    if rustix::process::geteuid().is_root() && (plan.busybox || !plan.packages().is_empty()) {
+    if rustix::process::geteuid().is_root() && (plan.unpacks() || !plan.packages().is_empty()) {
         apt::update()?;
     }
     if !plan.packages().is_empty() {
@@ -78,6 +78,9 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
     }
     if plan.busybox {
         apt::unpack_busybox()?;
+    }
+    if plan.podman {
+        apt::unpack_podman()?;
     }
     if plan.linker {
         install_linker()?;

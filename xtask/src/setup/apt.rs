@@ -31,20 +31,42 @@ pub fn install(packages: Vec<&str>) -> Result<()> {
 /// Unpacks a static busybox below `target/`. Installing the package would
 /// replace the machine's own busybox.
 pub fn unpack_busybox() -> Result<()> {
-    let folder = testbed::target_folder()?.join("setup");
+    unpack(&["busybox-static"], Path::new("setup"))
+}
+
+/// Unpacks podman below `target/`, with the libraries that nothing else has
+/// brought. Installing the package takes twenty seconds, and has systemd listen
+/// for podman's clients on a machine that wanted to run tests.
+pub fn unpack_podman() -> Result<()> {
+    unpack(
+        &["podman", "conmon", "libassuan0", "libgpgme11", "libsubid4"],
+        &Path::new("setup").join(testbed::podman::UNPACKED),
+    )
+}
+
+fn unpack(packages: &[&str], into: &Path) -> Result<()> {
+    let folder = testbed::target_folder()?.join(into);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     command::run(
         apt_get()
-            .args(["download", "busybox-static"])
+            .arg("download")
+            .args(packages)
             .current_dir(&folder),
     )?;
-    let package = fs::read_dir(&folder)?
+    let mut files = fs::read_dir(&folder)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "deb"))
+        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
+        .peekable();
+    files
+        .peek()
         .context("apt-get download left no package file")?;
-    command::run(Command::new("dpkg").arg("-x").arg(&package).arg(&folder))?;
-    fs::remove_file(&package).with_context(|| format!("cannot remove {}", package.display()))
+    for package in files {
+        command::run(Command::new("dpkg").arg("-x").arg(&package).arg(&folder))?;
+        fs::remove_file(&package)
+            .with_context(|| format!("cannot remove {}", package.display()))?;
+    }
+    Ok(())
 }
 
 fn apt_get() -> Command {

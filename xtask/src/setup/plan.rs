@@ -39,6 +39,8 @@ pub struct Plan {
     pub linker: bool,
     /// A static busybox has to be unpacked.
     pub busybox: bool,
+    /// podman has to be unpacked.
+    pub podman: bool,
 }
 
 /// A reason and the packages that follow from it.
@@ -93,12 +95,18 @@ impl Plan {
             needs,
             linker,
             busybox,
+            podman: scope == Scope::Everything && testbed::podman::lacks().is_some(),
         }
     }
 
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.needs.is_empty() && !self.linker && !self.busybox
+        self.needs.is_empty() && !self.linker && !self.unpacks()
+    }
+
+    /// Whether packages are unpacked below `target/`.
+    pub fn unpacks(&self) -> bool {
+        self.busybox || self.podman
     }
 
     /// Debian packages to install.
@@ -135,6 +143,7 @@ impl Plan {
             .filter(|(_, package)| self.packages().contains(package))
             .map(|(_, package)| package)
             .chain(self.busybox.then_some("busybox (a static build, on PATH)"))
+            .chain(self.podman.then_some("podman"))
             .collect();
         if !tools.is_empty() {
             text += &format!(
@@ -169,6 +178,12 @@ impl fmt::Display for Plan {
                 "\n  into target/setup busybox-static  (the containers' programs; the system's own stays)"
             )?;
         }
+        if self.podman {
+            write!(
+                f,
+                "\n  into target/setup podman, conmon  (an engine of the tests' own; nothing is started)"
+            )?;
+        }
         Ok(())
     }
 }
@@ -186,6 +201,7 @@ mod tests {
             }],
             linker: true,
             busybox: true,
+            podman: true,
         }
     }
 
@@ -193,7 +209,13 @@ mod tests {
     fn says_all_that_it_will_install() {
         let text = plan().to_string();
 
-        for word in ["runc", "real containers", "bpf-linker", "busybox-static"] {
+        for word in [
+            "runc",
+            "real containers",
+            "bpf-linker",
+            "busybox-static",
+            "podman",
+        ] {
             assert!(text.contains(word), "{word} is missing in: {text}");
         }
     }
