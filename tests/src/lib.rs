@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod cgroup;
 pub mod container;
+pub mod docker;
 pub mod intruders;
 pub mod node;
 mod places;
@@ -21,6 +22,7 @@ mod until;
 pub use agent::{Agent, Home};
 pub use cgroup::{Cgroup, is_ours, unique_name};
 pub use container::Container;
+pub use docker::Docker;
 pub use places::{find_busybox, find_program, target_folder};
 pub use podman::Podman;
 pub use rootfs::{Image, Rootfs};

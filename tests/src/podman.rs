@@ -6,8 +6,7 @@ use crate::node;
 use crate::places;
 use crate::rootfs::Image;
 use crate::until;
-use anyhow::{Context, Result, bail};
-use rustix::mount::{UnmountFlags, unmount};
+use anyhow::{Context, Result};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -162,14 +161,7 @@ impl Podman {
     /// Makes an image of this name.
     pub fn import(&self, image: &Image, name: &str) -> Result<()> {
         let archive = self.folder.path().join("image.tar");
-        let busybox = crate::find_busybox().context("no static busybox is installed")?;
-        let mut tar = Command::new(busybox);
-        tar.arg("tar")
-            .arg("-C")
-            .arg(image.path())
-            .arg("-cf")
-            .arg(&archive);
-        succeed(tar.arg("."))?;
+        image.archive(&archive)?;
         self.run(&["import", &archive.display().to_string(), name])?;
         fs::remove_file(&archive).context("cannot remove the image's archive")
     }
@@ -205,7 +197,7 @@ impl Podman {
     pub fn run(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.installed.program);
         self.set_up(&mut command);
-        succeed(command.args(args).stdin(Stdio::null()))
+        places::succeed(command.args(args).stdin(Stdio::null()))
     }
 
     fn set_up(&self, command: &mut Command) {
@@ -266,32 +258,11 @@ impl Drop for Podman {
         }
         let _ = self.stop_serving();
         cgroup::remove(Path::new(&format!("{}{}", node::CGROUP_ROOT, self.cgroup)));
-        for mounted in node::mounts_below(self.folder.path())
-            .into_iter()
-            .flatten()
-            .rev()
-        {
-            let _ = unmount(&mounted, UnmountFlags::DETACH);
-        }
+        places::unmount_below(self.folder.path());
         if !self.had_cache {
             let _ = fs::remove_dir_all(CACHE);
             // Only if there is nothing else in it.
             let _ = fs::remove_dir(Path::new(CACHE).parent().unwrap_or(Path::new("")));
         }
     }
-}
-
-fn succeed(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    if !output.status.success() {
-        bail!(
-            "{:?} failed ({}): {}",
-            command.get_args().collect::<Vec<_>>(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

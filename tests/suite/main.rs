@@ -7,12 +7,13 @@ mod containers;
 mod cri;
 #[path = "../engine/server.rs"]
 mod engine;
+mod engines;
 mod harness;
 mod kernel;
 mod machine;
-mod podman;
 mod watchdog;
 
+use engines::{DOCKER, PODMAN};
 use execwarden::kernel::ExecHooks;
 use harness::Group;
 use std::env;
@@ -27,11 +28,10 @@ const STAND_IN: [Group; 2] = [
     ("stand_in", kernel::BOTH),
 ];
 const CONTAINERS: Group = ("containers", containers::TESTS);
-const PODMAN: Group = ("podman", podman::TESTS);
 
 fn main() -> ExitCode {
     let Some(boot) = env::var_os(BOOT) else {
-        return harness::run(&[&KERNEL[..], &STAND_IN, &[CONTAINERS, PODMAN]].concat());
+        return harness::run(&[&KERNEL[..], &STAND_IN, &[CONTAINERS, PODMAN, DOCKER]].concat());
     };
     match boot.to_str() {
         Some("usual") => harness::run(&usual()),
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 
 fn usual() -> Vec<Group> {
     let mut groups = KERNEL.to_vec();
-    groups.extend([CONTAINERS, PODMAN, ("machine", machine::USUAL)]);
+    groups.extend([CONTAINERS, PODMAN, DOCKER, ("machine", machine::USUAL)]);
     if ExecHooks::of_this_kernel() != ExecHooks::Program {
         groups.extend(STAND_IN);
         groups.push(("stand_in", machine::USUAL_BY_STAND_IN));
