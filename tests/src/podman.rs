@@ -41,18 +41,6 @@ pub fn lacks() -> Option<String> {
     }
 }
 
-/// Its programs, and the libraries that only it has.
-pub fn files() -> Vec<PathBuf> {
-    let Some(installed) = installed() else {
-        return Vec::new();
-    };
-    let mut files = vec![installed.program, installed.conmon];
-    let libraries = installed.libraries.map(fs::read_dir);
-    let libraries = libraries.into_iter().flatten().flatten().flatten();
-    files.extend(libraries.map(|library| library.path()));
-    files
-}
-
 fn installed() -> Option<Installed> {
     if let (Some(program), Some(conmon)) =
         (crate::find_program("podman"), crate::find_program("conmon"))

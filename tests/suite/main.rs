@@ -44,9 +44,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// Engines say the same on every kernel, and are not on the machine's disk.
 fn usual() -> Vec<Group> {
     let mut groups = KERNEL.to_vec();
-    groups.extend([CONTAINERS, PODMAN, DOCKER, ("machine", machine::USUAL)]);
+    groups.extend([CONTAINERS, ("machine", machine::USUAL)]);
     if ExecHooks::of_this_kernel() != ExecHooks::Program {
         groups.extend(STAND_IN);
         groups.push(("stand_in", machine::USUAL_BY_STAND_IN));

@@ -46,9 +46,6 @@ pub fn make(tools: &Tools, tests: &Command, below: &Path) -> Result<PathBuf> {
     let busybox =
         testbed::find_busybox().context("no static busybox is installed; run cargo xtask setup")?;
     stage.file(&busybox)?;
-    for file in testbed::podman::files() {
-        stage.file(&file)?;
-    }
     stage.built(Path::new(tests.get_program()))?;
     stage.libraries()?;
 
