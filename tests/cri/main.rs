@@ -4,7 +4,9 @@
 mod runtime;
 
 use execwarden::containers::cri::messages::ImageSpec;
-use execwarden::containers::{CgroupName, Cri, CriError, Description, Question, Reply};
+use execwarden::containers::{
+    AskError, Asker, CgroupName, Description, Question, Reply, ask_cri, replies,
+};
 use execwarden::model::{CgroupId, ContainerId, Runtime as Kind, WorkloadId};
 use runtime::{DIGEST, ID, POD, Runtime, UID};
 use std::collections::BTreeSet;
@@ -18,18 +20,16 @@ use tokio::sync::mpsc;
 /// A folder for a socket, and the agent's side of it.
 struct Scene {
     folder: TempDir,
-    cri: Cri,
+    cri: Asker,
     replies: mpsc::Receiver<Reply>,
 }
 
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (cri, replies) = Cri::start(
-            Some(folder.path().join("cri.sock")),
-            Path::new("/"),
-            "node-1",
-        );
+        let (said, replies) = replies();
+        let socket = folder.path().join("cri.sock");
+        let cri = ask_cri(Some(socket), Path::new("/"), "node-1", said);
         Self {
             folder,
             cri,
@@ -45,7 +45,7 @@ impl Scene {
         &mut self,
         id: &str,
         pod_uid: Option<&str>,
-    ) -> Result<Option<Description>, CriError> {
+    ) -> Result<Option<Description>, AskError> {
         let question = Question {
             cgroup: CgroupId(7),
             name: CgroupName {
@@ -69,7 +69,7 @@ fn changed(change: impl FnOnce(&mut Runtime)) -> Runtime {
     runtime
 }
 
-async fn answer_of(runtime: Runtime) -> Result<Option<Description>, CriError> {
+async fn answer_of(runtime: Runtime) -> Result<Option<Description>, AskError> {
     let mut scene = Scene::new();
     let server = runtime.serve(&scene.socket()).expect("a socket");
     let answer = scene.ask(ID, Some(UID)).await;
@@ -238,7 +238,7 @@ async fn a_runtime_that_comes_back_is_asked_again() {
     let mut scene = Scene::new();
     assert!(!scene.cri.is_there());
     let error = scene.ask(ID, Some(UID)).await.unwrap_err();
-    assert!(matches!(error, CriError::Unreachable(_)), "{error}");
+    assert!(matches!(error, AskError::Unreachable(_)), "{error}");
 
     for _ in 0..3 {
         let server = Runtime::of_a_deployment().serve(&scene.socket()).unwrap();

@@ -165,12 +165,12 @@ fn is_cgroup_v2(path: &str) -> Result<bool> {
 }
 
 /// In the order they were mounted.
-fn mounts_below(path: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn mounts_below(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let table = fs::read_to_string("/proc/self/mountinfo").context("cannot read the mounts")?;
     Ok(table
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
         .map(PathBuf::from)
-        .filter(|point| point.starts_with(Path::new(path)))
+        .filter(|point| point.starts_with(path.as_ref()))
         .collect())
 }

@@ -1,7 +1,9 @@
 //! Where things are on this machine.
 
 use crate::cgroup;
-use anyhow::{Context, Result};
+use crate::node;
+use anyhow::{Context, Result, bail};
+use rustix::mount::{UnmountFlags, unmount};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,6 +74,30 @@ pub(crate) fn dying_with_us(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// Runs a command to its end and gives what it printed.
+pub(crate) fn succeed(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    if !output.status.success() {
+        bail!(
+            "{:?} failed ({}): {}",
+            command.get_args().collect::<Vec<_>>(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Takes away what is mounted in a folder.
+pub(crate) fn unmount_below(folder: &Path) {
+    let mounted = node::mounts_below(folder).unwrap_or_default();
+    for mounted in mounted.into_iter().rev() {
+        let _ = unmount(&mounted, UnmountFlags::DETACH);
+    }
 }
 
 /// Whether an ELF file asks for no interpreter. Program headers are at the

@@ -96,6 +96,18 @@ impl Image {
         fs::write(&into, text).with_context(|| format!("cannot write {}", into.display()))
     }
 
+    /// Writes all of it into an archive that engines import.
+    pub fn archive(&self, file: &Path) -> Result<()> {
+        let busybox = crate::find_busybox().context("no static busybox is installed")?;
+        let mut tar = Command::new(busybox);
+        tar.arg("tar")
+            .arg("-C")
+            .arg(self.path())
+            .arg("-cf")
+            .arg(file);
+        places::succeed(tar.arg(".")).map(drop)
+    }
+
     /// Changes the mode of a file.
     pub fn set_mode(&self, path: &str, mode: u32) -> Result<()> {
         set_mode(&self.inside(path), mode)

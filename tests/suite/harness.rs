@@ -4,7 +4,7 @@ use crate::watchdog::Watchdog;
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
-use testbed::node;
+use testbed::{docker, node, podman};
 
 /// What a test is.
 pub type Test = fn() -> Result<()>;
@@ -59,6 +59,9 @@ fn run_on(groups: &[Group], mut args: Arguments, lacks: Option<String>) -> ExitC
     if let Some(reason) = &lacks {
         println!("skipped: {reason}");
     }
+    let without_podman = podman::lacks().is_some();
+    // It is not a part of the set-up.
+    let without_docker = docker::lacks().is_some();
     // A skip is only for machines that people work on.
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let trials = groups
@@ -66,14 +69,16 @@ fn run_on(groups: &[Group], mut args: Arguments, lacks: Option<String>) -> ExitC
         .flat_map(|(group, tests)| {
             tests
                 .iter()
-                .map(move |(name, test)| (format!("{group}::{name}"), *test))
+                .map(move |(name, test)| (*group, format!("{group}::{name}"), *test))
         })
-        .map(|(name, test)| {
+        .map(|(group, name, test)| {
+            let lacks = lacks.is_some() || (group == "podman" && without_podman);
+            let is_optional = group == "docker" && without_docker;
             Trial::test(name.clone(), move || {
                 let _watchdog = Watchdog::watch(&name);
                 test().map_err(|error| Failed::from(format!("{error:#}")))
             })
-            .with_ignored_flag(lacks.is_some() && !in_ci)
+            .with_ignored_flag((lacks && !in_ci) || is_optional)
         })
         .collect();
     libtest_mimic::run(&args, trials).exit_code()

@@ -5,11 +5,15 @@
 mod containers;
 #[path = "../cri/runtime.rs"]
 mod cri;
+#[path = "../engine/server.rs"]
+mod engine;
+mod engines;
 mod harness;
 mod kernel;
 mod machine;
 mod watchdog;
 
+use engines::{DOCKER, PODMAN};
 use execwarden::kernel::ExecHooks;
 use harness::Group;
 use std::env;
@@ -27,7 +31,7 @@ const CONTAINERS: Group = ("containers", containers::TESTS);
 
 fn main() -> ExitCode {
     let Some(boot) = env::var_os(BOOT) else {
-        return harness::run(&[&KERNEL[..], &STAND_IN, &[CONTAINERS]].concat());
+        return harness::run(&[&KERNEL[..], &STAND_IN, &[CONTAINERS, PODMAN, DOCKER]].concat());
     };
     match boot.to_str() {
         Some("usual") => harness::run(&usual()),
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Engines say the same on every kernel, and are not on the machine's disk.
 fn usual() -> Vec<Group> {
     let mut groups = KERNEL.to_vec();
     groups.extend([CONTAINERS, ("machine", machine::USUAL)]);

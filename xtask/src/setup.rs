@@ -79,7 +79,7 @@ fn install(plan: &Plan, yes: bool) -> Result<()> {
         apt::install(plan.packages())?;
     }
     for one in &plan.unpacked {
-        apt::unpack(one.package)?;
+        apt::unpack(one.packages, one.folder)?;
     }
     if plan.helm {
         helm::unpack()?;

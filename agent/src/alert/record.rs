@@ -80,7 +80,7 @@ pub struct ContainerInfo {
     pub pod_uid: Option<Untrusted>,
     /// The image, as the runtime names it.
     pub image: Option<Untrusted>,
-    /// The image's digest: `sha256:` and its digits.
+    /// The image's digest: `sha256:` and its digits; docker's is the image's id.
     pub image_digest: Option<Untrusted>,
 }
 

@@ -1,6 +1,6 @@
 //! The command line, as typed. [`crate::config::Config`] is what it means.
 
-use crate::config::{AbsolutePath, DEFAULT_CONTROL, Settings, SocketPath};
+use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -94,6 +94,15 @@ pub struct DoctorArguments {
     /// containerd's or CRI-O's, wherever one is]
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
     pub cri: Option<SocketPath>,
+
+    /// Socket of docker; off: do not ask
+    /// [default: the file's, else /run/docker.sock, where it is]
+    #[arg(long, value_name = "PATH", value_parser = EngineSocket::of_flag(), value_hint = ValueHint::FilePath)]
+    pub docker: Option<EngineSocket>,
+
+    /// Socket of podman; off: do not ask [default: the file's, else off]
+    #[arg(long, value_name = "PATH", value_parser = EngineSocket::of_flag(), value_hint = ValueHint::FilePath)]
+    pub podman: Option<EngineSocket>,
 
     /// Socket of the agent to ask
     /// [default: the file's, else /run/execwarden/control.sock]

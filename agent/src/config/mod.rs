@@ -15,7 +15,9 @@ mod manual;
 mod tests;
 
 pub use settings::Settings;
-pub use values::{AbsolutePath, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window};
+pub use values::{
+    AbsolutePath, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window,
+};
 
 use file::FileError;
 use std::net::SocketAddr;
@@ -95,6 +97,11 @@ pub struct Config {
     pub runc_roots: Vec<PathBuf>,
     /// The runtime's CRI socket; `None` for whichever is found. Absolute.
     pub cri: Option<PathBuf>,
+    /// docker's socket, which may be missing; `None` if it is not asked.
+    /// Absolute.
+    pub docker: Option<PathBuf>,
+    /// podman's socket, likewise.
+    pub podman: Option<PathBuf>,
 }
 
 /// What the machine says where the operator says nothing.
@@ -157,6 +164,7 @@ impl Config {
             Some(name) => name,
             None => inherited_node_name(file.node_name, environment)?,
         };
+        let host_root = path(flags.host_root.or(file.host_root), DEFAULT_HOST_ROOT);
         Ok(Self {
             mode: mode.unwrap_or(ModeChoice::Automatic {
                 window: Window::default().into(),
@@ -179,13 +187,18 @@ impl Config {
             node_name,
             log_level: flags.log_level.or(file.log_level).unwrap_or_default(),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            host_root: path(flags.host_root.or(file.host_root), DEFAULT_HOST_ROOT),
             runc_roots: first_filled([flags.runc_root, file.runc_root])
                 .unwrap_or_default()
                 .into_iter()
                 .map(PathBuf::from)
                 .collect(),
             cri: flags.cri.or(file.cri).map(PathBuf::from),
+            docker: match flags.docker.or(file.docker) {
+                Some(chosen) => chosen.into(),
+                None => Some(usual_docker(&host_root)),
+            },
+            podman: flags.podman.or(file.podman).and_then(Into::into),
+            host_root,
         })
     }
 }
@@ -206,6 +219,13 @@ fn inherited_node_name(
 
 fn path(chosen: Option<AbsolutePath>, default: &str) -> PathBuf {
     chosen.map_or_else(|| default.into(), PathBuf::from)
+}
+
+/// docker's socket where nobody says otherwise. Whether a container of docker's
+/// runs or not, dockerd does. podman's is usually held by systemd, which starts a
+/// service for each question: it is asked where an operator wants that.
+pub fn usual_docker(host_root: &Path) -> PathBuf {
+    host_root.join("run/docker.sock")
 }
 
 fn first_filled<T>(lists: [Vec<T>; 2]) -> Option<Vec<T>> {

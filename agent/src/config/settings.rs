@@ -1,7 +1,9 @@
 //! What flags and the configuration file can both say: one struct, so that
 //! every flag has a key of the same name.
 
-use super::{AbsolutePath, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window};
+use super::{
+    AbsolutePath, EngineSocket, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window,
+};
 use clap::{Args, ValueHint};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -110,6 +112,17 @@ pub struct Settings {
     /// [default: containerd's or CRI-O's, wherever one is]
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
     pub cri: Option<SocketPath>,
+
+    /// Socket of docker, for the names of its containers; off: do not ask
+    /// [default: /run/docker.sock, where it is]
+    #[arg(long, value_name = "PATH", value_parser = EngineSocket::of_flag(), value_hint = ValueHint::FilePath)]
+    pub docker: Option<EngineSocket>,
+
+    /// Socket of podman, for the names of its containers; systemd starts
+    /// podman's service for whoever asks there
+    /// [default: off]
+    #[arg(long, value_name = "PATH", value_parser = EngineSocket::of_flag(), value_hint = ValueHint::FilePath)]
+    pub podman: Option<EngineSocket>,
 }
 
 impl Settings {

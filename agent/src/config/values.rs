@@ -126,6 +126,50 @@ impl From<SocketPath> for PathBuf {
     }
 }
 
+/// Whether an engine is asked, and where.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "PathBuf")]
+pub enum EngineSocket {
+    /// At this socket.
+    At(SocketPath),
+    /// `off`: it is not.
+    Off,
+}
+
+impl EngineSocket {
+    const OFF: &str = "off";
+
+    /// Reads a flag.
+    pub fn of_flag() -> impl TypedValueParser<Value = Self> {
+        PathBufValueParser::new().try_map(|typed| {
+            if typed.as_os_str() == Self::OFF {
+                return Ok(Self::Off);
+            }
+            SocketPath::try_from(from_here(&typed)?).map(Self::At)
+        })
+    }
+}
+
+impl TryFrom<PathBuf> for EngineSocket {
+    type Error = InvalidValue;
+
+    fn try_from(path: PathBuf) -> Result<Self, InvalidValue> {
+        if path.as_os_str() == Self::OFF {
+            return Ok(Self::Off);
+        }
+        path.try_into().map(Self::At)
+    }
+}
+
+impl From<EngineSocket> for Option<PathBuf> {
+    fn from(socket: EngineSocket) -> Self {
+        match socket {
+            EngineSocket::At(path) => Some(path.into()),
+            EngineSocket::Off => None,
+        }
+    }
+}
+
 fn from_here(typed: &Path) -> Result<PathBuf, InvalidValue> {
     std::path::absolute(typed).map_err(|error| {
         InvalidValue(format!(
@@ -241,6 +285,18 @@ mod tests {
 
         assert!(of(107).is_ok());
         assert!(of(108).expect_err("too long").to_string().contains("107"));
+    }
+
+    #[test]
+    fn an_engine_is_asked_at_a_socket_or_not_at_all() {
+        let of = |text: &str| EngineSocket::try_from(PathBuf::from(text)).map(Option::from);
+
+        assert_eq!(
+            of("/run/docker.sock"),
+            Ok(Some(PathBuf::from("/run/docker.sock")))
+        );
+        assert_eq!(of("off"), Ok(None::<PathBuf>));
+        assert!(of("on").is_err());
     }
 
     #[test]

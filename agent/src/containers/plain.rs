@@ -5,6 +5,9 @@ const NAME_MAX: usize = 253;
 /// The longest image reference, in bytes: name, tag and digest at their bounds.
 const IMAGE_MAX: usize = 512;
 
+/// The longest name of a workload that a document may have, in bytes.
+const WORKLOAD_MAX: usize = 255;
+
 /// 1 to 253 bytes of `[A-Za-z0-9._-]` that begin with a letter or a digit.
 pub(super) fn plain_name(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -36,6 +39,18 @@ pub(super) fn image_name(reference: &str) -> Option<String> {
     let is_digest =
         name == "sha256" || (name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()));
     plain_name(&name.replace('/', ".").replace(':', "-")).filter(|_| !is_digest)
+}
+
+/// A workload's name that was put together from plain ones, unless it is longer
+/// than a document may have it.
+pub(super) fn put_together(name: String) -> Option<String> {
+    (name.len() <= WORKLOAD_MAX).then_some(name)
+}
+
+/// `sha256:` and 64 hexadecimal digits.
+pub(super) fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:")
+        .is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

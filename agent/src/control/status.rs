@@ -18,6 +18,12 @@ pub struct Status {
     /// found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cri: Option<CriStatus>,
+    /// docker and podman, as far as they are asked and their sockets are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<EngineStatus>,
+    /// Containers that wait for a name.
+    #[serde(default)]
+    pub unnamed: u64,
     /// Every workload with a container on this node.
     pub workloads: Vec<WorkloadStatus>,
     /// What is wrong with documents in the allowlists' folder: one sentence
@@ -218,6 +224,21 @@ impl CriStatus {
     pub const ANSWERS: &str = "answers";
 }
 
+/// How it stands with the socket of docker or podman.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EngineStatus {
+    /// `docker` or `podman`.
+    pub engine: String,
+    /// The socket's path.
+    pub socket: String,
+    /// [`CriStatus::ANSWERS`], or what is wrong.
+    pub state: String,
+    /// Questions it has answered.
+    pub answered: u64,
+    /// Questions it has not.
+    pub failed: u64,
+}
+
 /// One workload.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WorkloadStatus {
@@ -352,6 +373,14 @@ pub(crate) mod tests {
                 failed: 0,
                 waiting: 0,
             }),
+            engines: vec![EngineStatus {
+                engine: "docker".to_owned(),
+                socket: "/run/docker.sock".to_owned(),
+                state: CriStatus::ANSWERS.to_owned(),
+                answered: 3,
+                failed: 1,
+            }],
+            unnamed: 0,
             workloads: vec![
                 workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),
                 workload("runc/web", WorkloadMode::NoAllowlist),

@@ -1,7 +1,7 @@
 //! Every metric, named once.
 
 use crate::control::status::{
-    CriStatus, LearningStatus, MapFill, SinkStatus, Status, WorkloadMode,
+    CriStatus, EngineStatus, LearningStatus, MapFill, SinkStatus, Status, WorkloadMode,
 };
 
 /// One metric of a fixed set.
@@ -195,7 +195,18 @@ metrics! {
         |status| cri(status, |cri| one(cri.state == CriStatus::ANSWERS));
     "execwarden_containers_unnamed" Gauge []
         "Containers that wait for their names"
-        |status| cri(status, |cri| one(cri.waiting));
+        |status| one(status.unnamed);
+    "execwarden_engine_questions" Counter ["engine", "answered"]
+        "Questions to docker or podman about their containers"
+        |status| engines(status, |engine| vec![
+            labelled([&engine.engine, "yes"], engine.answered),
+            labelled([&engine.engine, "no"], engine.failed),
+        ]);
+    "execwarden_engine_answers" Gauge ["engine"]
+        "1 if docker or podman answered the last question, 0 if not"
+        |status| engines(status, |engine| {
+            vec![labelled([&engine.engine], engine.state == CriStatus::ANSWERS)]
+        });
 }
 
 fn learners(status: &Status, value: fn(&LearningStatus) -> u64) -> Vec<Sample> {
@@ -218,6 +229,10 @@ fn sinks(status: &Status, value: fn(&SinkStatus) -> u64) -> Vec<Sample> {
 fn maps(status: &Status, value: fn(&MapFill) -> u64) -> Vec<Sample> {
     let maps = status.maps.iter();
     maps.map(|map| labelled([&map.name], value(map))).collect()
+}
+
+fn engines(status: &Status, samples: fn(&EngineStatus) -> Vec<Sample>) -> Vec<Sample> {
+    status.engines.iter().flat_map(samples).collect()
 }
 
 fn cri(status: &Status, samples: fn(&CriStatus) -> Vec<Sample>) -> Vec<Sample> {

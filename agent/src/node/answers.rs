@@ -12,8 +12,8 @@ use crate::control::protocol::{
     Request, Response,
 };
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, Counts, CriStatus, LearningStatus, Losses, MapFill,
-    SinkStatus, Status, WorkloadStatus,
+    Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, LearningStatus, Losses,
+    MapFill, SinkStatus, Status, WorkloadStatus,
 };
 use crate::kernel;
 use crate::learn::Baseline;
@@ -81,6 +81,8 @@ impl Node {
             },
             sinks: self.sinks(),
             cri: self.cri_status(),
+            engines: self.engines_status(),
+            unnamed: self.unnamed_containers(),
             workloads: self
                 .workloads
                 .iter()
@@ -132,6 +134,22 @@ impl Node {
             failed: state.failed,
             waiting: self.unnamed_containers(),
         })
+    }
+
+    fn engines_status(&self) -> Vec<EngineStatus> {
+        let engines = self.engines.iter();
+        engines
+            .filter_map(|(engine, asker)| {
+                let state = asker.state();
+                Some(EngineStatus {
+                    engine: engine.as_str().to_owned(),
+                    socket: state.socket?.display().to_string(),
+                    state: state.error.unwrap_or_else(|| CriStatus::ANSWERS.to_owned()),
+                    answered: state.answered,
+                    failed: state.failed,
+                })
+            })
+            .collect()
     }
 
     fn sinks(&self) -> Vec<SinkStatus> {

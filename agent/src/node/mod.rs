@@ -45,7 +45,7 @@ pub use start::StartError;
 
 use crate::allowlist::{Folder, FolderWatch};
 use crate::config::Config;
-use crate::containers::{Containers, Cri, Hierarchy, Reply, RuntimeFiles};
+use crate::containers::{Asker, Containers, Engines, Hierarchy, Reply, RuntimeFiles};
 use crate::control::server::{Call, Server};
 use crate::control::systemd;
 use crate::inspect::Answer;
@@ -81,7 +81,8 @@ struct Node {
     kernel: Kernel,
     hierarchy: Hierarchy,
     files: RuntimeFiles,
-    cri: Cri,
+    cri: Asker,
+    engines: Engines,
     containers: Containers,
     /// Cgroups whose runtime has not told what they are.
     unnamed: HashMap<CgroupId, Unnamed>,
@@ -180,7 +181,7 @@ impl Node {
                     }
                 }
                 Some(answer) = inspections.recv() => self.inspected(answer),
-                Some(reply) = words.recv() => self.cri_replied(reply),
+                Some(reply) = words.recv() => self.runtime_replied(reply),
                 () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
                 _ = tick.tick() => self.tick(),
                 Some(call) = called.recv() => {

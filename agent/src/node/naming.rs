@@ -4,10 +4,11 @@
 //! it can happen. A name that is not known at once is asked for again, shortly
 //! and boundedly; until then the execs wait. None is dropped.
 //!
-//! A container of a pod is named by its runtime's own word ([`Cri`](crate::containers::Cri)):
-//! the files tell the pod, but not its labels, which tell the controller. That
-//! word is waited for as long as the execs can wait; after that the files have
-//! to do.
+//! A container of a pod is named by its runtime's own word
+//! ([`ask_cri`](crate::containers::ask_cri)): the files tell the pod, but not its
+//! labels, which tell the controller. One of docker's or podman's is named by
+//! theirs ([`Engines`](crate::containers::Engines)), if they are asked. That word
+//! is waited for as long as the execs can wait; after that the files have to do.
 
 use super::Node;
 use crate::containers::{
@@ -22,8 +23,8 @@ use std::time::{Duration, Instant};
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 /// How often a runtime's files are looked at: the last time after about a second.
 const QUESTIONS: u32 = 10;
-/// How long a runtime's word on a pod's container is waited for, which may be
-/// starting anew itself.
+/// How long the word of a runtime is waited for, which may be starting anew
+/// itself.
 const WORD: Duration = Duration::from_secs(30);
 /// The same for a container that is gone. Less than what was seen of it is kept.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -39,6 +40,9 @@ pub struct Unnamed {
     /// Of the process that made it: what is left to go by if the runtime has
     /// forgotten the container before it could be asked.
     bundle: Option<Bundle>,
+    /// What the files told before they went, of a container that waits for its
+    /// runtime's word.
+    described: Option<Description>,
     asked: u32,
     next: Instant,
     gone: bool,
@@ -148,6 +152,7 @@ impl Node {
             since,
             ids,
             bundle,
+            described: None,
             asked: 0,
             next: Instant::now(),
             gone: false,
@@ -212,8 +217,8 @@ impl Node {
         }
     }
 
-    /// The runtime's word on a container of a pod.
-    pub(super) fn cri_replied(&mut self, reply: Reply) {
+    /// The runtime's word on a container.
+    pub(super) fn runtime_replied(&mut self, reply: Reply) {
         let Some(mut unnamed) = self.unnamed.remove(&reply.cgroup) else {
             return;
         };
@@ -224,7 +229,7 @@ impl Node {
                 return self.settle(reply.cgroup);
             }
             // It is asked for the second time if the first was too early.
-            Ok(None) if unnamed.gone => {
+            Ok(None) if unnamed.gone || reply.is_final => {
                 unnamed.until = Instant::now();
                 return self.ask_runtime(reply.cgroup, unnamed);
             }
@@ -246,11 +251,18 @@ impl Node {
     ) -> bool {
         let is_of_a_pod =
             name.pod_uid.is_some() || matches!(description.workload, WorkloadId::Kubernetes { .. });
-        if !is_of_a_pod || Instant::now() >= unnamed.until || !self.cri.is_there() {
+        let asker = match is_of_a_pod {
+            true => Some(&self.cri),
+            false => self.engines.of(&description.workload),
+        };
+        let Some(asker) = asker.filter(|asker| asker.is_there()) else {
+            return false;
+        };
+        if Instant::now() >= unnamed.until {
             return false;
         }
         if !unnamed.is_asked {
-            unnamed.is_asked = self.cri.ask(Question {
+            unnamed.is_asked = asker.ask(Question {
                 cgroup,
                 name: name.clone(),
             });
@@ -268,6 +280,11 @@ impl Node {
             };
             let name = &container.name;
             let mut description = self.files.describe(name);
+            if !description.complete
+                && let Some(before) = &unnamed.described
+            {
+                description = before.clone();
+            }
             if last
                 && !description.complete
                 && let Some(bundle) = &unnamed.bundle
@@ -279,6 +296,7 @@ impl Node {
                 self.containers.describe(cgroup, description);
                 return self.settle(cgroup);
             }
+            unnamed.described = description.complete.then_some(description);
         } else {
             match self.files.confirm(&unnamed.path, &unnamed.ids) {
                 Confirmed::Yes(name) => {

@@ -11,8 +11,8 @@ use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Cri, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles, Since,
-    live_layer, live_processes, processes_in,
+    Containers, Engine, Engines, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles,
+    Since, ask_cri, live_layer, live_processes, processes_in, replies,
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
@@ -101,10 +101,19 @@ impl Node {
         }
         let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
 
-        let (cri, mut words) = Cri::start(
+        let (said, mut words) = replies();
+        let cri = ask_cri(
             config.cri.clone(),
             &config.host_root,
             config.node_name.as_str(),
+            said.clone(),
+        );
+        let engines = Engines::start(
+            [
+                (Engine::Docker, config.docker.clone()),
+                (Engine::Podman, config.podman.clone()),
+            ],
+            &said,
         );
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
@@ -115,6 +124,7 @@ impl Node {
             hierarchy,
             files,
             cri,
+            engines,
             containers: Containers::default(),
             unnamed: HashMap::new(),
             took_in_processes: false,
@@ -162,7 +172,7 @@ impl Node {
         while self.awaits_words() {
             let next = end.min(self.next_name().into());
             tokio::select! {
-                Some(reply) = words.recv() => self.cri_replied(reply),
+                Some(reply) = words.recv() => self.runtime_replied(reply),
                 () = tokio::time::sleep_until(next) => self.name_again(),
             }
             if tokio::time::Instant::now() >= end {

@@ -6,6 +6,7 @@
 //! - [`expect`]: how an expected record is written
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
+//! - [`pods`], [`engines`]: containers are named by their runtimes' word
 //! - [`sinks`]: where records go
 //! - [`commands`], [`refusals`]: exit statuses and sentences
 //! - [`doctor`]: what it finds
@@ -26,6 +27,7 @@ mod disk;
 mod doctor;
 mod documents;
 mod drift;
+mod engines;
 mod escapes;
 mod evidence;
 mod expect;
@@ -70,6 +72,9 @@ pub const TESTS: &[Named] = tests![
     pods: a_pod_is_named_by_its_runtime, a_runtime_that_is_away_is_waited_for,
         containers_of_a_moment_are_named_by_a_slow_runtime,
         a_runtime_that_never_answers_is_not_waited_for_for_ever;
+    engines: replicas_are_named_by_docker, docker_that_starts_anew_is_waited_for,
+        containers_of_a_moment_are_named_by_a_slow_docker,
+        what_docker_does_not_tell_is_named_by_files;
     disguises: b02_another_file_under_a_listed_name, b03_forged_argv0_and_process_name,
         b07_programs_in_memory, b08_files_without_a_name, b09_one_file_by_every_spelling;
     drift: b10_programs_of_the_writable_layer;

@@ -28,18 +28,30 @@ pub fn install(packages: Vec<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a package below `target/setup`, and installs nothing.
-pub fn unpack(package: &str) -> Result<()> {
-    let folder = testbed::target_folder()?.join("setup");
+/// Unpacks packages into a folder below `target/setup`, and installs nothing.
+pub fn unpack(packages: &[&str], folder: &str) -> Result<()> {
+    let folder = testbed::target_folder()?.join("setup").join(folder);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    command::run(apt_get().args(["download", package]).current_dir(&folder))?;
-    let package = fs::read_dir(&folder)?
+    command::run(
+        apt_get()
+            .arg("download")
+            .args(packages)
+            .current_dir(&folder),
+    )?;
+    let mut files = fs::read_dir(&folder)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "deb"))
+        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
+        .peekable();
+    files
+        .peek()
         .context("apt-get download left no package file")?;
-    command::run(Command::new("dpkg").arg("-x").arg(&package).arg(&folder))?;
-    fs::remove_file(&package).with_context(|| format!("cannot remove {}", package.display()))
+    for package in files {
+        command::run(Command::new("dpkg").arg("-x").arg(&package).arg(&folder))?;
+        fs::remove_file(&package)
+            .with_context(|| format!("cannot remove {}", package.display()))?;
+    }
+    Ok(())
 }
 
 fn apt_get() -> Command {

@@ -44,34 +44,48 @@ pub struct Plan {
     pub helm: bool,
 }
 
-/// A Debian package that is unpacked and not installed: that would replace
+/// Debian packages that are unpacked and not installed: that would replace
 /// something of the machine's, or bring a service to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unpacked {
-    /// Its name.
-    pub package: &'static str,
+    /// Their names: what is used, and libraries that nothing else has brought.
+    pub packages: &'static [&'static str],
+    /// Where below `target/setup`.
+    pub folder: &'static str,
     what_for: &'static str,
     /// What to bring where there is no apt.
     by_hand: &'static str,
 }
 
 const BUSYBOX: Unpacked = Unpacked {
-    package: "busybox-static",
+    packages: &["busybox-static"],
+    folder: "",
     what_for: "the containers' programs; the system's own stays",
     by_hand: "busybox (a static build, on PATH)",
 };
 
 const PROMETHEUS: Unpacked = Unpacked {
-    package: "prometheus",
+    packages: &["prometheus"],
+    folder: "",
     what_for: "a real monitoring system; it starts no service",
     by_hand: "prometheus (with promtool, on PATH)",
 };
 
 /// The kustomize in it is of 2019: what it renders, every later one does.
 const KUBECTL: Unpacked = Unpacked {
-    package: "kubernetes-client",
+    packages: &["kubernetes-client"],
+    folder: "",
     what_for: "to render what deploys the agent; the system's kubectl stays",
     by_hand: "kubectl (on PATH)",
+};
+
+/// Installing it takes twenty seconds, and has systemd listen for podman's clients
+/// on a machine that wanted to run tests.
+const PODMAN: Unpacked = Unpacked {
+    packages: &["podman", "conmon", "libassuan0", "libgpgme11", "libsubid4"],
+    folder: testbed::podman::UNPACKED,
+    what_for: "an engine of the tests' own; nothing is started",
+    by_hand: "podman",
 };
 
 /// A reason and the packages that follow from it.
@@ -130,6 +144,7 @@ impl Plan {
             let kubectl = testbed::find_unpacked("kubectl");
             unpacked.extend(kubectl.is_none().then_some(KUBECTL));
             unpacked.extend((lacks("prometheus") || lacks("promtool")).then_some(PROMETHEUS));
+            unpacked.extend(testbed::podman::lacks().map(|_| PODMAN));
         }
         Self {
             scope,
@@ -209,10 +224,10 @@ impl fmt::Display for Plan {
             )?;
         }
         for Unpacked {
-            package, what_for, ..
+            packages, what_for, ..
         } in &self.unpacked
         {
-            write!(f, "\n  into target/setup {package}  ({what_for})")?;
+            write!(f, "\n  into target/setup {}  ({what_for})", packages[0])?;
         }
         if self.helm {
             write!(
@@ -237,7 +252,7 @@ mod tests {
                 packages: &["runc"],
             }],
             linker: true,
-            unpacked: vec![BUSYBOX, PROMETHEUS, KUBECTL],
+            unpacked: vec![BUSYBOX, PROMETHEUS, KUBECTL, PODMAN],
             helm: true,
         }
     }
@@ -253,6 +268,7 @@ mod tests {
             "busybox-static",
             "prometheus",
             "kubernetes-client",
+            "podman",
             "Helm",
         ] {
             assert!(text.contains(word), "{word} is missing in: {text}");

@@ -1,11 +1,14 @@
 //! Asks the node. What cannot be found out is a fact as well.
 
+use super::places::Asked;
 use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
-use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, Settings};
-use crate::containers::{CriError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
+use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, Settings, usual_docker};
+use crate::containers::{
+    AskError, Engine, Hierarchy, RuntimeFiles, try_cri, try_engine, usual_socket,
+};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
@@ -27,13 +30,17 @@ struct LookedFor {
     host_root: PathBuf,
     runc_roots: Vec<PathBuf>,
     cri: Option<PathBuf>,
+    docker: Option<PathBuf>,
+    podman: Option<PathBuf>,
 }
 
 /// Everything, with the configuration that these arguments lead to.
 pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let control = arguments.control.clone().map(PathBuf::from);
-    let cri = arguments.cri.clone().map(PathBuf::from);
     let host_root = arguments.host_root.clone().map(PathBuf::from);
+    let cri = arguments.cri.clone().map(PathBuf::from);
+    let docker = arguments.docker.clone().and_then(Into::into);
+    let podman = arguments.podman.clone().and_then(Into::into);
     let runc_roots = arguments.runc_root.clone().into_iter();
     let settings = Settings {
         syslog: arguments.syslog,
@@ -41,6 +48,8 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
         host_root: arguments.host_root,
         runc_root: arguments.runc_root,
         cri: arguments.cri,
+        docker: arguments.docker,
+        podman: arguments.podman,
         ..Settings::default()
     };
     let config = Config::load(settings, arguments.config.as_deref());
@@ -55,6 +64,8 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
                 host_root: config.host_root,
                 runc_roots: config.runc_roots,
                 cri: config.cri,
+                docker: config.docker,
+                podman: config.podman,
             },
         ),
         Err(error) => (
@@ -65,6 +76,8 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
                 host_root: host_root.unwrap_or_else(|| DEFAULT_HOST_ROOT.into()),
                 runc_roots: runc_roots.map(PathBuf::from).collect(),
                 cri,
+                docker,
+                podman,
             },
         ),
     };
@@ -111,7 +124,10 @@ fn of_places(looked_for: LookedFor) -> places::Facts {
         host_root,
         runc_roots,
         cri,
+        docker,
+        podman,
     } = looked_for;
+    let usual_docker = usual_docker(&host_root);
     let files = runc_roots
         .iter()
         .fold(RuntimeFiles::new(&host_root), |files, root| {
@@ -126,16 +142,37 @@ fn of_places(looked_for: LookedFor) -> places::Facts {
         folders,
         closed,
         cri: cri.or_else(|| usual_socket(&host_root)).map(|socket| {
-            let answer = ask_runtime(&socket);
+            let answer = ask_runtime(try_cri(&socket));
             (socket, answer)
         }),
+        engines: [
+            (
+                Engine::Docker,
+                // Nobody named it.
+                match docker {
+                    Some(socket) if socket == usual_docker && !socket.exists() => Asked::NotThere,
+                    socket => of_engine(Engine::Docker, socket),
+                },
+            ),
+            (Engine::Podman, of_engine(Engine::Podman, podman)),
+        ],
     }
 }
 
-fn ask_runtime(socket: &Path) -> Result<(), CriError> {
+fn of_engine(engine: Engine, socket: Option<PathBuf>) -> Asked {
+    match socket {
+        None => Asked::Off,
+        Some(socket) => {
+            let answer = ask_runtime(try_engine(engine, &socket));
+            Asked::At(socket, answer)
+        }
+    }
+}
+
+fn ask_runtime(question: impl Future<Output = Result<(), AskError>>) -> Result<(), AskError> {
     match io_runtime() {
-        Ok(runtime) => runtime.block_on(try_cri(socket)),
-        Err(error) => Err(CriError::Unreachable(error.to_string())),
+        Ok(runtime) => runtime.block_on(question),
+        Err(error) => Err(AskError::Unreachable(error.to_string())),
     }
 }
 

@@ -96,6 +96,8 @@ mod tests {
     cgroup                      ok     v2 at /sys/fs/cgroup
     runtime-files               ok     /run/runc
     cri                         ok     /run/containerd/containerd.sock answers
+    docker                      ok     no socket found
+    podman                      ok     not asked; --podman names its socket
     configuration               ok     valid
     syslog unix:/dev/log        ok     open
     agent                       ok     version 0.0.0, pid 7, up 2h
@@ -133,6 +135,8 @@ mod tests {
                                    container in either yet
     runtime-files         ok       /run/runc
     cri                   ok       /run/containerd/containerd.sock answers
+    docker                ok       no socket found
+    podman                ok       not asked; --podman names its socket
     configuration         ok       valid
     syslog unix:/dev/log  ok       open
     agent                 ok       version 0.0.0, pid 7, up 2h

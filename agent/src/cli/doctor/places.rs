@@ -1,7 +1,7 @@
 //! Where containers are, and what their runtimes tell of them.
 
 use super::finding::Finding;
-use crate::containers::{CriError, HierarchyError, Placement};
+use crate::containers::{AskError, Engine, HierarchyError, Placement};
 use std::path::PathBuf;
 
 /// What was found of containers and runtimes.
@@ -16,15 +16,31 @@ pub(super) struct Facts {
     pub(super) closed: Vec<PathBuf>,
     /// The runtime's CRI socket, and whether it answers; `None` where none is
     /// found.
-    pub(super) cri: Option<(PathBuf, Result<(), CriError>)>,
+    pub(super) cri: Option<(PathBuf, Result<(), AskError>)>,
+    /// What docker and podman say.
+    pub(super) engines: [(Engine, Asked); 2],
+}
+
+/// What came of asking an engine.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// It is not asked.
+    Off,
+    /// It would be, at its usual socket, which is not there.
+    NotThere,
+    /// It is, at this socket.
+    At(PathBuf, Result<(), AskError>),
 }
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    vec![
+    let mut findings = vec![
         cgroup(&facts.cgroup),
         folders(&facts.folders, &facts.closed),
         cri(facts.cri.as_ref()),
-    ]
+    ];
+    let engines = facts.engines.iter();
+    findings.extend(engines.map(|(which, asked)| engine(*which, asked)));
+    findings
 }
 
 fn cgroup(cgroup: &Result<(PathBuf, Placement), HierarchyError>) -> Finding {
@@ -95,14 +111,14 @@ fn folders(found: &[PathBuf], closed: &[PathBuf]) -> Finding {
 }
 
 /// A node without pods needs none.
-fn cri(found: Option<&(PathBuf, Result<(), CriError>)>) -> Finding {
+fn cri(found: Option<&(PathBuf, Result<(), AskError>)>) -> Finding {
     let name = "cri";
     let cost = "a pod's controller is guessed from the pod's name, thirty seconds after its \
                 start; until then nothing of it is reported";
     let guess = "the controllers of pods are guessed from the pods' names";
     match found {
         None => Finding::ok(name, "no socket found; only pods have need of one", guess),
-        Some((socket, Err(CriError::NotCri))) => {
+        Some((socket, Err(AskError::NotCri))) => {
             let found = "does not speak CRI; only pods have need of that";
             Finding::ok(name, format!("{} {found}", socket.display()), guess)
         }
@@ -112,6 +128,33 @@ fn cri(found: Option<&(PathBuf, Result<(), CriError>)>) -> Finding {
             format!("{}: {problem}", socket.display()),
             cost,
             "see whether the runtime runs; name another socket with --cri",
+        ),
+    }
+}
+
+/// Its files have its containers' names as well, but for podman's labels.
+fn engine(engine: Engine, asked: &Asked) -> Finding {
+    let name = engine.as_str();
+    let files = match engine {
+        Engine::Docker => "its containers are named by its files",
+        Engine::Podman => {
+            "its containers are named by its files, which do not tell replicas of a service"
+        }
+    };
+    let cost = format!(
+        "{files}, thirty seconds after their start; until then nothing of them is reported"
+    );
+    match asked {
+        Asked::Off => Finding::ok(name, format!("not asked; --{name} names its socket"), files),
+        Asked::NotThere => Finding::ok(name, "no socket found", files),
+        Asked::At(socket, Ok(())) => {
+            Finding::ok(name, format!("{} answers", socket.display()), cost)
+        }
+        Asked::At(socket, Err(problem)) => Finding::limit(
+            name,
+            format!("{}: {problem}", socket.display()),
+            cost,
+            format!("see whether it runs; name another socket with --{name}, or off"),
         ),
     }
 }
@@ -145,6 +188,10 @@ pub(super) mod tests {
             folders: vec!["/run/runc".into()],
             closed: Vec::new(),
             cri: Some(("/run/containerd/containerd.sock".into(), Ok(()))),
+            engines: [
+                (Engine::Docker, Asked::NotThere),
+                (Engine::Podman, Asked::Off),
+            ],
         }
     }
 
@@ -196,7 +243,7 @@ pub(super) mod tests {
         check(&nothing, "cri", State::Ok, "no socket found");
         check(&healthy(), "cri", State::Ok, "containerd.sock answers");
         let silent = Facts {
-            cri: Some(("/run/crio/crio.sock".into(), Err(CriError::Slow))),
+            cri: Some(("/run/crio/crio.sock".into(), Err(AskError::Slow))),
             ..healthy()
         };
         check(
@@ -206,7 +253,7 @@ pub(super) mod tests {
             "crio.sock: the runtime did not",
         );
         let of_docker = Facts {
-            cri: Some(("/run/c.sock".into(), Err(CriError::NotCri))),
+            cri: Some(("/run/c.sock".into(), Err(AskError::NotCri))),
             ..healthy()
         };
         check(&of_docker, "cri", State::Ok, "does not speak CRI");
@@ -220,5 +267,27 @@ pub(super) mod tests {
             ..healthy()
         };
         check(&closed, "runtime-files", State::Limit, "/run/crun");
+    }
+
+    #[test]
+    fn an_engine_that_is_asked_should_answer() {
+        for (asked, state, found) in [
+            (Asked::Off, State::Ok, "not asked"),
+            (Asked::NotThere, State::Ok, "no socket"),
+            (
+                Asked::At("/d.sock".into(), Ok(())),
+                State::Ok,
+                "/d.sock answers",
+            ),
+            (
+                Asked::At("/d.sock".into(), Err(AskError::Slow)),
+                State::Limit,
+                "/d.sock: the runtime did not answer",
+            ),
+        ] {
+            let mut facts = healthy();
+            facts.engines[0].1 = asked;
+            check(&facts, "docker", state, found);
+        }
     }
 }

@@ -41,6 +41,14 @@ pub(super) fn sentences(status: &Status) -> String {
             } = cri;
             format!("{socket}: {state}; containers that wait for their names: {waiting}")
         });
+    let engines = status
+        .engines
+        .iter()
+        .filter(|engine| engine.state != CriStatus::ANSWERS)
+        .map(|engine| format!("{}: {}", engine.socket, engine.state));
+    // Where there is no CRI, whose sentence has the number.
+    let unnamed = (status.cri.is_none() && status.unnamed > 0)
+        .then(|| format!("containers that wait for their names: {}", status.unnamed));
     let incomplete = learners(&status.workloads).flat_map(|(workload, progress)| {
         let name = workload.workload.as_str();
         progress
@@ -65,6 +73,8 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(full)
         .chain(sinks)
         .chain(cri)
+        .chain(engines)
+        .chain(unnamed)
         .chain(allowlists)
         .chain(incomplete)
         .chain(older)

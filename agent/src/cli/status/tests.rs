@@ -17,6 +17,7 @@ fn troubled() -> Status {
         cri.state = "the runtime did not answer within 2 s".to_owned();
         cri.waiting = 3;
     }
+    status.engines[0].state = "the runtime cannot be reached: refused".to_owned();
     status.maps[0].used = 65_000;
     status.workloads[0].workload =
         "a-very-long-namespace/StatefulSet/with-a-long-name/container".to_owned();
@@ -90,6 +91,7 @@ fn trouble_is_said_in_sentences() {
     - alerts to unix:/dev/log that were lost: 7
     - /run/containerd/containerd.sock: the runtime did not answer within 2 s;
       containers that wait for their names: 3
+    - /run/docker.sock: the runtime cannot be reached: refused
     - /etc/execwarden/allowlists/a\x1b[31m\x0ab.yaml:12:7: unknown field `comand`,
       expected one of `path`, `interpreter`, `layer`
     - runc/web: the agent was down from 10:00 to 10:05, and what ran then was not

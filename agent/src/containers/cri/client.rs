@@ -4,10 +4,10 @@ use super::messages::{
     Container, ContainerFilter, ListContainersRequest, ListContainersResponse,
     ListPodSandboxRequest, ListPodSandboxResponse, PodSandbox, PodSandboxFilter,
 };
+use crate::containers::asking::{AskError, DEADLINE, bounded, with_causes};
 use hyper_util::rt::TokioIo;
 use prost::Message;
 use std::path::Path;
-use std::time::Duration;
 use tokio::net::UnixStream;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -15,32 +15,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-/// How long a runtime has for one answer. kubelet gives it two minutes; an exec
-/// that waits for a name is not to wait that long for one try.
-pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 /// The longest answer, in bytes. One container with its pod has some kilobytes;
 /// an annotation has 256 KiB at the most.
 const ANSWER_MAX: usize = 4 << 20;
-
-/// Why there is no answer.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum CriError {
-    /// Nobody listens, or nobody does any more.
-    #[error("the runtime cannot be reached: {0}")]
-    Unreachable(String),
-    /// It took too long.
-    #[error("the runtime did not answer within {} s", DEADLINE.as_secs())]
-    Slow,
-    /// It knows of no CRI: docker's containerd, which has that turned off.
-    #[error("the runtime does not speak CRI")]
-    NotCri,
-    /// It refuses, or what it says is no answer.
-    #[error("the runtime answers {0}")]
-    Refused(String),
-    /// It answers for something else than was asked.
-    #[error("the runtime answers for another container: {0}")]
-    Other(&'static str),
-}
 
 /// What it says of one id.
 #[derive(Clone, PartialEq, Debug)]
@@ -75,14 +52,7 @@ impl Client {
     }
 
     /// What it knows of an id: that of a container, or of a pod's sandbox.
-    pub(super) async fn look_up(&self, id: &str) -> Result<Answer, CriError> {
-        match tokio::time::timeout(DEADLINE, self.ask(id)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(CriError::Slow),
-        }
-    }
-
-    async fn ask(&self, id: &str) -> Result<Answer, CriError> {
+    pub(super) async fn look_up(&self, id: &str) -> Result<Answer, AskError> {
         let Some(container) = self.container(id).await? else {
             return Ok(match self.sandbox(id).await? {
                 Some(sandbox) => Answer::Sandbox(Box::new(sandbox)),
@@ -90,11 +60,11 @@ impl Client {
             });
         };
         let sandbox = self.sandbox(&container.pod_sandbox_id).await?;
-        let sandbox = sandbox.ok_or(CriError::Other("it has no pod"))?;
+        let sandbox = sandbox.ok_or(AskError::Other("it has no pod"))?;
         Ok(Answer::Container(Box::new(container), Box::new(sandbox)))
     }
 
-    async fn container(&self, id: &str) -> Result<Option<Container>, CriError> {
+    async fn container(&self, id: &str) -> Result<Option<Container>, AskError> {
         let filter = ContainerFilter { id: id.to_owned() };
         let request = ListContainersRequest {
             filter: Some(filter),
@@ -104,7 +74,7 @@ impl Client {
         Ok(found.find(|container| container.id == id))
     }
 
-    async fn sandbox(&self, id: &str) -> Result<Option<PodSandbox>, CriError> {
+    async fn sandbox(&self, id: &str) -> Result<Option<PodSandbox>, AskError> {
         let filter = PodSandboxFilter { id: id.to_owned() };
         let request = ListPodSandboxRequest {
             filter: Some(filter),
@@ -113,7 +83,7 @@ impl Client {
         Ok(response.items.into_iter().find(|sandbox| sandbox.id == id))
     }
 
-    async fn call<Q, A>(&self, method: &'static str, request: Q) -> Result<A, CriError>
+    async fn call<Q, A>(&self, method: &'static str, request: Q) -> Result<A, AskError>
     where
         Q: Message + 'static,
         A: Message + Default + 'static,
@@ -121,7 +91,7 @@ impl Client {
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(ANSWER_MAX);
         grpc.ready()
             .await
-            .map_err(|error| CriError::Unreachable(with_causes(&error)))?;
+            .map_err(|error| AskError::Unreachable(with_causes(&error)))?;
         let path = format!("/runtime.v1.RuntimeService/{method}");
         let path = PathAndQuery::try_from(path).expect("a method's name is plain");
         let codec = ProstCodec::default();
@@ -133,31 +103,16 @@ impl Client {
 }
 
 /// A refusal in bounded words: the server chose them.
-fn said(status: &Status) -> CriError {
+fn said(status: &Status) -> AskError {
     let words = match status.message() {
         "" => status.code().description(),
         message => message,
     };
     let words = bounded(words);
     match status.code() {
-        Code::Unavailable => CriError::Unreachable(words),
-        Code::DeadlineExceeded => CriError::Slow,
-        Code::Unimplemented => CriError::NotCri,
-        _ => CriError::Refused(words),
+        Code::Unavailable => AskError::Unreachable(words),
+        Code::DeadlineExceeded => AskError::Slow,
+        Code::Unimplemented => AskError::NotCri,
+        _ => AskError::Refused(words),
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    bounded(&words)
-}
-
-fn bounded(words: &str) -> String {
-    const CHARACTERS: usize = 200;
-    words.chars().take(CHARACTERS).collect()
 }

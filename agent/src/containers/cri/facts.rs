@@ -3,11 +3,12 @@
 //! Pure. The runtime is believed, but what it repeats was chosen by whoever may
 //! create pods: what is no name becomes none.
 
-use super::client::{Answer, CriError};
+use super::client::Answer;
 use super::messages::{Container, ImageSpec};
 use crate::containers::Description;
+use crate::containers::asking::AskError;
 use crate::containers::cgroup_path::CgroupName;
-use crate::containers::plain::{plain_image, plain_name};
+use crate::containers::plain::{is_digest, plain_image, plain_name};
 use crate::containers::pod_owner::{Owner, Pod};
 use crate::containers::runtime_state::SANDBOX;
 use crate::model::WorkloadId;
@@ -18,7 +19,7 @@ pub(super) fn description(
     answer: &Answer,
     asked: &CgroupName,
     node: &str,
-) -> Result<Option<Description>, CriError> {
+) -> Result<Option<Description>, AskError> {
     let (container, sandbox) = match answer {
         Answer::Container(container, sandbox) => (Some(&**container), &**sandbox),
         Answer::Sandbox(sandbox) => (None, &**sandbox),
@@ -27,15 +28,15 @@ pub(super) fn description(
     let pod = sandbox
         .metadata
         .as_ref()
-        .ok_or(CriError::Other("its pod has no name"))?;
+        .ok_or(AskError::Other("its pod has no name"))?;
     if let Some(uid) = &asked.pod_uid
         && *uid != pod.uid
     {
-        return Err(CriError::Other("it is in another pod than its cgroup"));
+        return Err(AskError::Other("it is in another pod than its cgroup"));
     }
-    let name = plain_name(&pod.name).ok_or(CriError::Other("its pod's name is no name"))?;
+    let name = plain_name(&pod.name).ok_or(AskError::Other("its pod's name is no name"))?;
     let namespace = plain_name(&pod.namespace);
-    let namespace = namespace.ok_or(CriError::Other("its namespace's name is no name"))?;
+    let namespace = namespace.ok_or(AskError::Other("its namespace's name is no name"))?;
     let owner = Owner::of(&Pod {
         name: &name,
         labels: Some(&sandbox.labels),
@@ -57,14 +58,14 @@ pub(super) fn description(
     }))
 }
 
-fn container_name(container: Option<&Container>) -> Result<String, CriError> {
+fn container_name(container: Option<&Container>) -> Result<String, AskError> {
     let Some(container) = container else {
         return Ok(SANDBOX.to_owned());
     };
     let metadata = container.metadata.as_ref();
     metadata
         .and_then(|metadata| plain_name(&metadata.name))
-        .ok_or(CriError::Other("its name is no name"))
+        .ok_or(AskError::Other("its name is no name"))
 }
 
 /// The image as the pod has it, else as the runtime does.
@@ -82,9 +83,4 @@ fn image(container: &Container) -> Option<String> {
 fn digest(reference: &str) -> Option<String> {
     let digest = reference.rsplit('@').next().unwrap_or(reference);
     is_digest(digest).then(|| digest.to_owned())
-}
-
-fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:")
-        .is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }

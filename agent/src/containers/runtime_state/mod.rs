@@ -11,8 +11,7 @@ mod oci_state;
 use super::cgroup_path::{CgroupName, Recognised, recognise};
 use crate::model::{ContainerId, Runtime, WorkloadId};
 use files::{below, names_in, read_json};
-use names::Names;
-pub(super) use names::SANDBOX;
+pub(super) use names::{Names, SANDBOX};
 use oci_state::OciState;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -152,7 +151,7 @@ impl RuntimeFiles {
     /// What the container is called.
     pub fn describe(&self, name: &CgroupName) -> Description {
         let found = self
-            .in_docker(&name.id)
+            .in_docker(name)
             .or_else(|| self.in_containerd(&name.id))
             .or_else(|| self.in_container_storage(&name.id))
             .or_else(|| self.in_oci_state(&name.id));
@@ -173,13 +172,17 @@ impl RuntimeFiles {
         }
     }
 
-    fn in_docker(&self, id: &ContainerId) -> Option<(Runtime, Names)> {
-        let folder = self.root.join(DOCKER_CONTAINERS).join(id.as_str());
+    fn in_docker(&self, name: &CgroupName) -> Option<(Runtime, Names)> {
+        let folder = self.root.join(DOCKER_CONTAINERS).join(name.id.as_str());
         let container: DockerContainer = read_json(&folder.join("config.v2.json"))?;
         let config = container.config;
-        let names = Names::from_annotations(&config.labels.unwrap_or_default()).or(
-            Names::of_container(Some(&container.name), config.image.as_deref()),
-        );
+        let labels = config.labels.unwrap_or_default();
+        let names = Names::labelled(Some(&container.name), config.image.as_deref(), &labels);
+        // An image brings its labels along: they tell of a pod only in one.
+        let names = match name.pod_uid {
+            Some(_) => Names::from_annotations(&labels).or(names),
+            None => names,
+        };
         Some((Runtime::Docker, names))
     }
 

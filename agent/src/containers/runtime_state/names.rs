@@ -4,16 +4,16 @@
 //! what stands in it: every string is checked before it becomes a name.
 
 use crate::containers::plain::{image_name, plain_image, plain_name};
-use crate::containers::pod_owner::Owner;
+use crate::containers::pod_owner::{Labels, Owner};
+use crate::containers::replicas::shared_name;
 use crate::model::{Runtime, WorkloadId};
-use std::collections::BTreeMap;
 
 /// The container name of a pod's sandbox, whatever its runtime calls it.
 pub(in crate::containers) const SANDBOX: &str = "pause";
 
 /// What is known of a container; the first to say something is believed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Names {
+pub(in crate::containers) struct Names {
     pod: Option<Pod>,
     name: Option<String>,
     image: Option<String>,
@@ -71,7 +71,7 @@ const KEYS: [Keys; 3] = [
 
 impl Names {
     /// Reads the annotations of a bundle, or docker's labels.
-    pub(super) fn from_annotations(annotations: &BTreeMap<String, String>) -> Self {
+    pub(super) fn from_annotations(annotations: &Labels) -> Self {
         let get = |key: &str| annotations.get(key).map(String::as_str);
         let first = |keys: &[&str]| keys.iter().find_map(|key| get(key));
         let keys = KEYS
@@ -118,6 +118,21 @@ impl Names {
         }
     }
 
+    /// The same of a container with labels: replicas have one name.
+    pub(in crate::containers) fn labelled(
+        name: Option<&str>,
+        image: Option<&str>,
+        labels: &Labels,
+    ) -> Self {
+        let names = Self::of_container(name, image);
+        let own = names.name.as_deref();
+        let shared = own.and_then(|own| shared_name(own, labels));
+        Self {
+            name: shared.or(names.name),
+            ..names
+        }
+    }
+
     /// The name of the bundle's folder, unless every bundle has one like it.
     pub(super) fn of_folder(folder: &str) -> Self {
         let generic = matches!(
@@ -143,7 +158,7 @@ impl Names {
 
     /// The workload: Kubernetes' names, else the container's name, else the
     /// image's, else the bundle's, else `id`.
-    pub(super) fn workload(&self, runtime: Runtime, id: &str) -> WorkloadId {
+    pub(in crate::containers) fn workload(&self, runtime: Runtime, id: &str) -> WorkloadId {
         if let Some(pod) = &self.pod {
             let owner = Owner::by_name(&pod.name);
             return WorkloadId::Kubernetes {
@@ -169,7 +184,7 @@ impl Names {
     }
 
     /// The image's reference.
-    pub(super) fn image(&self) -> Option<&str> {
+    pub(in crate::containers) fn image(&self) -> Option<&str> {
         self.image.as_deref()
     }
 }

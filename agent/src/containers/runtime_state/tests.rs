@@ -73,6 +73,40 @@ fn docker_has_name_and_image_in_its_own_file() {
 }
 
 #[test]
+fn docker_has_labels_in_its_own_file() {
+    let file = "var/lib/docker/containers/{id}/config.v2.json";
+    let compose = r#""com.docker.compose.project":"shop","com.docker.compose.service":"web""#;
+    let pod = r#""io.kubernetes.docker.type":"container","io.kubernetes.container.name":"api",
+        "io.kubernetes.pod.namespace":"shop","io.kubernetes.pod.name":"web-0""#;
+    let in_pod = CgroupName {
+        pod_uid: Some("8a3f1c2d".to_owned()),
+        ..named(Runtime::Containerd, "{id}")
+    };
+    for (name, labels, cgroup, workload) in [
+        (
+            "shop-web-2",
+            compose,
+            named(Runtime::Docker, "{id}"),
+            "docker/shop/web",
+        ),
+        ("k8s_api_web-0", pod, in_pod, "shop/Pod/web-0/api"),
+        // An image that says that it is in a pod.
+        ("web", pod, named(Runtime::Docker, "{id}"), "docker/web"),
+        (
+            "web",
+            r#""nerdctl/name":"db""#,
+            named(Runtime::Docker, "{id}"),
+            "docker/web",
+        ),
+    ] {
+        let text = format!(
+            r#"{{"ID":"{{id}}","Name":"/{name}","Config":{{"Image":"web:1","Labels":{{{labels}}}}}}}"#
+        );
+        check(&[(file, &text)], &cgroup, workload, Some("web:1"));
+    }
+}
+
+#[test]
 fn podman_has_name_and_image_in_its_storage() {
     let containers = r#"[{"id":"other","names":["x"]},{"id":"{id}","names":["web"],
         "metadata":"{\"image-name\":\"docker.io/library/nginx:1\",\"name\":\"web\"}"}]"#;
