@@ -4,6 +4,7 @@
 //! - `mounts`: `mountinfo`, for it
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
 //! - `cri`: what a runtime says over its socket → workload, image, pod
+//! - `in_pod`: a container as a part of its pod (pure)
 //! - `plain`: what may be a name at all (pure)
 //! - `pod_owner`: a pod's name and labels → its controller (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
@@ -16,6 +17,7 @@
 mod cgroup_path;
 pub mod cri;
 mod hierarchy;
+mod in_pod;
 mod live_layer;
 mod mounts;
 mod plain;
@@ -27,6 +29,7 @@ mod table;
 pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use cri::{Cri, CriError, CriState, Question, Reply, try_cri, usual_socket};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
+pub use in_pod::{EPHEMERAL, InPod, Wishes, with_debuggers_as_one};
 pub use live_layer::live_layer;
 pub use pod_owner::Labels;
 pub use processes::{LiveProcess, first_process, live_processes, processes_in};

@@ -177,9 +177,13 @@ fn job_or_cron_job(pod: &str, job: &str) -> Option<Owner> {
 /// the middle of a word.
 fn stem_of(pod: &str) -> Option<&str> {
     let (stem, suffix) = pod.split_at_checked(pod.len().checked_sub(RANDOM)?)?;
-    let is_random = suffix.bytes().all(|b| SAFE.contains(&b));
     let is_generated = stem.ends_with('-') && stem.len() > 1 || stem.len() == STEM_MAX;
-    (is_random && is_generated).then_some(stem)
+    (is_random(suffix) && is_generated).then_some(stem)
+}
+
+/// Whether this is a random suffix.
+pub(super) fn is_random(suffix: &str) -> bool {
+    suffix.len() == RANDOM && suffix.bytes().all(|b| SAFE.contains(&b))
 }
 
 /// A pod's name without a random suffix, if it has one behind a dash.

@@ -11,7 +11,8 @@
 
 use super::Node;
 use crate::containers::{
-    Bundle, CgroupName, Confirmed, Description, Made, Question, Recognised, Reply, Since, recognise,
+    Bundle, CgroupName, Confirmed, Description, Made, Question, Recognised, Reply, Since,
+    recognise, with_debuggers_as_one,
 };
 use crate::model::{CgroupId, ContainerId, Runtime, WorkloadId};
 use agent_common::wire::Newborn;
@@ -220,8 +221,7 @@ impl Node {
         unnamed.is_asked = false;
         match reply.result {
             Ok(Some(description)) => {
-                self.containers.describe(reply.cgroup, description);
-                return self.settle(reply.cgroup);
+                return self.named(reply.cgroup, description);
             }
             // It is asked for the second time if the first was too early.
             Ok(None) if unnamed.gone => {
@@ -234,6 +234,13 @@ impl Node {
             }
         }
         self.unnamed.insert(reply.cgroup, unnamed);
+    }
+
+    /// A container has its names.
+    fn named(&mut self, cgroup: CgroupId, mut description: Description) {
+        with_debuggers_as_one(&mut description.workload, &mut description.in_pod);
+        self.containers.describe(cgroup, description);
+        self.settle(cgroup);
     }
 
     /// Whether a runtime's word is still to come, which is asked for.
@@ -276,8 +283,7 @@ impl Node {
             }
             let waits = self.awaits_word(cgroup, name, &description, &mut unnamed);
             if (description.complete || last) && !waits {
-                self.containers.describe(cgroup, description);
-                return self.settle(cgroup);
+                return self.named(cgroup, description);
             }
         } else {
             match self.files.confirm(&unnamed.path, &unnamed.ids) {
