@@ -5,6 +5,7 @@
 //! [`mod@file`] reads the file; the rest of the program sees [`Config`] alone.
 //! The manual is docs/CONFIGURATION.md; a test compares the two.
 
+mod classes;
 pub mod file;
 mod settings;
 mod values;
@@ -14,8 +15,11 @@ mod manual;
 #[cfg(test)]
 mod tests;
 
+pub use classes::{ClassMode, Classes};
 pub use settings::Settings;
-pub use values::{AbsolutePath, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window};
+pub use values::{
+    AbsolutePath, AnnotationPolicy, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window,
+};
 
 use file::FileError;
 use std::net::SocketAddr;
@@ -91,6 +95,10 @@ pub struct Config {
     pub runc_roots: Vec<PathBuf>,
     /// The runtime's CRI socket; `None` for whichever is found. Absolute.
     pub cri: Option<PathBuf>,
+    /// What is done with containers by their kind.
+    pub classes: Classes,
+    /// What a team's annotations may change.
+    pub annotations: AnnotationPolicy,
 }
 
 /// What the machine says where the operator says nothing.
@@ -181,6 +189,8 @@ impl Config {
                 .map(PathBuf::from)
                 .collect(),
             cri: flags.cri.or(file.cri).map(PathBuf::from),
+            classes: Classes::default().with(&file.classes).with(&flags.classes),
+            annotations: flags.annotations.or(file.annotations).unwrap_or_default(),
         })
     }
 }

@@ -1,7 +1,10 @@
 //! What flags and the configuration file can both say: one struct, so that
 //! every flag has a key of the same name.
 
-use super::{AbsolutePath, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window};
+use super::classes::{self, ClassChoice};
+use super::{
+    AbsolutePath, AnnotationPolicy, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window,
+};
 use clap::{Args, ValueHint};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -105,6 +108,21 @@ pub struct Settings {
     /// [default: containerd's or CRI-O's, wherever one is]
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
     pub cri: Option<SocketPath>,
+
+    /// What is done with containers of one kind; may be repeated [default:
+    /// init=learn, sidecar=learn, ephemeral=enforce]
+    ///
+    /// KIND is init, sidecar or ephemeral (a debug container); MODE is learn: as
+    /// every other container; enforce: it never learns, and what is not on a
+    /// person's allowlist is reported; off: nothing is asked of it.
+    #[arg(long, value_name = "KIND=MODE")]
+    #[serde(deserialize_with = "classes::from_table")]
+    pub classes: Vec<ClassChoice>,
+
+    /// What the annotations that a team sets on its pods may change [default:
+    /// tighten]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub annotations: Option<AnnotationPolicy>,
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! What `execwarden status` shows, as plain data. The JSON form is an
 //! interface: fields are added, never renamed.
 
+use crate::model::ContainerKind;
 use serde::{Deserialize, Serialize};
 
 /// The whole status of an agent.
@@ -81,6 +82,9 @@ pub struct AgentStatus {
     pub attached: bool,
     /// The hooks that are attached, by the kernel's names.
     pub hooks: Vec<String>,
+    /// The kinds of containers of which nothing is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds_off: Vec<ContainerKind>,
 }
 
 /// What the agent does with workloads.
@@ -228,6 +232,12 @@ pub struct WorkloadStatus {
     /// How far it is; only in learn mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning: Option<LearningStatus>,
+    /// What its newest container is to its pod, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ContainerKind>,
+    /// What its annotations ask for in vain: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Entries of its allowlist, or what it has learned so far.
     pub processes: u64,
     /// Containers that live now.
@@ -299,6 +309,8 @@ pub(crate) mod tests {
             workload: name.to_owned(),
             mode,
             learning: None,
+            kind: None,
+            refused: Vec::new(),
             processes: 12,
             containers: 3,
             pre_existing: 0,
@@ -326,6 +338,7 @@ pub(crate) mod tests {
                 ]
                 .map(str::to_owned)
                 .to_vec(),
+                kinds_off: Vec::new(),
             },
             accounting: Counts {
                 seen: 12_345,

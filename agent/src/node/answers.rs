@@ -69,6 +69,7 @@ impl Node {
                     .into_iter()
                     .map(|program| program.tracepoint.to_owned())
                     .collect(),
+                kinds_off: self.config.classes.off().collect(),
             },
             accounting: Accounting::from(counts(self.accounting())),
             losses: Losses {
@@ -166,6 +167,10 @@ impl Node {
                 Phase::Learning { baseline, .. } => Some(progress(baseline)),
                 _ => None,
             },
+            kind: workload.newest.in_pod.kind,
+            refused: { workload.terms.refused.iter() }
+                .map(ToString::to_string)
+                .collect(),
             processes: listed(&workload.phase),
             containers: workload.containers,
             pre_existing: workload.pre_existing,

@@ -12,6 +12,7 @@
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`policy`]: documents change → slots and maps change
+//! - [`terms`]: whose word holds for a workload (pure)
 //! - [`permits`]: what the kernel is told of a policy (pure)
 //! - [`workloads`]: who has a slot and what is done with it (pure)
 //! - [`alerts`]: records, their numbers and sums
@@ -39,6 +40,7 @@ mod policy;
 mod settling;
 mod start;
 mod tally;
+mod terms;
 mod workloads;
 
 pub use start::StartError;

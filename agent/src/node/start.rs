@@ -134,6 +134,9 @@ impl Node {
             kernel,
             config,
         };
+        for kind in node.config.classes.off() {
+            tracing::warn!(%kind, "nothing is asked of containers of this kind: their class is off");
+        }
         node.read_documents();
         node.read_store()?;
         node.kernel.attach()?;

@@ -12,6 +12,8 @@ const FULL_PERCENT: u128 = 80;
 pub(super) fn sentences(status: &Status) -> String {
     let blind = (!status.agent.attached)
         .then(|| "NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen".to_owned());
+    let off = { status.agent.kinds_off.iter() }
+        .map(|kind| format!("nothing is asked of {kind} containers: their class is off"));
     let full = status
         .maps
         .iter()
@@ -58,6 +60,11 @@ pub(super) fn sentences(status: &Status) -> String {
                 workload.workload, workload.pre_existing, workload.containers
             )
         });
+    let refused = status.workloads.iter().flat_map(|workload| {
+        let name = workload.workload.as_str();
+        let refused = workload.refused.iter();
+        refused.map(move |refusal| format!("{name}: {refusal}"))
+    });
     let allowlists = status.allowlist_errors.iter().cloned();
     blind
         .into_iter()
@@ -65,7 +72,9 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(full)
         .chain(sinks)
         .chain(cri)
+        .chain(off)
         .chain(allowlists)
+        .chain(refused)
         .chain(incomplete)
         .chain(older)
         .map(|sentence| wrapped("-", &plain(&sentence)))
