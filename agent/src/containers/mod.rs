@@ -5,19 +5,21 @@
 //! - `cgroup_path`: a cgroup's path → runtime, container id, pod (pure)
 //! - `cri`: what a runtime says over its socket → workload, image, pod
 //! - `in_pod`: a container as a part of its pod (pure)
+//! - `kube`: what the API server says of pods → controller, kind, wishes
 //! - `plain`: what may be a name at all (pure)
 //! - `pod_owner`: a pod's name and labels → its controller (pure)
 //! - `runtime_state`: the files runtimes leave → workload, image
 //! - `table`: which cgroup belongs to which container (pure)
 //! - `processes`, `live_layer`: what ran before the agent started
 //!
-//! Reads `/proc`, `/sys/fs/cgroup`, the runtimes' files and their CRI sockets;
-//! changes nothing and knows nothing of the kernel side.
+//! Reads `/proc`, `/sys/fs/cgroup`, the runtimes' files and their CRI sockets, and
+//! asks the API server; changes nothing and knows nothing of the kernel side.
 
 mod cgroup_path;
 pub mod cri;
 mod hierarchy;
 mod in_pod;
+pub mod kube;
 mod live_layer;
 mod mounts;
 mod plain;
@@ -30,6 +32,7 @@ pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use cri::{Cri, CriError, CriState, Question, Reply, try_cri, usual_socket};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
 pub use in_pod::{EPHEMERAL, InPod, Wishes, with_debuggers_as_one};
+pub use kube::{Kube, KubeError, KubeNews, KubeState, Words, try_kube};
 pub use live_layer::live_layer;
 pub use pod_owner::Labels;
 pub use processes::{LiveProcess, first_process, live_processes, processes_in};

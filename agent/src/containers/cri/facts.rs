@@ -45,7 +45,7 @@ pub(super) fn description(
     Ok(Some(Description {
         workload: WorkloadId::Kubernetes {
             namespace,
-            kind: owner.kind.to_owned(),
+            kind: owner.kind.into_owned(),
             name: owner.name,
             container: container_name(container)?,
         },
