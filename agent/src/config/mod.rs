@@ -95,6 +95,8 @@ pub struct Config {
     pub runc_roots: Vec<PathBuf>,
     /// The runtime's CRI socket; `None` for whichever is found. Absolute.
     pub cri: Option<PathBuf>,
+    /// Whether the API server is asked.
+    pub kube: bool,
     /// What is done with containers by their kind.
     pub classes: Classes,
     /// What a team's annotations may change.
@@ -189,6 +191,7 @@ impl Config {
                 .map(PathBuf::from)
                 .collect(),
             cri: flags.cri.or(file.cri).map(PathBuf::from),
+            kube: flags.kube || file.kube,
             classes: Classes::default().with(&file.classes).with(&flags.classes),
             annotations: flags.annotations.or(file.annotations).unwrap_or_default(),
         })

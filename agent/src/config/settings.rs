@@ -109,6 +109,14 @@ pub struct Settings {
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]
     pub cri: Option<SocketPath>,
 
+    /// Also asks the API server about the pods of this node: their controllers,
+    /// the kinds of their containers, their namespaces' annotations
+    ///
+    /// It is found as kubectl finds it (KUBECONFIG, ~/.kube/config), or as a
+    /// program in a pod does. Only gets, lists and watches are sent.
+    #[arg(long)]
+    pub kube: bool,
+
     /// What is done with containers of one kind; may be repeated [default:
     /// init=learn, sidecar=learn, ephemeral=enforce]
     ///

@@ -19,6 +19,9 @@ pub struct Status {
     /// found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cri: Option<CriStatus>,
+    /// The API server; not there where it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube: Option<KubeStatus>,
     /// Every workload with a container on this node.
     pub workloads: Vec<WorkloadStatus>,
     /// What is wrong with documents in the allowlists' folder: one sentence
@@ -222,6 +225,32 @@ impl CriStatus {
     pub const ANSWERS: &str = "answers";
 }
 
+/// How it stands with the API server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KubeStatus {
+    /// Its address; empty before it is known.
+    pub server: String,
+    /// `answers`, or what is wrong.
+    pub state: String,
+    /// Lists, changes and objects that came.
+    pub answered: u64,
+    /// Questions it has not answered.
+    pub failed: u64,
+    /// Pods of this node that it told of.
+    pub pods: u64,
+    /// Pods and namespaces that there was no room for.
+    pub left_out: u64,
+    /// Containers that wait for its word.
+    pub waiting: u64,
+}
+
+impl KubeStatus {
+    /// The state of a server with which nothing is wrong.
+    pub const ANSWERS: &str = "answers";
+    /// The state of one that has not been heard yet.
+    pub const ASKED: &str = "has not answered yet";
+}
+
 /// One workload.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WorkloadStatus {
@@ -363,6 +392,15 @@ pub(crate) mod tests {
                 state: CriStatus::ANSWERS.to_owned(),
                 answered: 12,
                 failed: 0,
+                waiting: 0,
+            }),
+            kube: Some(KubeStatus {
+                server: "https://10.96.0.1/".to_owned(),
+                state: KubeStatus::ANSWERS.to_owned(),
+                answered: 30,
+                failed: 0,
+                pods: 9,
+                left_out: 0,
                 waiting: 0,
             }),
             workloads: vec![

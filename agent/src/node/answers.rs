@@ -12,8 +12,8 @@ use crate::control::protocol::{
     Request, Response,
 };
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, Counts, CriStatus, LearningStatus, Losses, MapFill,
-    SinkStatus, Status, WorkloadStatus,
+    Accounting, AgentMode, AgentStatus, Counts, CriStatus, KubeStatus, LearningStatus, Losses,
+    MapFill, SinkStatus, Status, WorkloadStatus,
 };
 use crate::kernel;
 use crate::learn::Baseline;
@@ -82,6 +82,7 @@ impl Node {
             },
             sinks: self.sinks(),
             cri: self.cri_status(),
+            kube: self.kube_status(),
             workloads: self
                 .workloads
                 .iter()
@@ -132,6 +133,27 @@ impl Node {
             answered: state.answered,
             failed: state.failed,
             waiting: self.unnamed_containers(),
+        })
+    }
+
+    fn kube_status(&self) -> Option<KubeStatus> {
+        let state = self.kube.as_ref()?.state();
+        let waiting = self.unnamed.values();
+        let waiting = waiting.filter(|unnamed| unnamed.told.is_some()).count();
+        Some(KubeStatus {
+            server: state.server.unwrap_or_default(),
+            state: state.error.unwrap_or_else(|| {
+                let word = match state.answers {
+                    true => KubeStatus::ANSWERS,
+                    false => KubeStatus::ASKED,
+                };
+                word.to_owned()
+            }),
+            answered: state.answered,
+            failed: state.failed,
+            pods: state.pods,
+            left_out: state.left_out,
+            waiting: waiting as u64,
         })
     }
 

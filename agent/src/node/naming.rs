@@ -11,8 +11,7 @@
 
 use super::Node;
 use crate::containers::{
-    Bundle, CgroupName, Confirmed, Description, Made, Question, Recognised, Reply, Since,
-    recognise, with_debuggers_as_one,
+    Bundle, CgroupName, Confirmed, Description, Made, Question, Recognised, Reply, Since, recognise,
 };
 use crate::model::{CgroupId, ContainerId, Runtime, WorkloadId};
 use agent_common::wire::Newborn;
@@ -42,11 +41,15 @@ pub struct Unnamed {
     bundle: Option<Bundle>,
     asked: u32,
     next: Instant,
-    gone: bool,
+    pub(super) gone: bool,
     /// Whether its runtime has a question about it.
     is_asked: bool,
-    /// Until when its runtime's word is waited for.
-    until: Instant,
+    /// Until when its runtime's word is waited for, and then the API server's.
+    pub(super) until: Instant,
+    /// What its runtime has told, while the API server's word is waited for.
+    pub(super) told: Option<Box<Description>>,
+    /// Whether the API server's word was waited for already.
+    pub(super) is_named: bool,
 }
 
 impl Node {
@@ -154,13 +157,16 @@ impl Node {
             gone: false,
             is_asked: false,
             until: Instant::now() + WORD,
+            told: None,
+            is_named: false,
         };
         self.ask_runtime(cgroup, unnamed);
     }
 
-    /// Whether a runtime has a question that it has not answered.
+    /// Whether a word is still to come, of a runtime or of the API server.
     pub(super) fn awaits_words(&self) -> bool {
-        self.unnamed.values().any(|unnamed| unnamed.is_asked)
+        let mut unnamed = self.unnamed.values();
+        unnamed.any(|unnamed| unnamed.is_asked || unnamed.told.is_some())
     }
 
     /// Containers that have no name yet.
@@ -221,7 +227,7 @@ impl Node {
         unnamed.is_asked = false;
         match reply.result {
             Ok(Some(description)) => {
-                return self.named(reply.cgroup, description);
+                return self.named(reply.cgroup, unnamed, description);
             }
             // It is asked for the second time if the first was too early.
             Ok(None) if unnamed.gone => {
@@ -234,13 +240,6 @@ impl Node {
             }
         }
         self.unnamed.insert(reply.cgroup, unnamed);
-    }
-
-    /// A container has its names.
-    fn named(&mut self, cgroup: CgroupId, mut description: Description) {
-        with_debuggers_as_one(&mut description.workload, &mut description.in_pod);
-        self.containers.describe(cgroup, description);
-        self.settle(cgroup);
     }
 
     /// Whether a runtime's word is still to come, which is asked for.
@@ -268,6 +267,9 @@ impl Node {
     /// One question, and what follows from the answer.
     fn ask_runtime(&mut self, cgroup: CgroupId, mut unnamed: Unnamed) {
         unnamed.asked += 1;
+        if let Some(description) = unnamed.told.take() {
+            return self.named(cgroup, unnamed, *description);
+        }
         let last = unnamed.gone || unnamed.asked >= QUESTIONS;
         if unnamed.ids.is_empty() {
             let Some(container) = self.containers.lookup(cgroup) else {
@@ -283,7 +285,7 @@ impl Node {
             }
             let waits = self.awaits_word(cgroup, name, &description, &mut unnamed);
             if (description.complete || last) && !waits {
-                return self.named(cgroup, description);
+                return self.named(cgroup, unnamed, description);
             }
         } else {
             match self.files.confirm(&unnamed.path, &unnamed.ids) {
@@ -301,6 +303,11 @@ impl Node {
                 Confirmed::NotYet => {}
             }
         }
+        self.name_later(cgroup, unnamed);
+    }
+
+    /// Looks again after a while, which doubles each time.
+    pub(super) fn name_later(&mut self, cgroup: CgroupId, mut unnamed: Unnamed) {
         let times = 2u32.pow(unnamed.asked.min(QUESTIONS) - 1);
         unnamed.next = Instant::now() + FIRST_WAIT * times;
         self.unnamed.insert(cgroup, unnamed);

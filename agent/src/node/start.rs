@@ -11,7 +11,7 @@ use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Cri, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles, Since,
+    Containers, Cri, Hierarchy, HierarchyError, Kube, LiveProcess, Reply, RuntimeFiles, Since,
     live_layer, live_processes, processes_in,
 };
 use crate::control::socket::BindError;
@@ -106,6 +106,14 @@ impl Node {
             Path::new("/"),
             config.node_name.as_str(),
         );
+        let kube = match config.kube {
+            true => {
+                let kube = Kube::start(config.node_name.as_str(), None);
+                Some(kube.map_err(StartError::Runtime)?)
+            }
+            false => None,
+        };
+        let news = kube.as_ref().map(Kube::news);
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
 
@@ -115,6 +123,7 @@ impl Node {
             hierarchy,
             files,
             cri,
+            kube,
             containers: Containers::default(),
             unnamed: HashMap::new(),
             took_in_processes: false,
@@ -152,11 +161,12 @@ impl Node {
             ring,
             inspections,
             words,
+            kube: news,
         };
         Ok((node, heard))
     }
 
-    /// Waits for the runtime's word on the containers that are there, so that
+    /// Waits for the word of the runtime and of the API server on the containers that are there, so that
     /// what runs in them is learned with them; what it does not say soon, later.
     async fn hear_of_what_runs(&mut self, words: &mut mpsc::Receiver<Reply>) {
         const PATIENCE: Duration = Duration::from_secs(3);

@@ -5,7 +5,9 @@ use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, Settings};
-use crate::containers::{CriError, Hierarchy, RuntimeFiles, try_cri, usual_socket};
+use crate::containers::{
+    CriError, Hierarchy, KubeError, RuntimeFiles, try_cri, try_kube, usual_socket,
+};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
@@ -32,18 +34,22 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
         control: arguments.control,
         runc_root: arguments.runc_root,
         cri: arguments.cri,
+        kube: arguments.kube,
         ..Settings::default()
     };
     let config = Config::load(settings, arguments.config.as_deref());
 
     // Without a valid configuration, what the flags say still holds.
-    let (configuration, receivers, control, runc_roots, cri) = match config {
+    let (configuration, receivers, control, runc_roots, cri, kube) = match config {
         Ok(config) => (
             Ok(()),
             try_receivers(&config),
             config.control,
             config.runc_roots,
             config.cri,
+            config
+                .kube
+                .then(|| ask_api_server(config.node_name.as_str())),
         ),
         Err(error) => (
             Err(error.to_string()),
@@ -51,12 +57,13 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
             control.unwrap_or_else(|| DEFAULT_CONTROL.into()),
             runc_roots.map(PathBuf::from).collect(),
             cri,
+            None,
         ),
     };
     Facts {
         kernel: of_kernel(),
         rights: of_rights(),
-        places: of_places(&runc_roots, cri),
+        places: of_places(&runc_roots, cri, kube),
         receivers: receivers::Facts {
             configuration,
             receivers,
@@ -91,7 +98,11 @@ fn of_rights() -> rights::Facts {
     }
 }
 
-fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
+fn of_places(
+    runc_roots: &[PathBuf],
+    cri: Option<PathBuf>,
+    kube: Option<Result<String, KubeError>>,
+) -> places::Facts {
     let files = runc_roots
         .iter()
         .fold(RuntimeFiles::new("/"), |files, root| {
@@ -109,6 +120,7 @@ fn of_places(runc_roots: &[PathBuf], cri: Option<PathBuf>) -> places::Facts {
             let answer = ask_runtime(&socket);
             (socket, answer)
         }),
+        kube,
     }
 }
 
@@ -116,6 +128,13 @@ fn ask_runtime(socket: &Path) -> Result<(), CriError> {
     match io_runtime() {
         Ok(runtime) => runtime.block_on(try_cri(socket)),
         Err(error) => Err(CriError::Unreachable(error.to_string())),
+    }
+}
+
+fn ask_api_server(node: &str) -> Result<String, KubeError> {
+    match io_runtime() {
+        Ok(runtime) => runtime.block_on(try_kube(node, None)),
+        Err(error) => Err(KubeError::Unreachable(error.to_string())),
     }
 }
 

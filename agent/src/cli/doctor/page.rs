@@ -96,6 +96,7 @@ mod tests {
     cgroup                      ok     v2 at /sys/fs/cgroup
     runtime-files               ok     /run/runc
     cri                         ok     /run/containerd/containerd.sock answers
+    kube                        ok     https://10.96.0.1/ answers
     configuration               ok     valid
     syslog unix:/dev/log        ok     open
     agent                       ok     version 0.0.0, pid 7, up 2h
@@ -133,6 +134,7 @@ mod tests {
                                    container in either yet
     runtime-files         ok       /run/runc
     cri                   ok       /run/containerd/containerd.sock answers
+    kube                  ok       https://10.96.0.1/ answers
     configuration         ok       valid
     syslog unix:/dev/log  ok       open
     agent                 ok       version 0.0.0, pid 7, up 2h

@@ -1,7 +1,7 @@
 //! Where containers are, and what their runtimes tell of them.
 
 use super::finding::Finding;
-use crate::containers::{CriError, HierarchyError, Placement};
+use crate::containers::{CriError, HierarchyError, KubeError, Placement};
 use std::path::PathBuf;
 
 /// What was found of containers and runtimes.
@@ -17,14 +17,19 @@ pub(super) struct Facts {
     /// The runtime's CRI socket, and whether it answers; `None` where none is
     /// found.
     pub(super) cri: Option<(PathBuf, Result<(), CriError>)>,
+    /// The API server's address, if it answers all that is asked; `None` where it
+    /// is not to be asked.
+    pub(super) kube: Option<Result<String, KubeError>>,
 }
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    vec![
+    let mut findings = vec![
         cgroup(&facts.cgroup),
         folders(&facts.folders, &facts.closed),
         cri(facts.cri.as_ref()),
-    ]
+    ];
+    findings.extend(facts.kube.as_ref().map(kube));
+    findings
 }
 
 fn cgroup(cgroup: &Result<(PathBuf, Placement), HierarchyError>) -> Finding {
@@ -118,6 +123,22 @@ fn cri(found: Option<&(PathBuf, Result<(), CriError>)>) -> Finding {
     }
 }
 
+fn kube(found: &Result<String, KubeError>) -> Finding {
+    let name = "kube";
+    let cost = "pods go by their runtime's word: the kinds of their containers are not known, \
+                nor what their namespaces ask for";
+    match found {
+        Ok(server) => Finding::ok(name, format!("{server} answers"), cost),
+        Err(problem) => Finding::limit(
+            name,
+            problem.to_string(),
+            cost,
+            "see that KUBECONFIG, or the pod's service account, leads to it, and may get, list \
+             and watch pods and namespaces, and get replicasets and jobs",
+        ),
+    }
+}
+
 /// The first few, and how many more there are.
 fn list(paths: &[PathBuf]) -> String {
     const NAMED: usize = 8;
@@ -147,6 +168,7 @@ pub(super) mod tests {
             folders: vec!["/run/runc".into()],
             closed: Vec::new(),
             cri: Some(("/run/containerd/containerd.sock".into(), Ok(()))),
+            kube: Some(Ok("https://10.96.0.1/".to_owned())),
         }
     }
 
@@ -212,6 +234,12 @@ pub(super) mod tests {
             ..healthy()
         };
         check(&of_docker, "cri", State::Ok, "does not speak CRI");
+        check(&healthy(), "kube", State::Ok, "https://10.96.0.1/ answers");
+        let away = Facts {
+            kube: Some(Err(KubeError::Slow)),
+            ..healthy()
+        };
+        check(&away, "kube", State::Limit, "too slow");
         let many = Facts {
             folders: (0..4096).map(|n| format!("/run/user/{n}").into()).collect(),
             ..healthy()

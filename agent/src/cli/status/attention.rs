@@ -3,7 +3,7 @@
 use super::{learners, percent};
 use crate::cli::output::plain;
 use crate::cli::table::{grouped, wrapped};
-use crate::control::status::{CriStatus, Losses, Status};
+use crate::control::status::{CriStatus, KubeStatus, Losses, Status};
 
 /// From how full a map is worth a word, in percent.
 const FULL_PERCENT: u128 = 80;
@@ -43,6 +43,17 @@ pub(super) fn sentences(status: &Status) -> String {
             } = cri;
             format!("{socket}: {state}; containers that wait for their names: {waiting}")
         });
+    let kube = status
+        .kube
+        .iter()
+        .filter(|kube| kube.state != KubeStatus::ANSWERS);
+    let kube = kube.map(|kube| format!("API server {}: {}", kube.server, kube.state));
+    let left_out = { status.kube.iter() }
+        .filter(|kube| kube.left_out > 0)
+        .map(|kube| {
+            let count = grouped(kube.left_out);
+            format!("pods and namespaces of the API server's that there was no room for: {count}")
+        });
     let incomplete = learners(&status.workloads).flat_map(|(workload, progress)| {
         let name = workload.workload.as_str();
         progress
@@ -72,6 +83,8 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(full)
         .chain(sinks)
         .chain(cri)
+        .chain(kube)
+        .chain(left_out)
         .chain(off)
         .chain(allowlists)
         .chain(refused)
