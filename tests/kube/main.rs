@@ -7,7 +7,8 @@ use execwarden::containers::{Description, InPod, Kube, KubeState, Wishes, Words,
 use execwarden::model::{ContainerKind, WorkloadId};
 use serde_json::{Value, json};
 use server::{
-    ApiServer, JOBS, Manner, NAMESPACES, PATIENCE, PODS, REPLICA_SETS, namespace, pod, replica_set,
+    AUTHORITY, ApiServer, JOBS, Manner, NAMESPACES, OTHER_AUTHORITY, PATIENCE, PODS, REPLICA_SETS,
+    namespace, pod, replica_set,
 };
 use std::time::Duration;
 use tempfile::TempDir;
@@ -302,7 +303,9 @@ async fn a_server_that_is_silent_is_given_up() {
 
     scene.error("too slow").await;
 
-    assert!(!scene.kube.tells_of_pods());
+    scene
+        .state("it to be of pods too", |_| !scene.kube.tells_of_pods())
+        .await;
 }
 
 #[tokio::test]
@@ -409,12 +412,12 @@ async fn a_certificate_has_to_be_of_the_authority() {
     let server = ApiServer::start_with_tls().await.expect("a port");
     server.put(REPLICA_SETS, replica_set("checkout"));
     server.put(PODS, pod(NAME, "p-1", NODE));
-    let scene = Scene::of(server, Some("ca.pem"));
+    let scene = Scene::of(server, Some(AUTHORITY));
     let found = scene.known("p-1", "api").await;
     assert_eq!(found.workload.to_string(), "shop/Rollout/checkout/api");
 
     let server = ApiServer::start_with_tls().await.expect("a port");
-    let scene = Scene::of(server, Some("other.pem"));
+    let scene = Scene::of(server, Some(OTHER_AUTHORITY));
     scene.error("certificate").await;
     assert!(scene.server.requests().is_empty(), "it was told nothing");
 }

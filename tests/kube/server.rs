@@ -198,12 +198,15 @@ impl ApiServer {
         lock(&self.state).requests.clone()
     }
 
-    /// Writes a file by which `kubectl`, and the agent, find it.
+    /// Writes a file by which `kubectl`, and the agent, find it, and one with the
+    /// certificate of its authority, if that is to be known.
     pub fn kubeconfig(&self, folder: &Path, authority: Option<&str>) -> io::Result<PathBuf> {
         let scheme = if self.has_tls { "https" } else { "http" };
         let mut cluster = json!({ "server": format!("{scheme}://{}", self.address) });
         if let Some(authority) = authority {
-            cluster["certificate-authority"] = json!(tls(authority));
+            let file = folder.join("ca.pem");
+            fs::write(&file, authority)?;
+            cluster["certificate-authority"] = json!(file);
         }
         let file = folder.join("kubeconfig");
         let config = json!({
@@ -410,17 +413,16 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file of the tests' certificates: good for a hundred years and for nothing
-/// else.
-fn tls(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("kube/tls")
-        .join(name)
-}
+/// The tests' authority, which has signed the server's certificate. All of them
+/// are good for a hundred years, for the loopback, and for nothing else.
+pub const AUTHORITY: &str = include_str!("tls/ca.pem");
+/// Another authority, which has not.
+pub const OTHER_AUTHORITY: &str = include_str!("tls/other.pem");
 
 fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(tls("server.pem")).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(tls("server.key")).expect("a key");
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem"));
+    let certificate = certificate.expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).expect("a key");
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)

@@ -119,6 +119,7 @@ pub const TESTS: &[Named] = tests![
     doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,
         doctor_names_what_a_missing_right_costs, doctor_finds_a_kernel_that_lacks_something,
         doctor_names_what_it_costs_to_have_no_tracefs,
+        doctor_finds_the_api_server_as_a_pod_does,
         doctor_names_what_is_wrong_with_the_configuration,
         doctor_leaves_a_running_agent_alone_and_tells_its_last_alert;
     metrics: metrics_and_health_are_there_where_they_are_asked_for;
