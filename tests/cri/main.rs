@@ -5,9 +5,9 @@ mod runtime;
 
 use execwarden::containers::cri::messages::ImageSpec;
 use execwarden::containers::{
-    AskError, Asker, CgroupName, Description, Question, Reply, ask_cri, replies,
+    AskError, Asker, CgroupName, Description, InPod, Question, Reply, Wishes, ask_cri, replies,
 };
-use execwarden::model::{CgroupId, ContainerId, Runtime as Kind, WorkloadId};
+use execwarden::model::{CgroupId, ContainerId, ContainerKind, Runtime as Kind, WorkloadId};
 use runtime::{DIGEST, ID, POD, Runtime, UID};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,11 @@ async fn a_container_is_named_by_its_pods_labels() {
             image_digest: Some(DIGEST.to_owned()),
             pod: Some("checkout-7d5f-x7k2p".to_owned()),
             pod_uid: Some(UID.to_owned()),
+            in_pod: InPod {
+                attempt: Some(2),
+                runtime_handler: Some("runsc".to_owned()),
+                ..InPod::default()
+            },
             complete: true,
         }
     );
@@ -122,8 +127,28 @@ async fn a_pods_own_container_is_named_after_it() {
     let nothing = scene.ask(&"9".repeat(64), None).await.unwrap();
 
     assert_eq!(found.workload, checkout("pause"));
+    assert_eq!(found.in_pod.kind, Some(ContainerKind::Sandbox));
     assert_eq!(nothing, None);
     assert_eq!(scene.cri.state().answered, 2);
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_pods_annotations_are_told_for_its_containers_and_not_for_its_own() {
+    let mut scene = Scene::new();
+    let runtime = changed(|runtime| {
+        let annotations = &mut runtime.sandboxes[0].annotations;
+        annotations.insert(Wishes::MODE.to_owned(), "enforce".to_owned());
+        runtime.sandboxes[0].runtime_handler = "a b".to_owned();
+    });
+    let server = runtime.serve(&scene.socket()).unwrap();
+
+    let container = scene.ask(ID, Some(UID)).await.unwrap().unwrap().in_pod;
+    let sandbox = scene.ask(POD, Some(UID)).await.unwrap().unwrap().in_pod;
+
+    assert_eq!(container.wishes.mode, Some("enforce".into()));
+    assert_eq!(container.runtime_handler, None);
+    assert_eq!(sandbox.wishes, Wishes::default());
     server.abort();
 }
 

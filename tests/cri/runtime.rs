@@ -52,6 +52,7 @@ impl Runtime {
                 pod_sandbox_id: POD.to_owned(),
                 metadata: Some(ContainerMetadata {
                     name: "api".to_owned(),
+                    attempt: 2,
                 }),
                 image: Some(ImageSpec {
                     image: DIGEST.to_owned(),
@@ -68,6 +69,7 @@ impl Runtime {
                 }),
                 labels: [("pod-template-hash".to_owned(), "7d5f".to_owned())].into(),
                 annotations: [].into(),
+                runtime_handler: "runsc".to_owned(),
             }],
             delay: Duration::ZERO,
             refuses: false,

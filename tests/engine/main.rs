@@ -4,8 +4,8 @@
 mod server;
 
 use execwarden::containers::{
-    AskError, Asker, CgroupName, Description, Engine as Kind, Question, Reply, ask_engine, replies,
-    try_engine,
+    AskError, Asker, CgroupName, Description, Engine as Kind, InPod, Question, Reply, ask_engine,
+    replies, try_engine,
 };
 use execwarden::model::{CgroupId, ContainerId, Runtime, WorkloadId};
 use hyper::StatusCode;
@@ -149,6 +149,7 @@ async fn dockers_container_is_named_by_its_labels() {
             image_digest: Some(DIGEST.to_owned()),
             pod: None,
             pod_uid: None,
+            in_pod: InPod::default(),
             complete: true,
         }
     );
@@ -167,6 +168,7 @@ async fn podmans_container_has_its_pod() {
             image_digest: Some(DIGEST.to_owned()),
             pod: Some("pod_shop".to_owned()),
             pod_uid: None,
+            in_pod: InPod::default(),
             complete: true,
         }
     );

@@ -97,6 +97,15 @@ impl<'a> Agent<'a> {
     /// Starts `execwarden run` with these arguments and waits until it answers
     /// on its control socket. Alerts and log start empty.
     pub fn start<'b>(home: &'a Home, args: impl IntoIterator<Item = &'b str>) -> Result<Self> {
+        Self::start_where(home, &[], args)
+    }
+
+    /// The same in an environment with these variables.
+    pub fn start_where<'b>(
+        home: &'a Home,
+        variables: &[(&str, &str)],
+        args: impl IntoIterator<Item = &'b str>,
+    ) -> Result<Self> {
         let create = |path: PathBuf| {
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))
         };
@@ -112,6 +121,7 @@ impl<'a> Agent<'a> {
             .arg("--control")
             .arg(home.control())
             .args(args)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(create(home.alerts_file())?)
             .stderr(create(home.log_file())?)

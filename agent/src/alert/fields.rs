@@ -71,6 +71,9 @@ fields! {
     "container" "pod.container.id" 256 |m| text(container(m)?.id.as_str());
     "image" "pod.container.image.name" 512 |m| container(m)?.image.clone().map(Value::Text);
     "image_digest" "pod.container.image.id" 128 |m| container(m)?.image_digest.clone().map(Value::Text);
+    "container_kind" "execwarden.container_kind" 0 |m| Some(word(container(m)?.kind?.as_str()));
+    "container_attempt" "execwarden.container_attempt" 0 |m| Some(number(container(m)?.attempt?));
+    "runtime_handler" "execwarden.runtime_handler" 256 |m| container(m)?.runtime_handler.clone().map(Value::Text);
     "path" "process.binary" 1024 |m| Some(Value::Text(identity(m)?.file.clone()));
     "layer" "execwarden.layer" 0 |m| Some(word(identity(m)?.layer.as_str()));
     "sha256" "execwarden.sha256" 0 |m| digest(evidence(m)?.sha256);

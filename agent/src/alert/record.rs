@@ -1,7 +1,9 @@
 //! One alert as plain data.
 
 use super::{AlertId, ExecEvidence};
-use crate::model::{CgroupId, ContainerId, Identity, Reason, Runtime, Untrusted, WorkloadId};
+use crate::model::{
+    CgroupId, ContainerId, ContainerKind, Identity, Reason, Runtime, Untrusted, WorkloadId,
+};
 use jiff::Timestamp;
 
 /// Whether this is the first record of its id.
@@ -82,6 +84,12 @@ pub struct ContainerInfo {
     pub image: Option<Untrusted>,
     /// The image's digest: `sha256:` and its digits; docker's is the image's id.
     pub image_digest: Option<Untrusted>,
+    /// What it is to its pod.
+    pub kind: Option<ContainerKind>,
+    /// How often it was started before.
+    pub attempt: Option<u32>,
+    /// The runtime handler that its pod asked for.
+    pub runtime_handler: Option<Untrusted>,
 }
 
 /// The mode its workload was in.
@@ -190,6 +198,9 @@ pub(super) mod tests {
                 pod_uid: None,
                 image: None,
                 image_digest: None,
+                kind: None,
+                attempt: None,
+                runtime_handler: None,
             }),
             attributed: true,
             mode: Mode::Enforce,
@@ -214,6 +225,9 @@ pub(super) mod tests {
             container.pod_uid = Some(text());
             container.image = Some(text());
             container.image_digest = Some(text());
+            container.kind = Some(ContainerKind::Ephemeral);
+            container.attempt = Some(u32::MAX);
+            container.runtime_handler = Some(text());
         }
         if let Subject::Exec {
             identity,

@@ -26,7 +26,7 @@ const SENTENCE_TEXT: usize = 256;
 /// Stands at the end of a sentence that was cut.
 const CUT: &str = "...";
 /// No text is shortened to less than this many bytes.
-const SHORTEST: usize = 16;
+const SHORTEST: usize = 12;
 
 /// What stands in every message of this agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -124,6 +124,17 @@ impl Folder {
         self.files.get(self.in_force.get(workload)?)
     }
 
+    /// The documents in force of this name, whatever they are about.
+    pub fn named<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a Loaded> + use<'a, 'n> {
+        let loaded = self.in_force.values();
+        loaded
+            .filter_map(|file| self.files.get(file))
+            .filter(move |loaded| loaded.document.metadata.name == name)
+    }
+
     /// Every document in force, with its file, sorted by workload.
     pub fn iter(&self) -> impl Iterator<Item = (PathBuf, &Loaded)> {
         self.in_force

@@ -66,6 +66,7 @@ fn render_list(list: &[AllowlistSummary]) -> String {
             AllowlistSource::File(path) => path,
             AllowlistSource::Learned => "learned",
             AllowlistSource::Learning => "learning",
+            AllowlistSource::None => "none",
         };
         table.row([
             allowlist.workload.clone(),

@@ -104,6 +104,10 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "PATH", value_parser = EngineSocket::of_flag(), value_hint = ValueHint::FilePath)]
     pub podman: Option<EngineSocket>,
 
+    /// Also try the API server [default: the file's, else off]
+    #[arg(long)]
+    pub kube: bool,
+
     /// Socket of the agent to ask
     /// [default: the file's, else /run/execwarden/control.sock]
     #[arg(long, value_name = "PATH", value_parser = SocketPath::of_flag(), value_hint = ValueHint::FilePath)]

@@ -160,6 +160,15 @@ mod tests {
             ("json = true\njson = true", "c.toml:2:1: duplicate key"),
             ("syslog = 'x'", "c.toml:1:10: invalid type"),
             ("alert-arguments = 'no'", "c.toml:1:19: invalid type"),
+            (
+                "[classes]\nmain = 'off'",
+                "c.toml:1:1: \"main=off\" is not KIND=MODE",
+            ),
+            (
+                "[classes]\ninit = 'loud'",
+                "c.toml:2:8: unknown variant `loud`",
+            ),
+            ("annotations = 'all'", "c.toml:1:15: unknown variant `all`"),
             ("json", "c.toml:1:"),
             ("# ä\nä = 1", "c.toml:2:1:"),
         ] {

@@ -5,6 +5,7 @@
 //! [`mod@file`] reads the file; the rest of the program sees [`Config`] alone.
 //! The manual is docs/CONFIGURATION.md; a test compares the two.
 
+mod classes;
 pub mod file;
 mod settings;
 mod values;
@@ -14,9 +15,11 @@ mod manual;
 #[cfg(test)]
 mod tests;
 
+pub use classes::{ClassMode, Classes};
 pub use settings::Settings;
 pub use values::{
-    AbsolutePath, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName,
+    SocketPath, Window,
 };
 
 use file::FileError;
@@ -102,6 +105,12 @@ pub struct Config {
     pub docker: Option<PathBuf>,
     /// podman's socket, likewise.
     pub podman: Option<PathBuf>,
+    /// Whether the API server is asked.
+    pub kube: bool,
+    /// What is done with containers by their kind.
+    pub classes: Classes,
+    /// What a team's annotations may change.
+    pub annotations: AnnotationPolicy,
 }
 
 /// What the machine says where the operator says nothing.
@@ -199,6 +208,9 @@ impl Config {
             },
             podman: flags.podman.or(file.podman).and_then(Into::into),
             host_root,
+            kube: flags.kube || file.kube,
+            classes: Classes::default().with(&file.classes).with(&flags.classes),
+            annotations: flags.annotations.or(file.annotations).unwrap_or_default(),
         })
     }
 }

@@ -1,8 +1,10 @@
 //! What flags and the configuration file can both say: one struct, so that
 //! every flag has a key of the same name.
 
+use super::classes::{self, ClassChoice};
 use super::{
-    AbsolutePath, EngineSocket, LogFormat, LogLevel, ModeChoice, NodeName, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, EngineSocket, LogFormat, LogLevel, ModeChoice, NodeName,
+    SocketPath, Window,
 };
 use clap::{Args, ValueHint};
 use serde::Deserialize;
@@ -123,6 +125,29 @@ pub struct Settings {
     /// [default: off]
     #[arg(long, value_name = "PATH", value_parser = EngineSocket::of_flag(), value_hint = ValueHint::FilePath)]
     pub podman: Option<EngineSocket>,
+
+    /// Also asks the API server about the pods of this node: their controllers,
+    /// the kinds of their containers, their namespaces' annotations
+    ///
+    /// It is found as kubectl finds it (KUBECONFIG, ~/.kube/config), or as a
+    /// program in a pod does. Only gets, lists and watches are sent.
+    #[arg(long)]
+    pub kube: bool,
+
+    /// What is done with containers of one kind; may be repeated [default:
+    /// init=learn, sidecar=learn, ephemeral=enforce]
+    ///
+    /// KIND is init, sidecar or ephemeral (a debug container); MODE is learn: as
+    /// every other container; enforce: it never learns, and what is not on a
+    /// person's allowlist is reported; off: nothing is asked of it.
+    #[arg(long, value_name = "KIND=MODE")]
+    #[serde(deserialize_with = "classes::from_table")]
+    pub classes: Vec<ClassChoice>,
+
+    /// What the annotations that a team sets on its pods may change [default:
+    /// tighten]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub annotations: Option<AnnotationPolicy>,
 }
 
 impl Settings {

@@ -135,6 +135,47 @@ fn a_switch_is_on_if_either_turns_it_on() {
 }
 
 #[test]
+fn a_class_comes_from_the_last_flag_then_the_file() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", ClassMode::Learn),
+        (&[], "[classes]\ninit = 'off'", ClassMode::Off),
+        (&[], "classes = { ephemeral = 'off' }", ClassMode::Learn),
+        (
+            &["--classes", "init=enforce"],
+            "[classes]\ninit = 'off'",
+            ClassMode::Enforce,
+        ),
+        (
+            &["--classes=init=off", "--classes=init=learn"],
+            "",
+            ClassMode::Learn,
+        ),
+        (
+            &["--classes=sidecar=off"],
+            "[classes]\ninit = 'off'",
+            ClassMode::Off,
+        ),
+    ] {
+        check(flags, file, |c| c.classes.init, expected);
+    }
+}
+
+#[test]
+fn annotations_may_only_tighten_unless_somebody_says_otherwise() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", AnnotationPolicy::Tighten),
+        (&[], "annotations = 'ignore'", AnnotationPolicy::Ignore),
+        (
+            &["--annotations", "any"],
+            "annotations = 'ignore'",
+            AnnotationPolicy::Any,
+        ),
+    ] {
+        check(flags, file, |c| c.annotations, expected);
+    }
+}
+
+#[test]
 fn a_relative_flag_is_meant_from_the_current_folder() {
     let here = std::env::current_dir().expect("a current folder");
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct InvalidValue(String);
 
 impl InvalidValue {
-    fn new(sentence: impl Into<String>) -> Self {
+    pub(super) fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
 }
@@ -245,6 +245,19 @@ pub enum LogLevel {
     Debug,
     /// Every step
     Trace,
+}
+
+/// What the annotations that a team sets on its pods may change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AnnotationPolicy {
+    /// Nothing: they are not looked at
+    Ignore,
+    /// What makes it stricter than the agent's own configuration
+    #[default]
+    Tighten,
+    /// Everything
+    Any,
 }
 
 /// How the agent's own log is written.

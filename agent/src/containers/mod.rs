@@ -7,6 +7,8 @@
 //! - `asking`: questions over a runtime's socket, boundedly
 //! - `cri`: what a runtime says over its socket → workload, image, pod
 //! - `engine`: what docker and podman say over theirs → workload, image, pod
+//! - `in_pod`: a container as a part of its pod (pure)
+//! - `kube`: what the API server says of pods → controller, kind, wishes
 //! - `plain`: what may be a name at all (pure)
 //! - `pod_owner`: a pod's name and labels → its controller (pure)
 //! - `replicas`: a container's name and labels → the name of all replicas (pure)
@@ -15,13 +17,16 @@
 //! - `processes`, `live_layer`: what ran before the agent started
 //!
 //! Reads `/proc`, `/sys/fs/cgroup`, the runtimes' files and what they answer at
-//! their sockets; changes nothing and knows nothing of the kernel side.
+//! their sockets, and asks the API server; changes nothing and knows nothing of
+//! the kernel side.
 
 mod asking;
 mod cgroup_path;
 pub mod cri;
 mod engine;
 mod hierarchy;
+mod in_pod;
+pub mod kube;
 mod live_layer;
 mod mounts;
 mod namespace;
@@ -37,6 +42,8 @@ pub use cgroup_path::{CgroupName, Recognised, recognise};
 pub use cri::{ask_cri, try_cri, usual_socket};
 pub use engine::{Engine, Engines, ask_engine, try_engine};
 pub use hierarchy::{Hierarchy, HierarchyError, Mode, Placement};
+pub use in_pod::{EPHEMERAL, InPod, Wishes, with_debuggers_as_one};
+pub use kube::{Kube, KubeError, KubeNews, KubeState, Words, try_kube};
 pub use live_layer::live_layer;
 pub use namespace::CgroupNamespace;
 pub use pod_owner::Labels;

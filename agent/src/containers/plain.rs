@@ -1,7 +1,7 @@
 //! What may be a name at all. Pure.
 
 /// The longest name, in bytes: Kubernetes' own bound.
-const NAME_MAX: usize = 253;
+pub(super) const NAME_MAX: usize = 253;
 /// The longest image reference, in bytes: name, tag and digest at their bounds.
 const IMAGE_MAX: usize = 512;
 

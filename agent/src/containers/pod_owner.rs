@@ -1,10 +1,11 @@
 //! A pod's controller, from what the pod is called and labelled with.
 //!
-//! Pure. Nobody asks the API server: controllers mark their pods, and name them
-//! by rule. A mark that the pod's name does not agree with is somebody's own
+//! Pure. Where nobody asks the API server, or it does not answer: controllers mark
+//! their pods, and name them by rule. A mark that the pod's name does not agree with is somebody's own
 //! label and means nothing. Replicas of a workload get one answer, and two
 //! workloads of a namespace do not.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A pod's labels, or its annotations.
@@ -28,7 +29,7 @@ pub struct Pod<'a> {
 pub struct Owner {
     /// Its kind, as Kubernetes spells it; `StaticPod` for what a kubelet runs by
     /// itself, `Pod` where there is no controller or none that can be told.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Its name.
     pub name: String,
 }
@@ -47,7 +48,7 @@ const STEM_MAX: usize = 58;
 impl Owner {
     fn new(kind: &'static str, name: impl Into<String>) -> Self {
         Self {
-            kind,
+            kind: kind.into(),
             name: name.into(),
         }
     }
@@ -177,9 +178,13 @@ fn job_or_cron_job(pod: &str, job: &str) -> Option<Owner> {
 /// the middle of a word.
 fn stem_of(pod: &str) -> Option<&str> {
     let (stem, suffix) = pod.split_at_checked(pod.len().checked_sub(RANDOM)?)?;
-    let is_random = suffix.bytes().all(|b| SAFE.contains(&b));
     let is_generated = stem.ends_with('-') && stem.len() > 1 || stem.len() == STEM_MAX;
-    (is_random && is_generated).then_some(stem)
+    (is_random(suffix) && is_generated).then_some(stem)
+}
+
+/// Whether this is a random suffix.
+pub(super) fn is_random(suffix: &str) -> bool {
+    suffix.len() == RANDOM && suffix.bytes().all(|b| SAFE.contains(&b))
 }
 
 /// A pod's name without a random suffix, if it has one behind a dash.

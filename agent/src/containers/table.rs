@@ -335,6 +335,7 @@ mod tests {
             pod: None,
             image_digest: None,
             pod_uid: None,
+            in_pod: crate::containers::InPod::default(),
             complete: true,
         };
 

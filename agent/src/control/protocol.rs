@@ -72,6 +72,8 @@ pub enum AllowlistSource {
     Learned,
     /// It is being learned: what was seen so far.
     Learning,
+    /// There is none, and nothing is learned.
+    None,
 }
 
 /// One allowlist as a document.

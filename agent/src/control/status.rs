@@ -1,6 +1,7 @@
 //! What `execwarden status` shows, as plain data. The JSON form is an
 //! interface: fields are added, never renamed.
 
+use crate::model::ContainerKind;
 use serde::{Deserialize, Serialize};
 
 /// The whole status of an agent.
@@ -24,6 +25,9 @@ pub struct Status {
     /// Containers that wait for a name.
     #[serde(default)]
     pub unnamed: u64,
+    /// The API server; not there where it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube: Option<KubeStatus>,
     /// Every workload with a container on this node.
     pub workloads: Vec<WorkloadStatus>,
     /// What is wrong with documents in the allowlists' folder: one sentence
@@ -87,6 +91,9 @@ pub struct AgentStatus {
     pub attached: bool,
     /// The hooks that are attached, by the kernel's names.
     pub hooks: Vec<String>,
+    /// The kinds of containers of which nothing is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds_off: Vec<ContainerKind>,
 }
 
 /// What the agent does with workloads.
@@ -239,6 +246,32 @@ pub struct EngineStatus {
     pub failed: u64,
 }
 
+/// How it stands with the API server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KubeStatus {
+    /// Its address; empty before it is known.
+    pub server: String,
+    /// `answers`, or what is wrong.
+    pub state: String,
+    /// Lists, changes and objects that came.
+    pub answered: u64,
+    /// Questions it has not answered.
+    pub failed: u64,
+    /// Pods of this node that it told of.
+    pub pods: u64,
+    /// Pods and namespaces that there was no room for.
+    pub left_out: u64,
+    /// Containers that wait for its word.
+    pub waiting: u64,
+}
+
+impl KubeStatus {
+    /// The state of a server with which nothing is wrong.
+    pub const ANSWERS: &str = "answers";
+    /// The state of one that has not been heard yet.
+    pub const ASKED: &str = "has not answered yet";
+}
+
 /// One workload.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WorkloadStatus {
@@ -249,6 +282,12 @@ pub struct WorkloadStatus {
     /// How far it is; only in learn mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning: Option<LearningStatus>,
+    /// What its newest container is to its pod, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ContainerKind>,
+    /// What its annotations ask for in vain: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Entries of its allowlist, or what it has learned so far.
     pub processes: u64,
     /// Containers that live now.
@@ -320,6 +359,8 @@ pub(crate) mod tests {
             workload: name.to_owned(),
             mode,
             learning: None,
+            kind: None,
+            refused: Vec::new(),
             processes: 12,
             containers: 3,
             pre_existing: 0,
@@ -347,6 +388,7 @@ pub(crate) mod tests {
                 ]
                 .map(str::to_owned)
                 .to_vec(),
+                kinds_off: Vec::new(),
             },
             accounting: Counts {
                 seen: 12_345,
@@ -381,6 +423,15 @@ pub(crate) mod tests {
                 failed: 1,
             }],
             unnamed: 0,
+            kube: Some(KubeStatus {
+                server: "https://10.96.0.1/".to_owned(),
+                state: KubeStatus::ANSWERS.to_owned(),
+                answered: 30,
+                failed: 0,
+                pods: 9,
+                left_out: 0,
+                waiting: 0,
+            }),
             workloads: vec![
                 workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),
                 workload("runc/web", WorkloadMode::NoAllowlist),

@@ -210,6 +210,14 @@ impl Baseline {
         }
     }
 
+    /// Sets how long it learns, from the first container's appearance. Without
+    /// effect once learning has ended.
+    pub fn learn_for(&mut self, length: Duration) {
+        if self.state == State::Learning {
+            self.window.length = length;
+        }
+    }
+
     /// Whose it is.
     pub fn workload(&self) -> &WorkloadId {
         &self.workload

@@ -1,7 +1,7 @@
 //! Every metric, named once.
 
 use crate::control::status::{
-    CriStatus, EngineStatus, LearningStatus, MapFill, SinkStatus, Status, WorkloadMode,
+    CriStatus, EngineStatus, KubeStatus, LearningStatus, MapFill, SinkStatus, Status, WorkloadMode,
 };
 
 /// One metric of a fixed set.
@@ -207,6 +207,32 @@ metrics! {
         |status| engines(status, |engine| {
             vec![labelled([&engine.engine], engine.state == CriStatus::ANSWERS)]
         });
+    "execwarden_kube_questions" Counter ["answered"]
+        "What came of the questions to the API server: lists, changes and objects, or nothing"
+        |status| kube(status, |kube| vec![
+            labelled(["yes"], kube.answered),
+            labelled(["no"], kube.failed),
+        ]);
+    "execwarden_kube_answers" Gauge []
+        "1 if the API server answers all that it is asked, 0 if not"
+        |status| kube(status, |kube| one(kube.state == KubeStatus::ANSWERS));
+    "execwarden_kube_pods" Gauge []
+        "Pods of this node that the API server told of"
+        |status| kube(status, |kube| one(kube.pods));
+    "execwarden_kube_left_out" Counter []
+        "Pods and namespaces of the API server's that there was no room for"
+        |status| kube(status, |kube| one(kube.left_out));
+    "execwarden_kube_containers_waiting" Gauge []
+        "Containers that wait for the API server's word"
+        |status| kube(status, |kube| one(kube.waiting));
+    "execwarden_annotations_refused" Gauge ["workload"]
+        "What a workload's annotations ask for in vain"
+        |status| {
+            let workloads = status.workloads.iter().filter(|one| !one.refused.is_empty());
+            workloads
+                .map(|one| labelled([&one.workload], one.refused.len() as u64))
+                .collect()
+        };
 }
 
 fn learners(status: &Status, value: fn(&LearningStatus) -> u64) -> Vec<Sample> {
@@ -233,6 +259,10 @@ fn maps(status: &Status, value: fn(&MapFill) -> u64) -> Vec<Sample> {
 
 fn engines(status: &Status, samples: fn(&EngineStatus) -> Vec<Sample>) -> Vec<Sample> {
     status.engines.iter().flat_map(samples).collect()
+}
+
+fn kube(status: &Status, samples: fn(&KubeStatus) -> Vec<Sample>) -> Vec<Sample> {
+    status.kube.as_ref().map(samples).unwrap_or_default()
 }
 
 fn cri(status: &Status, samples: fn(&CriStatus) -> Vec<Sample>) -> Vec<Sample> {

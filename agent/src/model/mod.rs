@@ -3,6 +3,7 @@
 //!
 //! Values only: nothing here knows a kernel, a clock or a socket.
 
+mod container_kind;
 mod digest;
 mod duration;
 mod exec;
@@ -15,6 +16,7 @@ mod reason;
 mod untrusted;
 mod workload;
 
+pub use container_kind::ContainerKind;
 pub use digest::{BadDigest, Digest};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use exec::{Ancestor, Args, Called, Exec, FileState, Origin};

@@ -12,8 +12,8 @@ use crate::control::protocol::{
     Request, Response,
 };
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, LearningStatus, Losses,
-    MapFill, SinkStatus, Status, WorkloadStatus,
+    Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus,
+    LearningStatus, Losses, MapFill, SinkStatus, Status, WorkloadStatus,
 };
 use crate::kernel;
 use crate::learn::Baseline;
@@ -69,6 +69,7 @@ impl Node {
                     .into_iter()
                     .map(|program| program.tracepoint.to_owned())
                     .collect(),
+                kinds_off: self.config.classes.off().collect(),
             },
             accounting: Accounting::from(counts(self.accounting())),
             losses: Losses {
@@ -83,6 +84,7 @@ impl Node {
             cri: self.cri_status(),
             engines: self.engines_status(),
             unnamed: self.unnamed_containers(),
+            kube: self.kube_status(),
             workloads: self
                 .workloads
                 .iter()
@@ -152,6 +154,27 @@ impl Node {
             .collect()
     }
 
+    fn kube_status(&self) -> Option<KubeStatus> {
+        let state = self.kube.as_ref()?.state();
+        let waiting = self.unnamed.values();
+        let waiting = waiting.filter(|unnamed| unnamed.told.is_some()).count();
+        Some(KubeStatus {
+            server: state.server.unwrap_or_default(),
+            state: state.error.unwrap_or_else(|| {
+                let word = match state.answers {
+                    true => KubeStatus::ANSWERS,
+                    false => KubeStatus::ASKED,
+                };
+                word.to_owned()
+            }),
+            answered: state.answered,
+            failed: state.failed,
+            pods: state.pods,
+            left_out: state.left_out,
+            waiting: waiting as u64,
+        })
+    }
+
     fn sinks(&self) -> Vec<SinkStatus> {
         let sinks = self.alerts.sinks().status();
         sinks
@@ -184,6 +207,10 @@ impl Node {
                 Phase::Learning { baseline, .. } => Some(progress(baseline)),
                 _ => None,
             },
+            kind: workload.newest.in_pod.kind,
+            refused: { workload.terms.refused.iter() }
+                .map(ToString::to_string)
+                .collect(),
             processes: listed(&workload.phase),
             containers: workload.containers,
             pre_existing: workload.pre_existing,

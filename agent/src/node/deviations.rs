@@ -93,6 +93,7 @@ impl Node {
             .get(workload)
             .is_some_and(|workload| matches!(workload.phase, Phase::Learning { .. }));
         let description = container.and_then(|container| container.description.as_ref());
+        let in_pod = description.map(|found| &found.in_pod);
         let text = |text: Option<&String>| text.map(|text| Untrusted::from(text.as_str()));
         Record {
             id,
@@ -111,6 +112,9 @@ impl Node {
                 pod_uid: text(description.and_then(|found| found.pod_uid.as_ref())),
                 image: text(description.and_then(|found| found.image.as_ref())),
                 image_digest: text(description.and_then(|found| found.image_digest.as_ref())),
+                kind: in_pod.and_then(|found| found.kind),
+                attempt: in_pod.and_then(|found| found.attempt),
+                runtime_handler: text(in_pod.and_then(|found| found.runtime_handler.as_ref())),
             }),
             attributed: container.is_none() || description.is_some_and(|found| found.complete),
             mode: if learning { Mode::Learn } else { Mode::Enforce },

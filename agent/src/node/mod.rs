@@ -4,6 +4,7 @@
 //! - [`start`]: everything is opened, checked and attached; what runs already
 //!   is taken in
 //! - [`naming`]: cgroups come and go, and get their names
+//! - [`api_word`]: the API server's word on a container
 //! - [`settling`]: a cgroup with a name → its workload and slot
 //! - [`inspecting`]: what the kernel saw, while its files are read
 //! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
@@ -12,6 +13,7 @@
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`policy`]: documents change → slots and maps change
+//! - [`terms`]: whose word holds for a workload (pure)
 //! - [`permits`]: what the kernel is told of a policy (pure)
 //! - [`workloads`]: who has a slot and what is done with it (pure)
 //! - [`alerts`]: records, their numbers and sums
@@ -25,6 +27,7 @@
 
 mod alerts;
 mod answers;
+mod api_word;
 mod clock;
 mod counting;
 mod deviations;
@@ -39,13 +42,16 @@ mod policy;
 mod settling;
 mod start;
 mod tally;
+mod terms;
 mod workloads;
 
 pub use start::StartError;
 
 use crate::allowlist::{Folder, FolderWatch};
 use crate::config::Config;
-use crate::containers::{Asker, Containers, Engines, Hierarchy, Reply, RuntimeFiles};
+use crate::containers::{
+    Asker, Containers, Engines, Hierarchy, Kube, KubeNews, Reply, RuntimeFiles,
+};
 use crate::control::server::{Call, Server};
 use crate::control::systemd;
 use crate::inspect::Answer;
@@ -83,6 +89,7 @@ struct Node {
     files: RuntimeFiles,
     cri: Asker,
     engines: Engines,
+    kube: Option<Kube>,
     containers: Containers,
     /// Cgroups whose runtime has not told what they are.
     unnamed: HashMap<CgroupId, Unnamed>,
@@ -133,6 +140,15 @@ struct Heard {
     ring: AsyncRing,
     inspections: mpsc::Receiver<Answer>,
     words: mpsc::Receiver<Reply>,
+    kube: Option<KubeNews>,
+}
+
+/// Waits until the API server, if it is asked, has said something new.
+async fn news(kube: Option<&KubeNews>) {
+    match kube {
+        Some(news) => news.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Node {
@@ -142,6 +158,7 @@ impl Node {
             mut ring,
             mut inspections,
             mut words,
+            kube,
         } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
@@ -182,6 +199,7 @@ impl Node {
                 }
                 Some(answer) = inspections.recv() => self.inspected(answer),
                 Some(reply) = words.recv() => self.runtime_replied(reply),
+                () = news(kube.as_ref()) => self.api_spoke(),
                 () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
                 _ = tick.tick() => self.tick(),
                 Some(call) = called.recv() => {

@@ -45,11 +45,15 @@ pub struct Unnamed {
     described: Option<Description>,
     asked: u32,
     next: Instant,
-    gone: bool,
+    pub(super) gone: bool,
     /// Whether its runtime has a question about it.
     is_asked: bool,
-    /// Until when its runtime's word is waited for.
-    until: Instant,
+    /// Until when its runtime's word is waited for, and then the API server's.
+    pub(super) until: Instant,
+    /// What its runtime has told, while the API server's word is waited for.
+    pub(super) told: Option<Box<Description>>,
+    /// Whether the API server's word was waited for already.
+    pub(super) is_named: bool,
 }
 
 impl Node {
@@ -158,13 +162,16 @@ impl Node {
             gone: false,
             is_asked: false,
             until: Instant::now() + WORD,
+            told: None,
+            is_named: false,
         };
         self.ask_runtime(cgroup, unnamed);
     }
 
-    /// Whether a runtime has a question that it has not answered.
+    /// Whether a word is still to come, of a runtime or of the API server.
     pub(super) fn awaits_words(&self) -> bool {
-        self.unnamed.values().any(|unnamed| unnamed.is_asked)
+        let mut unnamed = self.unnamed.values();
+        unnamed.any(|unnamed| unnamed.is_asked || unnamed.told.is_some())
     }
 
     /// Containers that have no name yet.
@@ -225,8 +232,7 @@ impl Node {
         unnamed.is_asked = false;
         match reply.result {
             Ok(Some(description)) => {
-                self.containers.describe(reply.cgroup, description);
-                return self.settle(reply.cgroup);
+                return self.named(reply.cgroup, unnamed, description);
             }
             // It is asked for the second time if the first was too early.
             Ok(None) if unnamed.gone || reply.is_final => {
@@ -273,6 +279,9 @@ impl Node {
     /// One question, and what follows from the answer.
     fn ask_runtime(&mut self, cgroup: CgroupId, mut unnamed: Unnamed) {
         unnamed.asked += 1;
+        if let Some(description) = unnamed.told.take() {
+            return self.named(cgroup, unnamed, *description);
+        }
         let last = unnamed.gone || unnamed.asked >= QUESTIONS;
         if unnamed.ids.is_empty() {
             let Some(container) = self.containers.lookup(cgroup) else {
@@ -293,8 +302,7 @@ impl Node {
             }
             let waits = self.awaits_word(cgroup, name, &description, &mut unnamed);
             if (description.complete || last) && !waits {
-                self.containers.describe(cgroup, description);
-                return self.settle(cgroup);
+                return self.named(cgroup, unnamed, description);
             }
             unnamed.described = description.complete.then_some(description);
         } else {
@@ -313,6 +321,11 @@ impl Node {
                 Confirmed::NotYet => {}
             }
         }
+        self.name_later(cgroup, unnamed);
+    }
+
+    /// Looks again after a while, which doubles each time.
+    pub(super) fn name_later(&mut self, cgroup: CgroupId, mut unnamed: Unnamed) {
         let times = 2u32.pow(unnamed.asked.min(QUESTIONS) - 1);
         unnamed.next = Instant::now() + FIRST_WAIT * times;
         self.unnamed.insert(cgroup, unnamed);

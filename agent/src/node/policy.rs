@@ -2,72 +2,109 @@
 //!
 //! A person's document counts before a learned one. What the agent learns
 //! beside it is written for them to read, and changes nothing, unless their
-//! document has `mode: learn`: then it is added to theirs.
+//! document has `mode: learn`: then it is added to theirs. [`terms`](super::terms)
+//! decides what holds; here it is carried out.
 
-use super::workloads::Phase;
+use super::terms::{self, Case, Learned, Plan, Terms, Why};
+use super::workloads::{Newest, Phase};
 use super::{Node, permits};
 use crate::allowlist::folder::Loaded;
-use crate::allowlist::{Allowlist, Mode as DocumentMode, Reload};
-use crate::config::ModeChoice;
+use crate::allowlist::{Allowlist, Reload};
+use crate::config::AnnotationPolicy;
+use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
 use crate::learn::{Baseline, Window};
-use crate::model::{Slot, WorkloadId};
+use crate::model::{ContainerKind, Slot, WorkloadId};
 use agent_common::wire::SLOT_PENDING;
 use jiff::Timestamp;
 use std::time::Duration;
 
 impl Node {
-    /// What is to be done with a workload, by the mode, the documents and what
-    /// was learned before.
-    pub(super) fn first_phase(&mut self, id: &WorkloadId) -> Phase {
+    /// Whose word holds for a workload, of which the newest container is this.
+    pub(super) fn terms(&self, id: &WorkloadId, in_pod: &InPod) -> Terms {
         let person = self.people.get(id);
-        let wish = person.map(|loaded| loaded.document.spec.mode);
-        if wish == Some(DocumentMode::Off) {
-            return Phase::Off;
-        }
-        let beside = match (person, self.learned.get(id)) {
-            // They asked for it: what was learned adds to what they wrote.
-            (Some(person), Some(learned)) if wish == Some(DocumentMode::Learn) => {
-                Some(with_learned(person, learned))
-            }
-            (person, _) => person.map(|loaded| loaded.allowlist.clone()),
-        };
-        let learned = self.learned.get(id).map(|loaded| loaded.allowlist.clone());
-        let enforced = |source| {
-            let (allowlist, source) = match (&beside, learned.clone()) {
-                (Some(allowlist), _) => (allowlist.clone(), source),
-                (None, Some(allowlist)) => (allowlist, AllowlistSource::Learned),
-                (None, None) => return Phase::NoAllowlist,
-            };
-            Phase::Enforcing { allowlist, source }
-        };
-        let window = match self.config.mode {
-            ModeChoice::Enforce => return enforced(self.source_of(id)),
-            ModeChoice::Learn { window } if learned.is_none() => window,
-            ModeChoice::Automatic { window }
-                if learned.is_none() && (beside.is_none() || wish == Some(DocumentMode::Learn)) =>
-            {
-                window
-            }
-            ModeChoice::Learn { .. } | ModeChoice::Automatic { .. } => {
-                return enforced(self.source_of(id));
-            }
-        };
-        let baseline = self.baseline(id, window);
-        Phase::Learning {
-            baseline: Box::new(baseline),
-            beside: beside.unwrap_or_default(),
-            dirty: true,
+        terms::terms(&Case {
+            mode: self.config.mode,
+            class: self.config.classes.of(in_pod.kind),
+            policy: policy_for(self.config.annotations, in_pod.kind),
+            document: person.map(|loaded| loaded.document.spec.mode),
+            has_learned: self.learned.get(id).is_some(),
+            pod: &in_pod.wishes,
+            namespace: &in_pod.defaults,
+            named: &|name| {
+                let loaded = self.document_named(name)?;
+                Ok(loaded.document.spec.mode)
+            },
+        })
+    }
+
+    /// The one document of this name.
+    fn document_named(&self, name: &str) -> Result<&Loaded, Why> {
+        let mut documents = self.people.named(name);
+        match (documents.next(), documents.next()) {
+            (None, _) => Err(Why::NoDocument),
+            (Some(one), None) => Ok(one),
+            (Some(_), Some(_)) => Err(Why::SeveralDocuments),
         }
     }
 
-    fn source_of(&self, id: &WorkloadId) -> AllowlistSource {
-        let file = self
-            .people
-            .iter()
-            .find(|(_, loaded)| loaded.document.spec.workload == *id)
-            .map(|(file, _)| file.display().to_string());
-        file.map_or(AllowlistSource::Learned, AllowlistSource::File)
+    /// What a person wrote for a workload to be held to.
+    fn person(&self, id: &WorkloadId, terms: &Terms) -> Option<&Loaded> {
+        match &terms.borrowed {
+            Some(name) => self.document_named(name).ok(),
+            None => self.people.get(id),
+        }
+    }
+
+    /// What is to be done with a workload. `window` is that of the baseline it
+    /// learns into, if another is to hold than it began with.
+    pub(super) fn first_phase(
+        &mut self,
+        id: &WorkloadId,
+        terms: &Terms,
+        window: Option<Duration>,
+    ) -> Phase {
+        let person = self.person(id, terms);
+        let learned = match terms.plan {
+            Plan::Off => return Phase::Off,
+            Plan::Learn {
+                window: length,
+                is_asked,
+            } => {
+                let beside = person.map(|loaded| loaded.allowlist.clone());
+                let window = is_asked.then_some(length).or(window);
+                let mut baseline = self.baseline(id, length);
+                if let Some(window) = window {
+                    baseline.learn_for(window);
+                }
+                return Phase::Learning {
+                    baseline: Box::new(baseline),
+                    beside: beside.unwrap_or_default(),
+                    dirty: true,
+                };
+            }
+            Plan::Enforce(learned) => learned,
+        };
+        let (allowlist, source) = match (person, self.learned.get(id), learned) {
+            // They asked for it: what was learned adds to what they wrote.
+            (Some(person), Some(found), Learned::Beside) => {
+                (with_learned(person, found), self.source_of(person))
+            }
+            (Some(person), ..) => (person.allowlist.clone(), self.source_of(person)),
+            (None, _, Learned::Ignored) => (Allowlist::default(), AllowlistSource::None),
+            (None, Some(found), _) => (found.allowlist.clone(), AllowlistSource::Learned),
+            (None, None, _) => return Phase::NoAllowlist,
+        };
+        Phase::Enforcing { allowlist, source }
+    }
+
+    fn source_of(&self, person: &Loaded) -> AllowlistSource {
+        let workload = &person.document.spec.workload;
+        let mut documents = self.people.iter();
+        let file = documents.find(|(_, loaded)| loaded.document.spec.workload == *workload);
+        file.map_or(AllowlistSource::None, |(file, _)| {
+            AllowlistSource::File(file.display().to_string())
+        })
     }
 
     /// The baseline it learns into: the one it had, or a new one.
@@ -78,21 +115,41 @@ impl Node {
         })
     }
 
+    /// A container of a workload that is there already: if it is the newest, it
+    /// speaks for the workload from now on.
+    pub(super) fn hear_newest(&mut self, id: &WorkloadId, newest: Newest) {
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        if newest.cgroup <= workload.newest.cgroup {
+            return;
+        }
+        workload.newest = newest;
+        let (before, in_pod) = (workload.terms.clone(), workload.newest.in_pod.clone());
+        if self.terms(id, &in_pod) != before {
+            self.change_phase(id);
+        }
+    }
+
     /// A workload's phase is found anew; what it learned so far stays.
     pub(super) fn change_phase(&mut self, id: &WorkloadId) {
         let Some(workload) = self.workloads.get(id) else {
             return;
         };
+        let before = workload.terms.clone();
+        let terms = self.terms(id, &workload.newest.in_pod);
+        terms.tell_refusals(id, &before.refused);
         if let Phase::Learning { baseline, .. } = &workload.phase
             && self.learned.get(id).is_none()
         {
             let baseline = (**baseline).clone();
             self.workloads.dormant.insert(id.clone(), baseline);
         }
-        let phase = self.first_phase(id);
+        let phase = self.first_phase(id, &terms, before.window_to_undo(&terms));
         if let Some(workload) = self.workloads.get_mut(id) {
             tracing::info!(workload = %id, mode = phase.mode().as_str(), "mode");
             workload.phase = phase;
+            workload.terms = terms;
         }
         self.apply_policy(id);
         // Judged anew: what deviated may be allowed now, and the other way.
@@ -153,6 +210,9 @@ impl Node {
         let learned = self.learned.reload();
         let mut changed = people.changed.clone();
         changed.extend(learned.changed.iter().cloned());
+        if !people.changed.is_empty() {
+            changed.extend(self.borrowers());
+        }
         self.take_errors(&people, &learned);
         for id in changed {
             self.change_phase(&id);
@@ -162,6 +222,19 @@ impl Node {
             errors = self.document_errors.len(),
             "allowlists read"
         );
+    }
+
+    /// The workloads that wish to be held to a document by its name.
+    fn borrowers(&self) -> Vec<WorkloadId> {
+        let wishes = |in_pod: &InPod| {
+            let wish = in_pod.wishes.allowlist.as_ref();
+            wish.or(in_pod.defaults.allowlist.as_ref()).is_some()
+        };
+        let workloads = self.workloads.iter();
+        workloads
+            .filter(|(_, workload)| wishes(&workload.newest.in_pod))
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// Keeps the errors of both folders for the status, and logs the new ones.
@@ -178,6 +251,16 @@ impl Node {
             }
         }
         self.document_errors = errors;
+    }
+}
+
+/// What annotations may change for a container of this kind. They are a team's,
+/// about the containers that its pods were made of: a debug container is
+/// somebody else's, and the pod's own runs nothing of theirs.
+fn policy_for(policy: AnnotationPolicy, kind: Option<ContainerKind>) -> AnnotationPolicy {
+    match kind {
+        Some(ContainerKind::Ephemeral | ContainerKind::Sandbox) => AnnotationPolicy::Ignore,
+        Some(ContainerKind::Init | ContainerKind::Sidecar | ContainerKind::Main) | None => policy,
     }
 }
 

@@ -1,8 +1,8 @@
 //! A cgroup that has a name: the workload it belongs to, its slot, its end.
 
 use super::Node;
-use super::workloads::SlotUse;
-use crate::containers::{Container, Since, first_process};
+use super::workloads::{Newest, SlotUse};
+use crate::containers::{Container, InPod, Since, first_process};
 use crate::model::{CgroupId, Slot, WorkloadId};
 use agent_common::wire::{SLOT_HOST, SLOT_PENDING};
 
@@ -17,7 +17,11 @@ impl Node {
                 unit: unit_of(path),
             };
             self.units.insert(cgroup, unit.clone());
-            self.workload_slot(&unit)
+            let newest = Newest {
+                cgroup,
+                in_pod: InPod::default(),
+            };
+            self.workload_slot(&unit, newest)
         } else {
             Slot(SLOT_HOST)
         };
@@ -36,7 +40,12 @@ impl Node {
         let Some(id) = container.workload().cloned() else {
             return;
         };
-        let slot = self.workload_slot(&id);
+        let description = container.description.as_ref();
+        let newest = Newest {
+            cgroup,
+            in_pod: description.map_or_else(InPod::default, |found| found.in_pod.clone()),
+        };
+        let slot = self.workload_slot(&id, newest);
         if let Some(workload) = self.workloads.get_mut(&id) {
             workload.containers += 1;
             workload.pre_existing += u64::from(container.since == Since::BeforeTheAgent);
@@ -125,10 +134,13 @@ impl Node {
         }
     }
 
-    /// The slot of a workload, which is taken in if it is new.
-    pub(super) fn workload_slot(&mut self, id: &WorkloadId) -> Slot {
+    /// The slot of a workload, which is taken in if it is new. Its newest
+    /// container speaks for it.
+    fn workload_slot(&mut self, id: &WorkloadId, newest: Newest) -> Slot {
         if let Some(workload) = self.workloads.get(id) {
-            return workload.slot;
+            let slot = workload.slot;
+            self.hear_newest(id, newest);
+            return slot;
         }
         let before = self.workloads.next_slot().map_or_else(
             || {
@@ -144,8 +156,11 @@ impl Node {
                 }
             },
         );
-        let phase = self.first_phase(id);
-        let slot = self.workloads.add(id.clone(), phase, before).slot;
+        let terms = self.terms(id, &newest.in_pod);
+        terms.tell_refusals(id, &[]);
+        let phase = self.first_phase(id, &terms, None);
+        let workload = self.workloads.add(id.clone(), phase, terms, newest, before);
+        let slot = workload.slot;
         self.apply_policy(id);
         slot
     }

@@ -11,7 +11,7 @@ use crate::alert::{Sinks, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Engine, Engines, Hierarchy, HierarchyError, LiveProcess, Reply, RuntimeFiles,
+    Containers, Engine, Engines, Hierarchy, HierarchyError, Kube, LiveProcess, Reply, RuntimeFiles,
     Since, ask_cri, live_layer, live_processes, processes_in, replies,
 };
 use crate::control::socket::BindError;
@@ -115,6 +115,14 @@ impl Node {
             ],
             &said,
         );
+        let kube = match config.kube {
+            true => {
+                let kube = Kube::start(config.node_name.as_str(), None);
+                Some(kube.map_err(StartError::Runtime)?)
+            }
+            false => None,
+        };
+        let news = kube.as_ref().map(Kube::news);
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
 
@@ -125,6 +133,7 @@ impl Node {
             files,
             cri,
             engines,
+            kube,
             containers: Containers::default(),
             unnamed: HashMap::new(),
             took_in_processes: false,
@@ -144,6 +153,9 @@ impl Node {
             kernel,
             config,
         };
+        for kind in node.config.classes.off() {
+            tracing::warn!(%kind, "nothing is asked of containers of this kind: their class is off");
+        }
         node.read_documents();
         node.read_store()?;
         node.kernel.attach()?;
@@ -159,11 +171,12 @@ impl Node {
             ring,
             inspections,
             words,
+            kube: news,
         };
         Ok((node, heard))
     }
 
-    /// Waits for the runtime's word on the containers that are there, so that
+    /// Waits for the word of the runtime and of the API server on the containers that are there, so that
     /// what runs in them is learned with them; what it does not say soon, later.
     async fn hear_of_what_runs(&mut self, words: &mut mpsc::Receiver<Reply>) {
         const PATIENCE: Duration = Duration::from_secs(3);

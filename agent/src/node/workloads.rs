@@ -2,13 +2,15 @@
 //! kernel and its policy. Pure: who calls carries the changes to the kernel.
 
 use super::permits;
+use super::terms::Terms;
 use crate::allowlist::Allowlist;
+use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
 use crate::control::status::WorkloadMode;
 use crate::judge::Policy;
 use crate::kernel::{Accounting, detail_bits};
 use crate::learn::Baseline;
-use crate::model::{Slot, WorkloadId};
+use crate::model::{CgroupId, Slot, WorkloadId};
 use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
 use std::collections::{BTreeMap, HashMap};
 
@@ -74,6 +76,10 @@ pub struct Workload {
     pub slot: Slot,
     /// What is done with it.
     pub phase: Phase,
+    /// Whose word holds for it.
+    pub terms: Terms,
+    /// What its newest container is to its pod.
+    pub newest: Newest,
     /// Execs that the kernel counted before it knew the workload.
     pub early: u64,
     /// Deviating execs so far.
@@ -121,6 +127,16 @@ impl Workload {
             released: self.released,
         }
     }
+}
+
+/// The container that speaks for its workload: the newest, so that what a team
+/// changes holds as soon as one starts with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Newest {
+    /// Its cgroup; a newer one has a higher number.
+    pub cgroup: CgroupId,
+    /// What it is to its pod.
+    pub in_pod: InPod,
 }
 
 /// What a slot had used when it was given to a new workload.
@@ -186,7 +202,14 @@ impl Workloads {
     }
 
     /// Takes a workload in. `before` is what [`Workloads::next_slot`] had used.
-    pub fn add(&mut self, id: WorkloadId, phase: Phase, before: SlotUse) -> &mut Workload {
+    pub fn add(
+        &mut self,
+        id: WorkloadId,
+        phase: Phase,
+        terms: Terms,
+        newest: Newest,
+        before: SlotUse,
+    ) -> &mut Workload {
         let (slot, generation) = match self.free.pop() {
             Some(taken) => taken,
             None if SLOT_FIRST + self.used < SLOTS => {
@@ -201,6 +224,8 @@ impl Workloads {
         self.active.entry(id).or_insert(Workload {
             slot,
             phase,
+            terms,
+            newest,
             early: 0,
             deviations: 0,
             containers: 0,

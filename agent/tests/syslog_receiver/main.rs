@@ -8,8 +8,8 @@ use execwarden::alert::{
     Record, Sinks, Subject, Target, json, rfc5424,
 };
 use execwarden::model::{
-    Ancestor, Args, CgroupId, ContainerId, Digest, Identity, Layer, Origin, Reason, Role, Runtime,
-    Script, Untrusted, WorkloadId,
+    Ancestor, Args, CgroupId, ContainerId, ContainerKind, Digest, Identity, Layer, Origin, Reason,
+    Role, Runtime, Script, Untrusted, WorkloadId,
 };
 use rsyslogd::Rsyslogd;
 use serde_json::Value;
@@ -78,6 +78,9 @@ fn record(number: u64, hostile: &[u8]) -> Record {
             pod_uid: Some(text()),
             image: Some(text()),
             image_digest: Some(text()),
+            kind: Some(ContainerKind::Ephemeral),
+            attempt: Some(u32::MAX),
+            runtime_handler: Some(text()),
         }),
         attributed: true,
         mode: Mode::Enforce,

@@ -3,6 +3,7 @@
 
 use super::circumstances::{as_nobody, with_mounts, without_capabilities};
 use super::scene::{PATIENCE, Scene, at, exec};
+use crate::api_server::{self, ApiServer, Manner};
 use anyhow::{Context, Result, ensure};
 use execwarden::kernel::ExecHooks;
 use serde_json::Value;
@@ -195,6 +196,41 @@ pub fn doctor_leaves_a_running_agent_alone_and_tells_its_last_alert() -> Result<
             &["unlisted /app/worker", "unlisted /opt/intruders/hello"],
         )],
     )
+}
+
+/// By what kubelet mounts into every pod, over TLS.
+pub fn doctor_finds_the_api_server_as_a_pod_does() -> Result<()> {
+    let scene = Scene::new()?;
+    let tokio = tokio::runtime::Runtime::new()?;
+    let server = tokio.block_on(ApiServer::start_with_tls())?;
+    let account = "/run/secrets/kubernetes.io/serviceaccount";
+    let authority = scene.home.state().join("ca.pem");
+    fs::write(&authority, api_server::AUTHORITY)?;
+    let mounts = format!(
+        "mount -t tmpfs tmpfs /run && mkdir -p {account} && cp {} {account}/ca.crt && \
+         printf %s {} > {account}/token && printf %s default > {account}/namespace",
+        authority.display(),
+        api_server::TOKEN,
+    );
+    let look = || -> Result<Value> {
+        let mut program = with_mounts(&mounts)?;
+        let address = server.address();
+        program
+            .env_remove("KUBECONFIG")
+            .env("HOME", scene.home.state())
+            .env("KUBERNETES_SERVICE_HOST", address.ip().to_string())
+            .env("KUBERNETES_SERVICE_PORT", address.port().to_string());
+        let mut command = doctor(&scene, program, &[&scene.rsyslogd.url()]);
+        let output = command.args(["--kube", "--json"]).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        serde_json::from_str(&text).with_context(|| format!("this is no JSON: {text}"))
+    };
+
+    let answers = format!("https://{}/ answers", server.address());
+    check(&look()?, "kube", "ok", &answers)?;
+    server.behave(Manner::HidesOwners);
+    check(&look()?, "kube", "limit", "answers 403")?;
+    Ok(())
 }
 
 fn plain() -> Result<Command> {

@@ -7,6 +7,8 @@
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
+//! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
+//!   for; [`cluster`] has them
 //! - [`sinks`]: where records go
 //! - [`commands`], [`refusals`]: exit statuses and sentences
 //! - [`doctor`]: what it finds
@@ -19,6 +21,7 @@ mod arguments;
 mod breakouts;
 mod chains;
 mod circumstances;
+mod cluster;
 mod commands;
 mod conditions;
 mod contents;
@@ -36,6 +39,7 @@ mod hostile_names;
 mod image;
 mod injected;
 mod inodes;
+mod kube;
 mod loaders;
 mod long_paths;
 mod masses;
@@ -56,6 +60,7 @@ pub mod scene;
 mod scripts;
 mod sinks;
 mod systemd;
+mod teams;
 
 use crate::harness::{Named, tests};
 
@@ -121,12 +126,20 @@ pub const TESTS: &[Named] = tests![
     doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,
         doctor_names_what_a_missing_right_costs, doctor_finds_a_kernel_that_lacks_something,
         doctor_names_what_it_costs_to_have_no_tracefs,
+        doctor_finds_the_api_server_as_a_pod_does,
         doctor_names_what_is_wrong_with_the_configuration,
         doctor_leaves_a_running_agent_alone_and_tells_its_last_alert;
     metrics: metrics_and_health_are_there_where_they_are_asked_for,
         prometheus_takes_the_rules_and_answers_the_dashboard;
     systemd: systemd_hears_ready_alive_and_stopping;
     image: image_runs_with_the_daemonsets_rights_and_no_other;
+    teams: a_debug_container_is_reported_from_its_first_exec, a_teams_annotations_tighten,
+        a_teams_annotations_count_as_the_operator_says, a_workload_goes_by_its_newest_pod,
+        a_class_that_is_off_is_told_of;
+    kube: a_pod_is_what_the_api_server_says, a_pod_that_is_not_known_yet_is_waited_for,
+        a_pod_that_never_comes_is_not_waited_for_for_ever,
+        an_api_server_that_is_away_costs_nothing, an_api_server_may_come_later,
+        a_namespace_speaks_for_its_pods;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;

@@ -63,11 +63,15 @@ impl Scene {
 
     /// Starts the agent, which reports to the scene's receiver.
     pub fn agent(&self, args: &[&str]) -> Result<Agent<'_>> {
+        self.agent_where(&[], args)
+    }
+
+    /// The same in an environment with these variables.
+    pub fn agent_where(&self, variables: &[(&str, &str)], args: &[&str]) -> Result<Agent<'_>> {
         let url = self.rsyslogd.url();
-        Agent::start(
-            &self.home,
-            ["--syslog", url.as_str()].iter().chain(args).copied(),
-        )
+        let own = ["--syslog", url.as_str()];
+        let args = own.iter().chain(args).copied();
+        Agent::start_where(&self.home, variables, args)
     }
 
     /// A container of the scene's workload.

@@ -5,9 +5,10 @@ use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Target, try_open};
 use crate::cli::args::DoctorArguments;
-use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, Settings, usual_docker};
+use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, NodeName, Settings, usual_docker};
 use crate::containers::{
-    AskError, Engine, Hierarchy, RuntimeFiles, try_cri, try_engine, usual_socket,
+    AskError, Engine, Hierarchy, KubeError, RuntimeFiles, try_cri, try_engine, try_kube,
+    usual_socket,
 };
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
@@ -32,6 +33,8 @@ struct LookedFor {
     cri: Option<PathBuf>,
     docker: Option<PathBuf>,
     podman: Option<PathBuf>,
+    /// As which node the API server is asked, if it is.
+    api_server_as: Option<NodeName>,
 }
 
 /// Everything, with the configuration that these arguments lead to.
@@ -50,6 +53,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
         cri: arguments.cri,
         docker: arguments.docker,
         podman: arguments.podman,
+        kube: arguments.kube,
         ..Settings::default()
     };
     let config = Config::load(settings, arguments.config.as_deref());
@@ -66,6 +70,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
                 cri: config.cri,
                 docker: config.docker,
                 podman: config.podman,
+                api_server_as: config.kube.then_some(config.node_name),
             },
         ),
         Err(error) => (
@@ -78,6 +83,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
                 cri,
                 docker,
                 podman,
+                api_server_as: None,
             },
         ),
     };
@@ -126,6 +132,7 @@ fn of_places(looked_for: LookedFor) -> places::Facts {
         cri,
         docker,
         podman,
+        api_server_as,
     } = looked_for;
     let usual_docker = usual_docker(&host_root);
     let files = runc_roots
@@ -156,6 +163,7 @@ fn of_places(looked_for: LookedFor) -> places::Facts {
             ),
             (Engine::Podman, of_engine(Engine::Podman, podman)),
         ],
+        kube: api_server_as.map(|node| ask_api_server(node.as_str())),
     }
 }
 
@@ -173,6 +181,13 @@ fn ask_runtime(question: impl Future<Output = Result<(), AskError>>) -> Result<(
     match io_runtime() {
         Ok(runtime) => runtime.block_on(question),
         Err(error) => Err(AskError::Unreachable(error.to_string())),
+    }
+}
+
+fn ask_api_server(node: &str) -> Result<String, KubeError> {
+    match io_runtime() {
+        Ok(runtime) => runtime.block_on(try_kube(node, None)),
+        Err(error) => Err(KubeError::Unreachable(error.to_string())),
     }
 }
 

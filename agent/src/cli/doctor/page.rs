@@ -98,6 +98,7 @@ mod tests {
     cri                         ok     /run/containerd/containerd.sock answers
     docker                      ok     no socket found
     podman                      ok     not asked; --podman names its socket
+    kube                        ok     https://10.96.0.1/ answers
     configuration               ok     valid
     syslog unix:/dev/log        ok     open
     agent                       ok     version 0.0.0, pid 7, up 2h
@@ -137,6 +138,7 @@ mod tests {
     cri                   ok       /run/containerd/containerd.sock answers
     docker                ok       no socket found
     podman                ok       not asked; --podman names its socket
+    kube                  ok       https://10.96.0.1/ answers
     configuration         ok       valid
     syslog unix:/dev/log  ok       open
     agent                 ok       version 0.0.0, pid 7, up 2h

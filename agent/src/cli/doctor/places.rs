@@ -1,7 +1,7 @@
 //! Where containers are, and what their runtimes tell of them.
 
 use super::finding::Finding;
-use crate::containers::{AskError, Engine, HierarchyError, Placement};
+use crate::containers::{AskError, Engine, HierarchyError, KubeError, Placement};
 use std::path::PathBuf;
 
 /// What was found of containers and runtimes.
@@ -19,6 +19,9 @@ pub(super) struct Facts {
     pub(super) cri: Option<(PathBuf, Result<(), AskError>)>,
     /// What docker and podman say.
     pub(super) engines: [(Engine, Asked); 2],
+    /// The API server's address, if it answers all that is asked; `None` where it
+    /// is not to be asked.
+    pub(super) kube: Option<Result<String, KubeError>>,
 }
 
 /// What came of asking an engine.
@@ -40,6 +43,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     ];
     let engines = facts.engines.iter();
     findings.extend(engines.map(|(which, asked)| engine(*which, asked)));
+    findings.extend(facts.kube.as_ref().map(kube));
     findings
 }
 
@@ -159,6 +163,22 @@ fn engine(engine: Engine, asked: &Asked) -> Finding {
     }
 }
 
+fn kube(found: &Result<String, KubeError>) -> Finding {
+    let name = "kube";
+    let cost = "pods go by their runtime's word: the kinds of their containers are not known, \
+                nor what their namespaces ask for";
+    match found {
+        Ok(server) => Finding::ok(name, format!("{server} answers"), cost),
+        Err(problem) => Finding::limit(
+            name,
+            problem.to_string(),
+            cost,
+            "see that KUBECONFIG, or the pod's service account, leads to it, and may get, list \
+             and watch pods and namespaces, and get replicasets and jobs",
+        ),
+    }
+}
+
 /// The first few, and how many more there are.
 fn list(paths: &[PathBuf]) -> String {
     const NAMED: usize = 8;
@@ -192,6 +212,7 @@ pub(super) mod tests {
                 (Engine::Docker, Asked::NotThere),
                 (Engine::Podman, Asked::Off),
             ],
+            kube: Some(Ok("https://10.96.0.1/".to_owned())),
         }
     }
 
@@ -257,6 +278,12 @@ pub(super) mod tests {
             ..healthy()
         };
         check(&of_docker, "cri", State::Ok, "does not speak CRI");
+        check(&healthy(), "kube", State::Ok, "https://10.96.0.1/ answers");
+        let away = Facts {
+            kube: Some(Err(KubeError::Slow)),
+            ..healthy()
+        };
+        check(&away, "kube", State::Limit, "too slow");
         let many = Facts {
             folders: (0..4096).map(|n| format!("/run/user/{n}").into()).collect(),
             ..healthy()

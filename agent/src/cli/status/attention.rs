@@ -3,7 +3,7 @@
 use super::{learners, percent};
 use crate::cli::output::plain;
 use crate::cli::table::{grouped, wrapped};
-use crate::control::status::{CriStatus, Losses, Status};
+use crate::control::status::{CriStatus, KubeStatus, Losses, Status};
 
 /// From how full a map is worth a word, in percent.
 const FULL_PERCENT: u128 = 80;
@@ -12,6 +12,8 @@ const FULL_PERCENT: u128 = 80;
 pub(super) fn sentences(status: &Status) -> String {
     let blind = (!status.agent.attached)
         .then(|| "NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen".to_owned());
+    let off = { status.agent.kinds_off.iter() }
+        .map(|kind| format!("nothing is asked of {kind} containers: their class is off"));
     let full = status
         .maps
         .iter()
@@ -49,6 +51,17 @@ pub(super) fn sentences(status: &Status) -> String {
     // Where there is no CRI, whose sentence has the number.
     let unnamed = (status.cri.is_none() && status.unnamed > 0)
         .then(|| format!("containers that wait for their names: {}", status.unnamed));
+    let kube = status
+        .kube
+        .iter()
+        .filter(|kube| kube.state != KubeStatus::ANSWERS);
+    let kube = kube.map(|kube| format!("API server {}: {}", kube.server, kube.state));
+    let left_out = { status.kube.iter() }
+        .filter(|kube| kube.left_out > 0)
+        .map(|kube| {
+            let count = grouped(kube.left_out);
+            format!("pods and namespaces of the API server's that there was no room for: {count}")
+        });
     let incomplete = learners(&status.workloads).flat_map(|(workload, progress)| {
         let name = workload.workload.as_str();
         progress
@@ -66,6 +79,11 @@ pub(super) fn sentences(status: &Status) -> String {
                 workload.workload, workload.pre_existing, workload.containers
             )
         });
+    let refused = status.workloads.iter().flat_map(|workload| {
+        let name = workload.workload.as_str();
+        let refused = workload.refused.iter();
+        refused.map(move |refusal| format!("{name}: {refusal}"))
+    });
     let allowlists = status.allowlist_errors.iter().cloned();
     blind
         .into_iter()
@@ -75,7 +93,11 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(cri)
         .chain(engines)
         .chain(unnamed)
+        .chain(kube)
+        .chain(left_out)
+        .chain(off)
         .chain(allowlists)
+        .chain(refused)
         .chain(incomplete)
         .chain(older)
         .map(|sentence| wrapped("-", &plain(&sentence)))

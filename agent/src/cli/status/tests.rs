@@ -1,10 +1,12 @@
 use super::*;
 use crate::control::status::tests::status;
 use crate::control::status::{Counts, WorkloadMode};
+use crate::model::ContainerKind;
 
 fn troubled() -> Status {
     let mut status = status();
     status.agent.attached = false;
+    status.agent.kinds_off = vec![ContainerKind::Init];
     status.accounting = Counts {
         seen: 2,
         known: 1,
@@ -24,6 +26,9 @@ fn troubled() -> Status {
     status.workloads[1].execs = 12_345_678_901;
     status.workloads[1].mode = WorkloadMode::Learn;
     status.workloads[1].pre_existing = 2;
+    status.workloads[1].refused = vec![
+        "its pod's annotation execwarden.dev/mode: \"off\" is refused: annotations may only tighten".to_owned(),
+    ];
     status.workloads[1].learning = Some(LearningStatus {
         window_s: 86_400,
         elapsed_s: 3600,
@@ -61,7 +66,7 @@ fn a_quiet_node_is_a_short_page() {
 
 #[test]
 fn trouble_is_said_in_sentences() {
-    insta::assert_snapshot!(render(&troubled(), Paint::Plain), @r"
+    insta::assert_snapshot!(render(&troubled(), Paint::Plain), @r#"
     execwarden 0.1.0 on node-1, pid 4711, up 3h 12m
     mode automatic (learns for 1d), kernel 6.18.0
     hooks sched_process_exec, cgroup_mkdir, cgroup_rmdir, cgroup_attach_task
@@ -92,12 +97,15 @@ fn trouble_is_said_in_sentences() {
     - /run/containerd/containerd.sock: the runtime did not answer within 2 s;
       containers that wait for their names: 3
     - /run/docker.sock: the runtime cannot be reached: refused
+    - nothing is asked of init containers: their class is off
     - /etc/execwarden/allowlists/a\x1b[31m\x0ab.yaml:12:7: unknown field `comand`,
       expected one of `path`, `interpreter`, `layer`
+    - runc/web: its pod's annotation execwarden.dev/mode: "off" is refused:
+      annotations may only tighten
     - runc/web: the agent was down from 10:00 to 10:05, and what ran then was not
       seen
     - runc/web: containers that ran before the agent came: 2 of 3
-    ");
+    "#);
 }
 
 #[test]

@@ -4,14 +4,14 @@
 //! create pods: what is no name becomes none.
 
 use super::client::Answer;
-use super::messages::{Container, ImageSpec};
-use crate::containers::Description;
+use super::messages::{Container, ImageSpec, PodSandbox};
 use crate::containers::asking::AskError;
 use crate::containers::cgroup_path::CgroupName;
 use crate::containers::plain::{is_digest, plain_image, plain_name};
 use crate::containers::pod_owner::{Owner, Pod};
 use crate::containers::runtime_state::SANDBOX;
-use crate::model::WorkloadId;
+use crate::containers::{Description, InPod, Wishes};
+use crate::model::{ContainerKind, WorkloadId};
 
 /// The description that an answer makes of the container which was asked for;
 /// `None` if the runtime knows of none.
@@ -46,7 +46,7 @@ pub(super) fn description(
     Ok(Some(Description {
         workload: WorkloadId::Kubernetes {
             namespace,
-            kind: owner.kind.to_owned(),
+            kind: owner.kind.into_owned(),
             name: owner.name,
             container: container_name(container)?,
         },
@@ -54,8 +54,28 @@ pub(super) fn description(
         image_digest: container.and_then(|container| digest(&container.image_ref)),
         pod: Some(name),
         pod_uid: plain_name(&pod.uid),
+        in_pod: in_pod(container, sandbox),
         complete: true,
     }))
+}
+
+/// What kind of container it is, CRI does not tell, but for the pod's own. What a
+/// pod asks for is about its containers, not about that one.
+fn in_pod(container: Option<&Container>, sandbox: &PodSandbox) -> InPod {
+    let runtime_handler = plain_name(&sandbox.runtime_handler);
+    match container {
+        None => InPod {
+            kind: Some(ContainerKind::Sandbox),
+            runtime_handler,
+            ..InPod::default()
+        },
+        Some(container) => InPod {
+            attempt: container.metadata.as_ref().map(|named| named.attempt),
+            runtime_handler,
+            wishes: Wishes::of(&sandbox.annotations),
+            ..InPod::default()
+        },
+    }
 }
 
 fn container_name(container: Option<&Container>) -> Result<String, AskError> {

@@ -56,6 +56,9 @@ pub struct ContainerMetadata {
     /// Its name in the pod.
     #[prost(string, tag = "1")]
     pub name: String,
+    /// How often it was started before.
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
 }
 
 /// `ImageSpec`.
@@ -108,6 +111,9 @@ pub struct PodSandbox {
     /// The pod's annotations, and kubelet's.
     #[prost(btree_map = "string, string", tag = "6")]
     pub annotations: Labels,
+    /// The runtime handler that its pod asked for; empty for the usual one.
+    #[prost(string, tag = "7")]
+    pub runtime_handler: String,
 }
 
 /// `PodSandboxMetadata`.

@@ -3,11 +3,11 @@
 //! Pure. The engine is believed, but what it repeats was chosen by whoever may
 //! start containers or build their images: what is no name becomes none.
 
-use crate::containers::Description;
 use crate::containers::asking::AskError;
 use crate::containers::plain::{is_digest, plain_name, put_together};
 use crate::containers::pod_owner::Labels;
 use crate::containers::runtime_state::{Names, SANDBOX};
+use crate::containers::{Description, InPod};
 use crate::model::{Runtime, WorkloadId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -107,6 +107,7 @@ impl Container {
             image_digest: digests.into_iter().find(|digest| is_digest(digest)),
             pod,
             pod_uid: None,
+            in_pod: InPod::default(),
             complete: true,
         }
     }

@@ -8,6 +8,7 @@ mod files;
 mod names;
 mod oci_state;
 
+use super::InPod;
 use super::cgroup_path::{CgroupName, Recognised, recognise};
 use crate::model::{ContainerId, Runtime, WorkloadId};
 use files::{below, names_in, read_json};
@@ -44,6 +45,8 @@ pub struct Description {
     pub pod: Option<String>,
     /// The pod's uid.
     pub pod_uid: Option<String>,
+    /// What it is there.
+    pub in_pod: InPod,
     /// Whether the runtime's files were there. If not, `workload` is named by
     /// the id; the runtime may write them within moments.
     pub complete: bool,
@@ -168,6 +171,7 @@ impl RuntimeFiles {
             image_digest: None,
             pod: names.pod().map(str::to_owned),
             pod_uid: name.pod_uid.clone(),
+            in_pod: InPod::default(),
             complete,
         }
     }
@@ -252,6 +256,7 @@ impl RuntimeFiles {
             image_digest: None,
             pod: names.pod().map(str::to_owned),
             pod_uid: name.pod_uid.clone(),
+            in_pod: InPod::default(),
             complete: true,
         }
     }

@@ -163,7 +163,7 @@ impl Names {
             let owner = Owner::by_name(&pod.name);
             return WorkloadId::Kubernetes {
                 namespace: pod.namespace.clone(),
-                kind: owner.kind.to_owned(),
+                kind: owner.kind.into_owned(),
                 name: owner.name,
                 container: pod.container.clone(),
             };

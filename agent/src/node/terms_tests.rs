@@ -1,0 +1,500 @@
+//! Every word against every other.
+
+use super::*;
+use AnnotationPolicy::{Any, Ignore, Tighten};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const LEARN: ModeChoice = ModeChoice::Learn { window: DAY };
+const AUTOMATIC: ModeChoice = ModeChoice::Automatic { window: DAY };
+const ENFORCE: ModeChoice = ModeChoice::Enforce;
+
+const OFF: Plan = Plan::Off;
+const LEARNS: Plan = learns(DAY, false);
+const HELD: Plan = Plan::Enforce(Learned::Instead);
+const HELD_AND_LEARNED: Plan = Plan::Enforce(Learned::Beside);
+const HELD_ALONE: Plan = Plan::Enforce(Learned::Ignored);
+
+const fn learns(window: Duration, is_asked: bool) -> Plan {
+    Plan::Learn { window, is_asked }
+}
+
+fn wishes(text: &str) -> Wishes {
+    let mut wishes = Wishes::default();
+    for pair in text.split_whitespace() {
+        let (key, value) = pair.split_once('=').expect("key=value");
+        let value = Some(Untrusted::from(value));
+        match key {
+            "mode" => wishes.mode = value,
+            "window" => wishes.window = value,
+            "allowlist" => wishes.allowlist = value,
+            other => panic!("there is no wish {other}"),
+        }
+    }
+    wishes
+}
+
+/// The documents of the tests, by their names.
+fn named(name: &str) -> Result<Mode, Why> {
+    match name {
+        "web" => Ok(Mode::Enforce),
+        "slack" => Ok(Mode::Off),
+        "twice" => Err(Why::SeveralDocuments),
+        _ => Err(Why::NoDocument),
+    }
+}
+
+fn case<'a>(pod: &'a Wishes, namespace: &'a Wishes) -> Case<'a> {
+    Case {
+        mode: AUTOMATIC,
+        class: ClassMode::Learn,
+        policy: Tighten,
+        document: None,
+        has_learned: false,
+        pod,
+        namespace,
+        named: &named,
+    }
+}
+
+fn whys(terms: &Terms) -> Vec<Why> {
+    terms.refused.iter().map(|refusal| refusal.why).collect()
+}
+
+#[test]
+fn without_annotations_the_mode_the_class_and_the_document_decide() {
+    use ClassMode as Class;
+    use Mode as Document;
+
+    for (mode, class, document, has_learned, expected) in [
+        (AUTOMATIC, Class::Learn, None, false, LEARNS),
+        (AUTOMATIC, Class::Learn, None, true, HELD),
+        (
+            AUTOMATIC,
+            Class::Learn,
+            Some(Document::Enforce),
+            false,
+            HELD,
+        ),
+        (
+            AUTOMATIC,
+            Class::Learn,
+            Some(Document::Learn),
+            false,
+            LEARNS,
+        ),
+        (
+            AUTOMATIC,
+            Class::Learn,
+            Some(Document::Learn),
+            true,
+            HELD_AND_LEARNED,
+        ),
+        (AUTOMATIC, Class::Learn, Some(Document::Off), false, OFF),
+        (LEARN, Class::Learn, None, false, LEARNS),
+        (LEARN, Class::Learn, Some(Document::Enforce), false, LEARNS),
+        (LEARN, Class::Learn, Some(Document::Enforce), true, HELD),
+        (LEARN, Class::Learn, Some(Document::Off), false, OFF),
+        (ENFORCE, Class::Learn, None, false, HELD),
+        (
+            ENFORCE,
+            Class::Learn,
+            Some(Document::Learn),
+            false,
+            HELD_AND_LEARNED,
+        ),
+        (ENFORCE, Class::Learn, Some(Document::Off), false, OFF),
+        // A class that enforces never learns, nor counts what was learned.
+        (AUTOMATIC, Class::Enforce, None, false, HELD_ALONE),
+        (LEARN, Class::Enforce, None, true, HELD_ALONE),
+        (
+            LEARN,
+            Class::Enforce,
+            Some(Document::Enforce),
+            false,
+            HELD_ALONE,
+        ),
+        (
+            LEARN,
+            Class::Enforce,
+            Some(Document::Learn),
+            false,
+            HELD_ALONE,
+        ),
+        (LEARN, Class::Enforce, Some(Document::Off), false, OFF),
+        // One that is off is what nobody wrote a document about.
+        (AUTOMATIC, Class::Off, None, true, OFF),
+        (AUTOMATIC, Class::Off, Some(Document::Enforce), false, HELD),
+        (AUTOMATIC, Class::Off, Some(Document::Learn), false, LEARNS),
+        (ENFORCE, Class::Off, None, false, OFF),
+    ] {
+        let none = Wishes::default();
+        let found = terms(&Case {
+            mode,
+            class,
+            document,
+            has_learned,
+            ..case(&none, &none)
+        });
+
+        assert_eq!(
+            found.plan, expected,
+            "{mode:?}, class {class}, document {document:?}, learned {has_learned}"
+        );
+        assert!(!found.by_annotation && found.refused.is_empty());
+    }
+}
+
+/// What a pod asks for, under which policy, and what comes of it.
+#[test]
+fn a_mode_is_granted_if_it_is_stricter_or_everything_is() {
+    for (mode, has_learned, policy, wish, expected, refused) in [
+        (AUTOMATIC, false, Tighten, "mode=enforce", HELD, &[][..]),
+        (AUTOMATIC, false, Any, "mode=enforce", HELD, &[]),
+        (AUTOMATIC, false, Ignore, "mode=enforce", LEARNS, &[]),
+        (AUTOMATIC, true, Tighten, "mode=enforce", HELD, &[]),
+        (AUTOMATIC, false, Tighten, "mode=learn", LEARNS, &[]),
+        (
+            AUTOMATIC,
+            false,
+            Tighten,
+            "mode=off",
+            LEARNS,
+            &[Why::Loosens],
+        ),
+        (AUTOMATIC, false, Any, "mode=off", OFF, &[]),
+        (AUTOMATIC, false, Ignore, "mode=off", LEARNS, &[]),
+        (AUTOMATIC, true, Tighten, "mode=learn", HELD, &[]),
+        (AUTOMATIC, true, Any, "mode=learn", HELD, &[]),
+        (ENFORCE, false, Tighten, "mode=learn", HELD, &[Why::Loosens]),
+        (ENFORCE, false, Any, "mode=learn", LEARNS, &[]),
+        (ENFORCE, true, Any, "mode=learn", HELD, &[]),
+        (ENFORCE, true, Tighten, "mode=off", HELD, &[Why::Loosens]),
+        (ENFORCE, true, Any, "mode=off", OFF, &[]),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "mode=Enforce",
+            LEARNS,
+            &[Why::NoMode],
+        ),
+        (AUTOMATIC, false, Any, "mode=", LEARNS, &[Why::NoMode]),
+    ] {
+        let (pod, none) = (wishes(wish), Wishes::default());
+        let found = terms(&Case {
+            mode,
+            has_learned,
+            policy,
+            ..case(&pod, &none)
+        });
+
+        let context = format!("{mode:?}, learned {has_learned}, {policy:?}, {wish}");
+        assert_eq!(found.plan, expected, "{context}");
+        assert_eq!(whys(&found), refused, "{context}");
+    }
+}
+
+#[test]
+fn a_window_is_granted_if_it_is_shorter_or_everything_is() {
+    for (mode, policy, wish, expected, refused) in [
+        (AUTOMATIC, Tighten, "window=1h", learns(HOUR, true), &[][..]),
+        (AUTOMATIC, Tighten, "window=24h", learns(DAY, true), &[]),
+        (AUTOMATIC, Tighten, "window=2d", LEARNS, &[Why::Loosens]),
+        (AUTOMATIC, Any, "window=2d", learns(2 * DAY, true), &[]),
+        (AUTOMATIC, Ignore, "window=1h", LEARNS, &[]),
+        (AUTOMATIC, Any, "window=1w", LEARNS, &[Why::NoWindow]),
+        (AUTOMATIC, Any, "window=0s", LEARNS, &[Why::NoWindow]),
+        (ENFORCE, Tighten, "window=1h", HELD, &[]),
+        (
+            ENFORCE,
+            Any,
+            "mode=learn window=1h",
+            learns(HOUR, true),
+            &[],
+        ),
+        (AUTOMATIC, Tighten, "mode=enforce window=1h", HELD, &[]),
+    ] {
+        let (pod, none) = (wishes(wish), Wishes::default());
+        let found = terms(&Case {
+            mode,
+            policy,
+            ..case(&pod, &none)
+        });
+
+        assert_eq!(found.plan, expected, "{mode:?}, {policy:?}, {wish}");
+        assert_eq!(whys(&found), refused, "{mode:?}, {policy:?}, {wish}");
+    }
+}
+
+#[test]
+fn an_allowlist_is_granted_where_there_is_none_or_everything_is() {
+    for (mode, has_learned, policy, wish, expected, borrowed, refused) in [
+        (
+            AUTOMATIC,
+            false,
+            Tighten,
+            "allowlist=web",
+            HELD_ALONE,
+            Some("web"),
+            &[][..],
+        ),
+        (
+            LEARN,
+            false,
+            Tighten,
+            "allowlist=web",
+            HELD_ALONE,
+            Some("web"),
+            &[],
+        ),
+        (
+            ENFORCE,
+            false,
+            Tighten,
+            "allowlist=web",
+            HELD_ALONE,
+            Some("web"),
+            &[],
+        ),
+        (
+            AUTOMATIC,
+            true,
+            Tighten,
+            "allowlist=web",
+            HELD,
+            None,
+            &[Why::HasOne],
+        ),
+        (
+            AUTOMATIC,
+            true,
+            Any,
+            "allowlist=web",
+            HELD_ALONE,
+            Some("web"),
+            &[],
+        ),
+        (AUTOMATIC, false, Ignore, "allowlist=web", LEARNS, None, &[]),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "allowlist=slack",
+            LEARNS,
+            None,
+            &[Why::DocumentIsOff],
+        ),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "allowlist=twice",
+            LEARNS,
+            None,
+            &[Why::SeveralDocuments],
+        ),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "allowlist=other",
+            LEARNS,
+            None,
+            &[Why::NoDocument],
+        ),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "allowlist=../web",
+            LEARNS,
+            None,
+            &[Why::NoDocument],
+        ),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "allowlist=web mode=learn",
+            LEARNS,
+            Some("web"),
+            &[],
+        ),
+        (
+            AUTOMATIC,
+            false,
+            Tighten,
+            "allowlist=web mode=learn",
+            HELD_ALONE,
+            Some("web"),
+            &[Why::Loosens],
+        ),
+        (
+            AUTOMATIC,
+            true,
+            Any,
+            "allowlist=web mode=learn",
+            HELD_AND_LEARNED,
+            Some("web"),
+            &[],
+        ),
+        (
+            AUTOMATIC,
+            false,
+            Any,
+            "allowlist=web mode=off",
+            OFF,
+            Some("web"),
+            &[],
+        ),
+    ] {
+        let (pod, none) = (wishes(wish), Wishes::default());
+        let found = terms(&Case {
+            mode,
+            has_learned,
+            policy,
+            ..case(&pod, &none)
+        });
+
+        let context = format!("{mode:?}, learned {has_learned}, {policy:?}, {wish}");
+        assert_eq!(found.plan, expected, "{context}");
+        assert_eq!(found.borrowed.as_deref(), borrowed, "{context}");
+        assert_eq!(whys(&found), refused, "{context}");
+    }
+}
+
+#[test]
+fn annotations_stand_above_the_class_and_below_a_document() {
+    use ClassMode as Class;
+
+    for (class, document, policy, wish, expected, refused) in [
+        (Class::Off, None, Tighten, "mode=enforce", HELD, &[][..]),
+        (Class::Off, None, Tighten, "mode=learn", LEARNS, &[]),
+        (Class::Off, None, Tighten, "mode=off", OFF, &[]),
+        (Class::Off, None, Tighten, "allowlist=web", HELD_ALONE, &[]),
+        (
+            Class::Enforce,
+            None,
+            Tighten,
+            "mode=learn",
+            HELD_ALONE,
+            &[Why::Loosens],
+        ),
+        (Class::Enforce, None, Any, "mode=learn", LEARNS, &[]),
+        (
+            Class::Enforce,
+            None,
+            Tighten,
+            "mode=enforce",
+            HELD_ALONE,
+            &[],
+        ),
+        // What a person wrote about it is not asked about, and nothing refused.
+        (
+            Class::Learn,
+            Some(Mode::Enforce),
+            Any,
+            "mode=off",
+            HELD,
+            &[],
+        ),
+        (Class::Learn, Some(Mode::Off), Any, "mode=enforce", OFF, &[]),
+        (
+            Class::Learn,
+            Some(Mode::Enforce),
+            Any,
+            "allowlist=other",
+            HELD,
+            &[],
+        ),
+        (
+            Class::Learn,
+            Some(Mode::Learn),
+            Tighten,
+            "window=1h",
+            LEARNS,
+            &[],
+        ),
+    ] {
+        let (pod, none) = (wishes(wish), Wishes::default());
+        let found = terms(&Case {
+            class,
+            document,
+            policy,
+            ..case(&pod, &none)
+        });
+
+        let context = format!("class {class}, document {document:?}, {policy:?}, {wish}");
+        assert_eq!(found.plan, expected, "{context}");
+        assert_eq!(whys(&found), refused, "{context}");
+    }
+}
+
+#[test]
+fn a_namespace_speaks_for_pods_that_say_nothing_that_holds() {
+    for (pod, namespace, expected, refused) in [
+        ("", "mode=enforce", HELD, &[][..]),
+        ("mode=learn", "mode=enforce", LEARNS, &[]),
+        ("mode=enforce", "mode=learn", HELD, &[]),
+        // Asking for too much is no way around it, nor is nonsense.
+        ("mode=off", "mode=enforce", HELD, &[Why::Loosens]),
+        ("mode=x", "mode=enforce", HELD, &[Why::NoMode]),
+        (
+            "window=9d",
+            "window=1h",
+            learns(HOUR, true),
+            &[Why::Loosens],
+        ),
+        (
+            "mode=off",
+            "mode=off",
+            LEARNS,
+            &[Why::Loosens, Why::Loosens],
+        ),
+        ("mode=enforce", "allowlist=web", HELD_ALONE, &[]),
+    ] {
+        let (pod, namespace) = (wishes(pod), wishes(namespace));
+
+        let found = terms(&case(&pod, &namespace));
+
+        assert_eq!(found.plan, expected, "{pod:?} {namespace:?}");
+        assert_eq!(whys(&found), refused, "{pod:?} {namespace:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_one_line_whatever_was_asked() {
+    let hostile = Wishes {
+        mode: Some("off\n<34>1 \u{1b}[31m\u{202e}".into()),
+        window: Some(Untrusted::new(vec![0xff; 300])),
+        allowlist: Some("a\0b".into()),
+    };
+
+    let found = terms(&case(&hostile, &hostile));
+
+    assert_eq!(found.refused.len(), 6);
+    for refusal in &found.refused {
+        let sentence = refusal.to_string();
+        assert!(!sentence.contains(char::is_control), "{sentence:?}");
+        assert!(sentence.len() < 250, "{sentence}");
+    }
+    let mode = found.refused.iter().find(|one| one.key == Wishes::MODE);
+    assert_eq!(
+        mode.unwrap().to_string(),
+        "its pod's annotation execwarden.dev/mode: \"off\\x0a<34>1 \\x1b[31m\\u{202e}\" is \
+         refused: it is none of learn, enforce and off"
+    );
+}
+
+#[test]
+fn a_window_that_nobody_asks_for_any_more_is_the_operators_again() {
+    let none = Wishes::default();
+    let asked = wishes("window=1h");
+    let before = terms(&case(&asked, &none));
+    let now = terms(&case(&none, &none));
+
+    assert_eq!(before.window_to_undo(&now), Some(DAY));
+    assert_eq!(now.window_to_undo(&before), None);
+    assert_eq!(now.window_to_undo(&now), None);
+}
