@@ -2,6 +2,7 @@
 
 use super::*;
 use AnnotationPolicy::{Any, Ignore, Tighten};
+use proptest::prelude::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -497,4 +498,50 @@ fn a_window_that_nobody_asks_for_any_more_is_the_operators_again() {
     assert_eq!(before.window_to_undo(&now), Some(DAY));
     assert_eq!(now.window_to_undo(&before), None);
     assert_eq!(now.window_to_undo(&now), None);
+}
+
+/// How strict a plan is: what it asks, and how soon.
+fn strictness(plan: Plan) -> (u8, std::cmp::Reverse<Duration>) {
+    let (rank, window) = match plan {
+        Plan::Off => (0, Duration::ZERO),
+        Plan::Learn { window, .. } => (1, window),
+        Plan::Enforce(_) => (2, Duration::ZERO),
+    };
+    (rank, std::cmp::Reverse(window))
+}
+
+fn any_wishes() -> impl Strategy<Value = Wishes> {
+    let wish = |values: &'static [&'static str]| {
+        prop::option::of(prop::sample::select(values).prop_map(Untrusted::from))
+    };
+    let mode = wish(&["learn", "enforce", "off", "loud", ""]);
+    let window = wish(&["1h", "24h", "7d", "365d", "1w", ""]);
+    let allowlist = wish(&["web", "slack", "twice", "other"]);
+    (mode, window, allowlist).prop_map(|(mode, window, allowlist)| Wishes {
+        mode,
+        window,
+        allowlist,
+    })
+}
+
+proptest! {
+    #[test]
+    fn tightening_never_loosens_and_ignoring_changes_nothing(
+        mode in prop::sample::select(&[LEARN, AUTOMATIC, ENFORCE][..]),
+        class in prop::sample::select(&[ClassMode::Learn, ClassMode::Enforce, ClassMode::Off][..]),
+        document in prop::option::of(prop::sample::select(&[Mode::Enforce, Mode::Learn, Mode::Off][..])),
+        has_learned: bool,
+        pod in any_wishes(),
+        namespace in any_wishes(),
+    ) {
+        let none = Wishes::default();
+        let base = Case { mode, class, document, has_learned, ..case(&none, &none) };
+        let operators = terms(&base);
+        let asked = |policy| terms(&Case { policy, pod: &pod, namespace: &namespace, ..base });
+
+        let tightened = asked(Tighten);
+        prop_assert!(strictness(tightened.plan) >= strictness(operators.plan), "{tightened:?}");
+        prop_assert!(tightened.borrowed.is_none() || !(has_learned || document.is_some()));
+        prop_assert_eq!(asked(Ignore), operators);
+    }
 }

@@ -80,6 +80,8 @@ impl Kube {
         std::thread::Builder::new()
             .name("kube".to_owned())
             .spawn(move || {
+                // The agent comes before others; this may wait.
+                let _ = rustix::process::setpriority_process(None, 0);
                 let file = kubeconfig.as_deref();
                 runtime.block_on(async {
                     tokio::select! {
