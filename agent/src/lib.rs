@@ -1,6 +1,7 @@
 //! The execwarden agent. See docs/ARCHITECTURE.md for the map.
 pub mod alert;
 pub mod allowlist;
+mod backoff;
 pub mod cli;
 pub mod config;
 pub mod containers;

@@ -2,7 +2,6 @@
 //! queue and a state of its own. A receiver that is slow or away costs its own
 //! queue and nothing else.
 
-mod backoff;
 mod line;
 mod queue;
 mod stdout;

@@ -1,22 +1,25 @@
 //! Carries one queue to one target for as long as the agent runs.
 
-use super::backoff::Backoff;
 use super::line::Line;
 use super::queue::Queue;
 use super::{SinkState, Target};
 use crate::alert::rfc5424::Settings;
+use crate::backoff::Backoff;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The waits after a failure.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A line that held this long was a good one: its end is no reason to wait.
 const GOOD: Duration = Duration::from_secs(10);
 
 /// Opens the target, writes what waits, opens it again when that fails.
 /// Returns when the queue is closed and empty.
 pub(super) async fn run(target: Target, settings: Settings, queue: Arc<Queue>) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     while !queue.is_finished() {
         let began = Instant::now();
         let failed = match Line::open(&target).await {

@@ -11,12 +11,10 @@
 //! - `store`: what is known (pure)
 //! - `word`: what of it completes a description (pure)
 //! - `shared`: between the tasks and the node
-//! - `backoff`: how long to wait before asking again
 //!
 //! It only gets, lists and watches. It has a thread of its own: a program that is
 //! to find credentials, and long lists, hold nobody else up.
 
-mod backoff;
 mod client;
 mod facts;
 mod objects;

@@ -1,11 +1,11 @@
 //! Follows a collection: a list first, then what changes, and so on for ever.
 
-use super::backoff::Backoff;
 use super::client::{Client, Collection, KubeError};
 use super::facts;
 use super::objects::{Event, Metadata, Object, Pod};
 use super::shared::{Part, Shared};
 use super::store::{MAX_NAMESPACES, MAX_PODS, Store};
+use crate::backoff::Backoff;
 use crate::containers::Wishes;
 use crate::containers::plain::plain_name;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,9 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The waits after a failure: all nodes of a cluster ask the same server.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A watch that went on for so long has worked, though nothing was said.
 const WORKED: Duration = Duration::from_secs(10);
 
@@ -124,7 +127,7 @@ fn named(namespace: &Object) -> Option<(String, Wishes)> {
 /// Follows a collection for ever. What was known stays known while the server is
 /// away.
 pub(super) async fn follow<F: Followed>(followed: F, kubeconfig: Option<&Path>, shared: &Shared) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let mut place = Place::default();
     let mut client = None;
     loop {
