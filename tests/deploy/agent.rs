@@ -1,7 +1,7 @@
 //! What in the manifests the agent reads, read by the agent's own code.
 
 use crate::{CHART, OVERLAYS, WHOLE_CHART, container, files};
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 use execwarden::allowlist::{Folder, parse};
 use execwarden::cli::args::{Arguments, Command, RunArguments};
 use execwarden::config::{Config, Environment, Settings, file};
@@ -33,11 +33,9 @@ pub fn configuration(objects: &[Value]) -> Config {
     Config::resolve(flags(objects), settings, &environment).expect("a valid configuration")
 }
 
-/// The flags, without `--kube` where the agent does not know it yet.
 fn flags(objects: &[Value]) -> Settings {
     let args = container(objects)["args"].as_array().expect("arguments");
     let args = args.iter().map(|arg| arg.as_str().expect("text"));
-    let args = args.filter(|arg| *arg != "--kube" || is_known("kube"));
     let command = std::iter::once("execwarden").chain(args);
     match Arguments::try_parse_from(command) {
         Ok(Arguments {
@@ -46,12 +44,6 @@ fn flags(objects: &[Value]) -> Settings {
         Ok(other) => panic!("this does not run the agent: {other:?}"),
         Err(error) => panic!("{error}"),
     }
-}
-
-fn is_known(flag: &str) -> bool {
-    let command = Arguments::command();
-    let run = command.find_subcommand("run").expect("run");
-    run.get_arguments().any(|one| one.get_long() == Some(flag))
 }
 
 /// The agent's own allowlist, in the form in which it writes documents.

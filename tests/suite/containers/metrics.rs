@@ -55,6 +55,10 @@ pub fn prometheus_takes_the_rules_and_answers_the_dashboard() -> Result<()> {
         &window(600),
         "--cri",
         &pod.socket().display().to_string(),
+        // Where nobody of the kind is: they have numbers all the same.
+        "--docker",
+        &pod.socket().display().to_string(),
+        "--kube",
         "--metrics",
         &address.to_string(),
     ])?;
