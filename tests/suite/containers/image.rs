@@ -17,9 +17,10 @@ use tempfile::TempDir;
 use testbed::agent::binary;
 use testbed::{Container, Image, find_busybox, manifests, unique_name, until};
 
-const DAEMONSET: &str = include_str!("../../../deploy/kustomize/base/daemonset.yaml");
-const CONFIG: &str = include_str!("../../../deploy/kustomize/base/config.toml");
-const ALLOWLIST: &str = include_str!("../../../deploy/kustomize/base/allowlists/execwarden.yaml");
+pub const DAEMONSET: &str = include_str!("../../../deploy/kustomize/base/daemonset.yaml");
+pub const CONFIG: &str = include_str!("../../../deploy/kustomize/base/config.toml");
+pub const ALLOWLIST: &str =
+    include_str!("../../../deploy/kustomize/base/allowlists/execwarden.yaml");
 
 pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     let scene = Scene::new()?;
@@ -189,7 +190,7 @@ impl Node {
 }
 
 /// A root with the agent and its libraries, and nothing else.
-fn image() -> Result<Image> {
+pub fn image() -> Result<Image> {
     let image = Image::of_folders(&["dev", "proc", "sys"])?;
     image.linked_program(&binary()?, "/execwarden")?;
     Ok(image)

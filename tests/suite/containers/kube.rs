@@ -124,6 +124,25 @@ pub fn a_pod_that_never_comes_is_not_waited_for_for_ever() -> Result<()> {
     })
 }
 
+/// The API server knows it by another uid, if at all.
+pub fn a_static_pod_is_not_waited_for() -> Result<()> {
+    let scene = Scene::new()?;
+    let pod = Pod::of(&["api"]).asking("kubernetes.io/config.source", "file");
+    let cluster = Cluster::with_api_server(&[&pod])?;
+    let agent = cluster.agent_with_kube(&scene, &["--enforce"])?;
+
+    let container = pod.start(&scene, "api")?;
+    let started = Instant::now();
+    scene.wait_for_records(&container, 1)?;
+    let took = started.elapsed();
+    ensure!(took < Duration::from_secs(4), "judged after {took:?}");
+
+    let workload = format!("shop/StaticPod/{}/api", pod.name());
+    scene.finish_with(agent, |records| {
+        is_of_workload(records, &container, &workload, 1)
+    })
+}
+
 /// Nothing is waited for while the API server is away, and what was known of a pod
 /// still is.
 pub fn an_api_server_that_is_away_costs_nothing() -> Result<()> {

@@ -36,7 +36,7 @@ mod evidence;
 mod expect;
 mod host;
 mod hostile_names;
-mod image;
+pub mod image;
 mod injected;
 mod inodes;
 mod kube;
@@ -74,7 +74,8 @@ pub const TESTS: &[Named] = tests![
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,
         a_container_that_starts_as_the_agent_ends_is_not_lost;
     host: a_unit_learns_and_is_enforced;
-    pods: a_pod_is_named_by_its_runtime, a_runtime_that_is_away_is_waited_for,
+    pods: a_pod_is_named_by_its_runtime, a_pod_of_cri_o_is_named_by_it,
+        a_runtime_that_is_away_is_waited_for,
         containers_of_a_moment_are_named_by_a_slow_runtime,
         a_runtime_that_never_answers_is_not_waited_for_for_ever;
     engines: replicas_are_named_by_docker, docker_that_starts_anew_is_waited_for,
@@ -137,7 +138,7 @@ pub const TESTS: &[Named] = tests![
         a_teams_annotations_count_as_the_operator_says, a_workload_goes_by_its_newest_pod,
         a_class_that_is_off_is_told_of;
     kube: a_pod_is_what_the_api_server_says, a_pod_that_is_not_known_yet_is_waited_for,
-        a_pod_that_never_comes_is_not_waited_for_for_ever,
+        a_pod_that_never_comes_is_not_waited_for_for_ever, a_static_pod_is_not_waited_for,
         an_api_server_that_is_away_costs_nothing, an_api_server_may_come_later,
         a_namespace_speaks_for_its_pods;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,

@@ -37,6 +37,31 @@ pub fn a_pod_is_named_by_its_runtime() -> Result<()> {
     Ok(())
 }
 
+pub fn a_pod_of_cri_o_is_named_by_it() -> Result<()> {
+    let scene = Scene::new()?;
+    let pod = Pod {
+        runtime: "crio",
+        ..Pod::new()?
+    };
+    let id = unique_name();
+    let runtime = pod.listen(pod.with_containers(&[&id]))?;
+    pod.write_document(&scene)?;
+    let agent = pod.agent(&scene)?;
+
+    let container = pod.container(&scene, &id, &["sleep", "1000"])?;
+    exec(&container, &["/app/worker"])?;
+    scene.wait_for_records(&container, 1)?;
+
+    scene.finish_with(agent, |records| {
+        let record = only(records, &container, "unlisted /app/worker")?;
+        let runtime = record.parameter(ELEMENT, "runtime");
+        ensure!(runtime == Some("cri-o"), "{record:?}");
+        pod.is_named(record)
+    })?;
+    runtime.abort();
+    Ok(())
+}
+
 /// Nothing is lost and nothing is judged as another's meanwhile.
 pub fn a_runtime_that_is_away_is_waited_for() -> Result<()> {
     let scene = Scene::new()?;
@@ -134,6 +159,8 @@ pub struct Pod {
     folder: TempDir,
     /// Of the Deployment.
     name: String,
+    /// As cgroups are called after it.
+    runtime: &'static str,
     tokio: tokio::runtime::Runtime,
 }
 
@@ -142,6 +169,7 @@ impl Pod {
         Ok(Self {
             folder: tempfile::tempdir()?,
             name: unique_name(),
+            runtime: "cri-containerd",
             tokio: tokio::runtime::Runtime::new()?,
         })
     }
@@ -154,10 +182,11 @@ impl Pod {
         format!("shop/Deployment/{}/api", self.name)
     }
 
-    /// Where kubelet and containerd would put such a container's cgroup.
+    /// Where kubelet and its runtime would put such a container's cgroup.
     fn place(&self, id: &str) -> String {
         let uid = UID.replace('-', "_");
-        format!("/kubepods.slice/kubepods-pod{uid}.slice/cri-containerd-{id}.scope")
+        let runtime = self.runtime;
+        format!("/kubepods.slice/kubepods-pod{uid}.slice/{runtime}-{id}.scope")
     }
 
     /// A runtime that has these containers, all in this pod.
