@@ -13,6 +13,7 @@ mod engine;
 mod engines;
 mod harness;
 mod kernel;
+mod kubernetes;
 mod machine;
 mod watchdog;
 
@@ -39,9 +40,10 @@ fn main() -> ExitCode {
     match boot.to_str() {
         Some("usual") => harness::run(&usual()),
         Some("modules") => harness::run(&[("modules", machine::MODULES)]),
+        Some("kubernetes") => harness::run(&[("kubernetes", kubernetes::TESTS)]),
         Some("v1") => harness::run_as_it_is(&[("v1", machine::V1)]),
         _ => {
-            eprintln!("error: {BOOT} is {boot:?}; there are usual, modules and v1");
+            eprintln!("error: {BOOT} is {boot:?}; there are usual, modules, v1 and kubernetes");
             ExitCode::FAILURE
         }
     }

@@ -30,8 +30,14 @@ const SIZE: &str = "4G";
 /// The guest's first program on this disk.
 const INIT: &str = include_str!("guest/init.sh");
 
-/// Makes the disk, with `tests` as the command that it is all about.
-pub fn make(tools: &Tools, tests: &Command, below: &Path) -> Result<PathBuf> {
+/// Makes the disk, with `tests` as the command that it is all about. `unpacked`
+/// is a folder of packages that this machine does not have and the guest gets.
+pub fn make(
+    tools: &Tools,
+    tests: &Command,
+    unpacked: Option<&Path>,
+    below: &Path,
+) -> Result<PathBuf> {
     let stage = Stage::new(&below.join("root"))?;
     for package in PACKAGES {
         stage.package(package)?;
@@ -51,6 +57,9 @@ pub fn make(tools: &Tools, tests: &Command, below: &Path) -> Result<PathBuf> {
     stage.file(&prometheus)?;
     stage.built(Path::new(tests.get_program()))?;
     stage.libraries()?;
+    if let Some(packages) = unpacked {
+        stage.packages(packages, Path::new(""))?;
+    }
 
     stage.script(
         "init",
@@ -67,6 +76,8 @@ pub fn make(tools: &Tools, tests: &Command, below: &Path) -> Result<PathBuf> {
         ),
         ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
         ("etc/hosts", "127.0.0.1 localhost guest\n"),
+        // There is nobody to ask.
+        ("etc/resolv.conf", ""),
     ] {
         stage.text(name, text)?;
     }
@@ -164,6 +175,29 @@ impl Stage {
                 .is_some_and(|folder| folder.ends_with("bin") || folder.ends_with("sbin"));
             if is_program && path.is_file() {
                 self.file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What unpacked packages have in a folder, where this machine gave nothing.
+    fn packages(&self, packages: &Path, folder: &Path) -> Result<()> {
+        let from = packages.join(folder);
+        let entries = fs::read_dir(&from)
+            .with_context(|| format!("cannot read the folder {}", from.display()))?;
+        for entry in entries.filter_map(Result::ok) {
+            let path = folder.join(entry.file_name());
+            let into = self.folder.join(&path);
+            if entry.file_type()?.is_dir() {
+                make_folder(&into)?;
+                self.packages(packages, &path)?;
+            } else if into.symlink_metadata().is_ok() {
+                // This machine's own.
+            } else if entry.file_type()?.is_symlink() {
+                symlink(fs::read_link(entry.path())?, &into)
+                    .with_context(|| format!("cannot link {}", into.display()))?;
+            } else {
+                copy(&entry.path(), &into)?;
             }
         }
         Ok(())

@@ -21,6 +21,7 @@ use crate::{command, setup};
 use anyhow::{Context, Result, bail};
 use kernels::{Kernel, Version};
 use machine::{End, Machine};
+use packages::Suite;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -64,22 +65,47 @@ struct Boot {
     name: &'static str,
     /// For the kernel's command line.
     words: &'static str,
+    /// Packages that only its tests need.
+    packages: &'static [&'static str],
 }
 
-const BOOTS: [Boot; 3] = [
+const BOOTS: [Boot; 4] = [
     Boot {
         name: "usual",
         words: "ia32_emulation=1",
+        packages: &[],
     },
     Boot {
         name: "modules",
         words: "lsm=lockdown,yama,selinux,bpf",
+        packages: &[],
     },
     Boot {
         name: "v1",
         words: "",
+        packages: &[],
+    },
+    Boot {
+        name: "kubernetes",
+        words: "",
+        packages: &["containerd"],
     },
 ];
+
+impl Boot {
+    /// The folder that its packages are in, fetched once.
+    fn unpacked(&self, below: &Path) -> Result<Option<PathBuf>> {
+        if self.packages.is_empty() {
+            return Ok(None);
+        }
+        let folder = below.join(self.name);
+        if !folder.exists() {
+            Suite::update(packages::RELEASE, below)?
+                .unpack_with_dependencies(self.packages, &folder)?;
+        }
+        Ok(Some(folder))
+    }
+}
 
 /// A machine that prints nothing for so long hangs as a whole: the suite itself
 /// gives up a test before that, and says what it hung on.
@@ -110,9 +136,11 @@ pub fn run(args: Args) -> Result<()> {
 
 /// What a short run says to the suite. Its floods are no other on another
 /// kernel, and `every_cpu_counts` is one that is left.
-const SHORT: [&str; 8] = [
+const SHORT: [&str; 10] = [
     "--skip",
     "containers::",
+    "--skip",
+    "kubernetes::",
     "--skip",
     "b17_",
     "--skip",
@@ -145,22 +173,30 @@ fn test(version: Version, chosen: &[&str], update: bool, cargo: fn() -> Command)
     let suite = suite(cargo)?;
     let mut tests = Command::new(&suite);
     tests.args(["--color", "never"]).args(chosen);
-    let disk = disk::make(&tools, &tests, &below)?;
     let initramfs = initramfs::make(&tools, &kernel, &below)?;
 
     let mut sum = Sum::default();
     let mut boots = 0;
+    let mut disk: Option<(&[&str], PathBuf)> = None;
     for boot in &BOOTS {
         if !has_tests(&suite, boot, chosen)? {
             continue;
         }
         boots += 1;
+        let disk = match &disk {
+            Some((packages, disk)) if *packages == boot.packages => disk,
+            _ => {
+                let unpacked = boot.unpacked(&below)?;
+                let made = disk::make(&tools, &tests, unpacked.as_deref(), &below)?;
+                &disk.insert((boot.packages, made)).1
+            }
+        };
         println!("\nkernel {}, boot {}", kernel.release, boot.name);
         let machine = Machine {
             tools: &tools,
             kernel: &kernel,
             initramfs: &initramfs,
-            disk: &disk,
+            disk,
             log: below.join(format!("{}-{}.log", version.name(), boot.name)),
         };
         let words = format!("EXECWARDEN_BOOT={} {}", boot.name, boot.words);

@@ -2,12 +2,11 @@
 //! `target/` and run with the libraries they came with: installing them would
 //! bring a hundred packages to the machine, and may take others away.
 
-use super::packages::Suite;
+use super::packages::{RELEASE, Suite};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SUITE: &str = "bookworm";
 const PACKAGES: [&str; 4] = ["qemu-system-x86", "e2fsprogs", "cpio", "xz-utils"];
 
 /// The folder they are unpacked in.
@@ -20,7 +19,7 @@ impl Tools {
     pub fn get(below: &Path) -> Result<Self> {
         let root = below.join("tools");
         if !root.exists() {
-            Suite::update(SUITE, below)?.unpack_with_dependencies(&PACKAGES, &root)?;
+            Suite::update(RELEASE, below)?.unpack_with_dependencies(&PACKAGES, &root)?;
         }
         let tools = Self { root };
         ensure!(

@@ -1,0 +1,160 @@
+//! Debian's containerd, at its usual place.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use testbed::{Image, find_busybox, find_program, patience, until};
+
+/// Where runtimes are asked by default.
+pub const SOCKET: &str = "/run/containerd/containerd.sock";
+/// The image of a pod's own container.
+pub const PAUSE: &str = "localhost/pause:1";
+
+const CONFIG: &str = r#"
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "localhost/pause:1"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+      BinaryName = "crun"
+"#;
+
+/// A running containerd; killed when dropped, its containers not.
+pub struct Containerd {
+    process: Child,
+    folder: TempDir,
+}
+
+impl Containerd {
+    /// Starts it and waits until it answers.
+    pub fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let process = launch(folder.path())?;
+        let containerd = Self { process, folder };
+        containerd.wait_until_it_answers()?;
+        Ok(containerd)
+    }
+
+    /// Kills it. The containers live on, as they do under a node's.
+    pub fn go_away(&mut self) -> Result<()> {
+        self.process.kill().context("cannot end containerd")?;
+        self.process.wait().context("cannot wait for containerd")?;
+        Ok(())
+    }
+
+    /// Starts it again after [`Containerd::go_away`].
+    pub fn come_back(&mut self) -> Result<()> {
+        self.process = launch(self.folder.path())?;
+        self.wait_until_it_answers()
+    }
+
+    /// Takes in an image under this name, unless it has one. What a test before
+    /// has brought in is the same.
+    pub fn import(&self, image: &Image, name: &str) -> Result<()> {
+        let known = ctr(&["images", "list", "--quiet"])?;
+        let known = String::from_utf8_lossy(&known.stdout).into_owned();
+        if known.lines().any(|known| known == name) {
+            return Ok(());
+        }
+        let archive = self.folder.path().join("image.tar");
+        pack(image, name, &archive)?;
+        let output = ctr(&["images", "import", &archive.display().to_string()])?;
+        ensure!(
+            output.status.success(),
+            "ctr cannot import {name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    fn wait_until_it_answers(&self) -> Result<()> {
+        let deadline = Duration::from_secs(60) * patience();
+        until("containerd to answer", deadline, || {
+            Ok(ctr(&["version"])?.status.success().then_some(()))
+        })
+        .with_context(|| {
+            let log = fs::read_to_string(self.folder.path().join("log"));
+            format!("its log:\n{}", log.unwrap_or_default())
+        })
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = self.go_away();
+    }
+}
+
+fn launch(folder: &Path) -> Result<Child> {
+    let config = folder.join("config.toml");
+    fs::write(&config, CONFIG).context("cannot write containerd's configuration")?;
+    let program = find_program("containerd").context("containerd is not installed")?;
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))?;
+    Command::new(program)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .context("cannot start containerd")
+}
+
+fn ctr(args: &[&str]) -> Result<std::process::Output> {
+    let program = find_program("ctr").context("ctr is not installed")?;
+    Command::new(program)
+        .args(["--namespace", "k8s.io"])
+        .args(args)
+        .output()
+        .context("cannot start ctr")
+}
+
+/// An archive as `docker save` makes it, of one layer.
+fn pack(image: &Image, name: &str, archive: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let layer = folder.path().join("layer.tar");
+    tar(image.path(), &["."], &layer)?;
+    let config = serde_json::json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {
+            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
+            // What a pod's own container does.
+            "Cmd": ["sleep", "2147483"],
+        },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", super::sha256(&layer)?)] },
+    });
+    let manifest = serde_json::json!([{
+        "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"],
+    }]);
+    for (file, content) in [("config.json", &config), ("manifest.json", &manifest)] {
+        fs::write(folder.path().join(file), content.to_string())?;
+    }
+    let files = ["manifest.json", "config.json", "layer.tar"];
+    tar(folder.path(), &files, archive)
+}
+
+fn tar(folder: &Path, what: &[&str], archive: &Path) -> Result<()> {
+    let busybox: PathBuf = find_busybox().context("no static busybox is installed")?;
+    let output = Command::new(busybox)
+        .args(["tar", "-c", "-f"])
+        .arg(archive)
+        .arg("-C")
+        .arg(folder)
+        .args(what)
+        .output()
+        .context("cannot start tar")?;
+    if !output.status.success() {
+        bail!("tar failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
