@@ -17,7 +17,9 @@ fn mask(needs: u32, bit: u32) -> u64 {
 }
 
 /// SipHash of what `needs` names, each of which tells two execs of a file
-/// apart. The arguments and the origin are in the record already.
+/// apart, and of whether it was put into the container, and from a terminal:
+/// what a person does there may be judged otherwise than what the container
+/// does. The arguments and the origin are in the record already.
 ///
 /// A function of its own to the verifier, like the walk.
 #[unsafe(no_mangle)]
@@ -46,7 +48,9 @@ pub extern "C" fn execwarden_detail(needs: u64) -> u64 {
     let of_content = mask(needs, need::CONTENT);
     let of_parent = mask(needs, need::PARENT);
     // The first process may run the same file as others of the container.
-    let origin = facts.flags & (flag::INIT | flag::OF_INIT | flag::INJECTED | flag::FROM_OUTSIDE);
+    let of_origin = flag::INIT | flag::OF_INIT | flag::INJECTED | flag::FROM_OUTSIDE;
+    let origin = (facts.flags & of_origin) as u64 & of_parent;
+    let put_in = (facts.flags & (flag::INJECTED | flag::TTY)) as u64;
 
     let mut state = State::new(hash_key());
     state.word(needs as u64);
@@ -57,7 +61,7 @@ pub extern "C" fn execwarden_detail(needs: u64) -> u64 {
     state.word(arguments);
     state.word(facts.args_total as u64 & mask(needs, need::ARGS));
     state.word(parent);
-    state.word(origin as u64 & of_parent);
+    state.word(origin | put_in);
     state.word(facts.uid as u64 & mask(needs, need::USER));
     // 0 says that nothing was looked at.
     state.finish(0, 80) | 1

@@ -1,7 +1,7 @@
-//! What is done with containers by their kind.
+//! What is done with containers by their kind, and with what is put into them.
 
 use super::InvalidValue;
-use crate::model::{ContainerKind, Untrusted};
+use crate::model::{ContainerKind, PutIn, Untrusted};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,7 @@ impl fmt::Display for ClassMode {
     }
 }
 
-/// What is done with each kind.
+/// What is done with each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Classes {
     /// With init containers.
@@ -47,16 +47,23 @@ pub struct Classes {
     pub sidecar: ClassMode,
     /// With debug containers.
     pub ephemeral: ClassMode,
+    /// With what is put into a container that learns.
+    pub put_in: PutIn,
 }
 
 impl Default for Classes {
-    /// A debug session is a person's: it is to be told of, and never a part of
-    /// what a workload is supposed to run.
+    /// A debug container is a person's, and so is a session at a terminal: it is to
+    /// be told of, and never a part of what a workload is supposed to run. Probes
+    /// are.
     fn default() -> Self {
         Self {
             init: ClassMode::Learn,
             sidecar: ClassMode::Learn,
             ephemeral: ClassMode::Enforce,
+            put_in: PutIn {
+                probes: true,
+                sessions: false,
+            },
         }
     }
 }
@@ -86,26 +93,41 @@ impl Classes {
         kinds.filter(move |kind| classes.of(Some(*kind)) == ClassMode::Off)
     }
 
-    /// With what somebody chose; of two choices about one kind the last counts.
+    /// With what somebody chose; of two choices about one class the last counts.
     pub(super) fn with(mut self, choices: &[ClassChoice]) -> Self {
-        for ClassChoice { kind, mode } in choices {
-            match kind {
-                ContainerKind::Init => self.init = *mode,
-                ContainerKind::Sidecar => self.sidecar = *mode,
-                ContainerKind::Ephemeral => self.ephemeral = *mode,
-                // There is no way to write it.
-                ContainerKind::Main | ContainerKind::Sandbox => {}
+        for choice in choices {
+            match *choice {
+                ClassChoice::Init(mode) => self.init = mode,
+                ClassChoice::Sidecar(mode) => self.sidecar = mode,
+                ClassChoice::Ephemeral(mode) => self.ephemeral = mode,
+                ClassChoice::Probe { learns } => self.put_in.probes = learns,
+                ClassChoice::Session { learns } => self.put_in.sessions = learns,
             }
         }
         self
     }
 }
 
-/// One choice, `KIND=MODE` as a flag.
+/// One choice, `CLASS=MODE` as a flag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ClassChoice {
-    kind: ContainerKind,
-    mode: ClassMode,
+pub enum ClassChoice {
+    /// About init containers.
+    Init(ClassMode),
+    /// About sidecars.
+    Sidecar(ClassMode),
+    /// About debug containers.
+    Ephemeral(ClassMode),
+    /// About what is put in without a terminal. It cannot be off: it is a part of
+    /// its container.
+    Probe {
+        /// Whether it is learned where its container learns.
+        learns: bool,
+    },
+    /// About what is put in at a terminal.
+    Session {
+        /// Likewise.
+        learns: bool,
+    },
 }
 
 impl FromStr for ClassChoice {
@@ -114,21 +136,27 @@ impl FromStr for ClassChoice {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let refuse = || {
             InvalidValue::new(format!(
-                "{:?} is not KIND=MODE; kinds are init, sidecar and ephemeral, modes learn, enforce and off",
+                "{:?} is not CLASS=MODE; classes are init, sidecar and ephemeral with modes learn, enforce and off, probe and session with learn and enforce",
                 Untrusted::from(text)
             ))
         };
-        let (kind, mode) = text.split_once('=').ok_or_else(refuse)?;
-        let kinds = Classes::KINDS.into_iter();
-        let modes = ClassMode::ALL.into_iter();
-        Ok(Self {
-            kind: { kinds }
-                .find(|one| one.as_str() == kind)
-                .ok_or_else(refuse)?,
-            mode: { modes }
-                .find(|one| one.as_str() == mode)
-                .ok_or_else(refuse)?,
-        })
+        let (class, mode) = text.split_once('=').ok_or_else(refuse)?;
+        let mut modes = ClassMode::ALL.into_iter();
+        let mode = modes.find(|one| one.as_str() == mode);
+        let mode = mode.ok_or_else(refuse)?;
+        let learns = match mode {
+            ClassMode::Learn => Some(true),
+            ClassMode::Enforce => Some(false),
+            ClassMode::Off => None,
+        };
+        match (class, learns) {
+            ("init", _) => Ok(Self::Init(mode)),
+            ("sidecar", _) => Ok(Self::Sidecar(mode)),
+            ("ephemeral", _) => Ok(Self::Ephemeral(mode)),
+            ("probe", Some(learns)) => Ok(Self::Probe { learns }),
+            ("session", Some(learns)) => Ok(Self::Session { learns }),
+            _ => Err(refuse()),
+        }
     }
 }
 
@@ -137,7 +165,7 @@ pub(super) fn from_table<'de, D: Deserializer<'de>>(
     table: D,
 ) -> Result<Vec<ClassChoice>, D::Error> {
     let table = BTreeMap::<String, ClassMode>::deserialize(table)?;
-    let choice = |(kind, mode)| format!("{kind}={mode}").parse().map_err(de::Error::custom);
+    let choice = |(class, mode)| format!("{class}={mode}").parse().map_err(de::Error::custom);
     table.into_iter().map(choice).collect()
 }
 
@@ -146,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_choice_is_a_kind_and_a_mode() {
+    fn a_choice_is_a_class_and_a_mode() {
         let defaults = Classes::default();
         for (choice, kind, expected) in [
             ("init=enforce", ContainerKind::Init, ClassMode::Enforce),
@@ -165,9 +193,31 @@ mod tests {
             assert_eq!(classes.of(Some(ContainerKind::Main)), ClassMode::Learn);
             assert_eq!(classes.of(None), ClassMode::Learn);
         }
-        for text in ["", "init", "main=off", "init=", "init=loud", "=off"] {
+        for text in [
+            "",
+            "init",
+            "main=off",
+            "init=",
+            "init=loud",
+            "=off",
+            "probe=off",
+            "session=off",
+        ] {
             assert!(text.parse::<ClassChoice>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_put_in_is_learned_or_not() {
+        let with = |choice: &str| {
+            let choice = choice.parse().expect("a choice");
+            Classes::default().with(&[choice]).put_in
+        };
+
+        assert!(!with("probe=enforce").probes);
+        assert!(!with("probe=enforce").sessions);
+        assert!(with("session=learn").probes);
+        assert!(with("session=learn").sessions);
     }
 
     #[test]

@@ -162,7 +162,7 @@ mod tests {
             ("alert-arguments = 'no'", "c.toml:1:19: invalid type"),
             (
                 "[classes]\nmain = 'off'",
-                "c.toml:1:1: \"main=off\" is not KIND=MODE",
+                "c.toml:1:1: \"main=off\" is not CLASS=MODE",
             ),
             (
                 "[classes]\ninit = 'loud'",

@@ -134,13 +134,15 @@ pub struct Settings {
     #[arg(long)]
     pub kube: bool,
 
-    /// What is done with containers of one kind; may be repeated [default:
-    /// init=learn, sidecar=learn, ephemeral=enforce]
+    /// What is done with containers of one kind, and with what is put into one;
+    /// may be repeated [default: init=learn, sidecar=learn, ephemeral=enforce,
+    /// probe=learn, session=enforce]
     ///
-    /// KIND is init, sidecar or ephemeral (a debug container); MODE is learn: as
-    /// every other container; enforce: it never learns, and what is not on a
-    /// person's allowlist is reported; off: nothing is asked of it.
-    #[arg(long, value_name = "KIND=MODE")]
+    /// CLASS is init, sidecar or ephemeral (a debug container), probe (put in
+    /// without a terminal) or session (put in at one); MODE is learn: as every
+    /// other; enforce: never learned, and reported unless a person's allowlist has
+    /// it; off, for containers: nothing is asked of it.
+    #[arg(long, value_name = "CLASS=MODE")]
     #[serde(deserialize_with = "classes::from_table")]
     pub classes: Vec<ClassChoice>,
 

@@ -9,7 +9,7 @@ mod rules;
 pub use role::role_of;
 
 use crate::allowlist::{Allowlist, Nearest};
-use crate::model::{Exec, Identity, Inspection, Reason};
+use crate::model::{Exec, Identity, Inspection, PutIn, Reason};
 use rules::Case;
 
 /// How a workload is held.
@@ -19,6 +19,8 @@ pub enum Policy<'a> {
     Learning {
         /// [`Allowlist::default`] where there is no document.
         allowlist: &'a Allowlist,
+        /// What of that which was put into the container is learned too.
+        put_in: PutIn,
     },
     /// What the allowlist does not cover deviates.
     Enforcing {

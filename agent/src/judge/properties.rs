@@ -1,6 +1,6 @@
 //! What holds of every exec under every allowlist.
 
-use super::tests::allowlist;
+use super::tests::{allowlist, learning};
 use super::*;
 use crate::allowlist::{Process, arbitrary};
 use crate::model::{Called, Content, Layer, Origin, Role, Untrusted};
@@ -110,7 +110,7 @@ proptest! {
 
         for (before, after) in [
             (Policy::Enforcing { allowlist: &fewer }, Policy::Enforcing { allowlist: &more }),
-            (Policy::Learning { allowlist: &fewer }, Policy::Learning { allowlist: &more }),
+            (learning(&fewer), learning(&more)),
         ] {
             let deviates = |policy| {
                 let verdict = judge(policy, Scope::Container, &exec, &inspection);
@@ -134,7 +134,7 @@ proptest! {
 
         prop_assert_eq!(learned(Policy::Enforcing { allowlist }), None);
         prop_assert_eq!(learned(Policy::NoAllowlist), None);
-        if let Some(identity) = learned(Policy::Learning { allowlist }) {
+        if let Some(identity) = learned(learning(allowlist)) {
             for layer in [identity.layer, identity.path_layer()] {
                 prop_assert!(!matches!(layer, Layer::Upper | Layer::Memory | Layer::Host | Layer::Unknown));
             }
@@ -151,7 +151,7 @@ proptest! {
         inspection in any_inspection(),
     ) {
         let before = allowlist(processes.clone(), BTreeSet::new());
-        let verdict = judge(Policy::Learning { allowlist: &before }, Scope::Container, &exec, &inspection);
+        let verdict = judge(learning(&before), Scope::Container, &exec, &inspection);
         if let Verdict::Learn(identity) = verdict {
             let learned = Process::of(&identity).expect("can be written");
             let after = allowlist(processes.into_iter().chain([learned]).collect(), BTreeSet::new());

@@ -166,9 +166,19 @@ impl<'a> Case<'a> {
                 // A container that runs the host's files has its hand where it
                 // should not be; a person must say that it may.
                 || (self.layers().contains(&Layer::Host) && self.scope == Scope::Container)
+                || !self.is_taken()
                 // A document could not name it, or would name more than it.
                 || Process::of(self.identity).is_err()
                 || struck())
+    }
+
+    /// Whether a baseline takes in what came from where this did. Once it is
+    /// finished, that does not matter any more.
+    fn is_taken(&self) -> bool {
+        match self.policy {
+            Policy::Learning { put_in, .. } => put_in.takes(self.exec),
+            Policy::Enforcing { .. } | Policy::NoAllowlist => true,
+        }
     }
 
     /// By the name it was run by too: a multi-call binary may not be known to
@@ -197,7 +207,7 @@ impl<'a> Case<'a> {
 
 fn allowlist(policy: Policy<'_>) -> Option<&Allowlist> {
     match policy {
-        Policy::Learning { allowlist } | Policy::Enforcing { allowlist } => Some(allowlist),
+        Policy::Learning { allowlist, .. } | Policy::Enforcing { allowlist } => Some(allowlist),
         Policy::NoAllowlist => None,
     }
 }

@@ -3,7 +3,9 @@ use crate::allowlist::{
     Applet, ArgsPattern, Conditions, Contents, Difference, Document, Parent, PathPattern, Process,
     Removed, RunAs, StruckAs,
 };
-use crate::model::{Ancestor, Called, Content, Digest, Identity, Layer, Role, Script, WorkloadId};
+use crate::model::{
+    Ancestor, Called, Content, Digest, Identity, Layer, Origin, Role, Script, WorkloadId,
+};
 use std::collections::BTreeSet;
 
 const OURS: Digest = Digest([1; 32]);
@@ -15,6 +17,15 @@ pub(super) fn allowlist(processes: BTreeSet<Process>, removed: BTreeSet<Removed>
     document.spec.digests = None;
     document.spec.removed = removed;
     Allowlist::new(&document).expect("compiles")
+}
+
+/// Whoever runs what is new.
+pub(super) fn learning(allowlist: &Allowlist) -> Policy<'_> {
+    let put_in = PutIn {
+        probes: true,
+        sessions: true,
+    };
+    Policy::Learning { allowlist, put_in }
 }
 
 fn of(layer: Layer, path: &str) -> Identity {
@@ -145,7 +156,7 @@ fn reasons(verdict: Verdict) -> String {
 fn check_inspected(exec: &Exec, inspection: &Inspection, expected: [&str; 3]) {
     let allowlist = &example();
     let policies = [
-        Policy::Learning { allowlist },
+        learning(allowlist),
         Policy::Enforcing { allowlist },
         Policy::NoAllowlist,
     ];
@@ -610,4 +621,39 @@ fn the_table_has_the_order_of_the_reasons() {
 
     assert_eq!(order, Reason::ALL[..order.len()]);
     assert_eq!(Reason::ALL[order.len()..], [Reason::Overflow]);
+}
+
+#[test]
+fn what_was_put_in_is_learned_where_it_may_be() {
+    let allowlist = &example();
+    let exec = |origin, tty, path| Exec {
+        origin,
+        tty,
+        ..Exec::plain(Identity::image(path))
+    };
+    let check = |put_in, exec: &Exec, expected| {
+        let policy = Policy::Learning { allowlist, put_in };
+        let found = reasons(judge(
+            policy,
+            Scope::Container,
+            exec,
+            &Inspection::default(),
+        ));
+        assert_eq!(found, expected, "{put_in:?}: {exec:?}");
+    };
+    for (probes, sessions) in [(true, false), (false, true)] {
+        let put_in = PutIn { probes, sessions };
+        let told = |learned| if learned { "learn" } else { "unlisted" };
+
+        check(put_in, &exec(Origin::Injected, false, "/new"), told(probes));
+        check(
+            put_in,
+            &exec(Origin::Injected, true, "/new"),
+            told(sessions),
+        );
+        for origin in [Origin::Init, Origin::Container] {
+            check(put_in, &exec(origin, true, "/new"), "learn");
+        }
+        check(put_in, &exec(Origin::Injected, true, "/known"), "known");
+    }
 }

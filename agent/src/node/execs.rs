@@ -123,7 +123,8 @@ impl Node {
             Some(_) => Scope::Container,
             None => Scope::Unit,
         };
-        Some(judge(workload.phase.policy()?, scope, exec, inspection))
+        let policy = workload.phase.policy(self.config.classes.put_in)?;
+        Some(judge(policy, scope, exec, inspection))
     }
 
     pub(super) fn judge(&mut self, key: SeenKey, exec: &Exec, inspection: &Inspection) {

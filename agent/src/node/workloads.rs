@@ -10,7 +10,7 @@ use crate::control::status::WorkloadMode;
 use crate::judge::Policy;
 use crate::kernel::{Accounting, detail_bits};
 use crate::learn::Baseline;
-use crate::model::{CgroupId, Slot, WorkloadId};
+use crate::model::{CgroupId, PutIn, Slot, WorkloadId};
 use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,10 +40,14 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// What the judge needs of it; `None` where nothing is judged.
-    pub fn policy(&self) -> Option<Policy<'_>> {
+    /// What the judge needs of it, where `put_in` is learned; `None` where nothing
+    /// is judged.
+    pub fn policy(&self, put_in: PutIn) -> Option<Policy<'_>> {
         match self {
-            Self::Learning { beside, .. } => Some(Policy::Learning { allowlist: beside }),
+            Self::Learning { beside, .. } => Some(Policy::Learning {
+                allowlist: beside,
+                put_in,
+            }),
             Self::Enforcing { allowlist, .. } => Some(Policy::Enforcing { allowlist }),
             Self::NoAllowlist => Some(Policy::NoAllowlist),
             Self::Off => None,

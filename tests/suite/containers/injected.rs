@@ -1,7 +1,7 @@
 //! Processes that come into a container from outside.
 
 use super::expect::only;
-use super::scene::{ELEMENT, Scene, exec};
+use super::scene::{ELEMENT, Scene, at, exec, window};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
 use testbed::{Container, find_program, intruders};
@@ -72,6 +72,54 @@ pub fn b21_who_comes_from_outside_is_judged_as_the_container() -> Result<()> {
         ensure!(records.len() == 5, "{records:#?}");
         Ok(())
     })
+}
+
+/// What comes from the same file without a terminal, as a probe does, is another
+/// matter, also if the person came first.
+pub fn b23_what_a_person_does_at_a_terminal_is_not_learned() -> Result<()> {
+    let scene = Scene::new()?;
+    let agent = scene.agent(&["--learn", &window(6)])?;
+
+    let container = scene.idle()?;
+    for program in ["/app/worker", &at("hello")] {
+        with_a_terminal(&container, program)?;
+    }
+    exec(&container, &["/app/worker"])?;
+    scene.wait_for_mode(&agent, "enforce")?;
+    let learned = scene.learned()?;
+    exec(&container, &["/app/worker"])?;
+
+    ensure!(learned.contains("path: /app/worker"), "{learned}");
+    ensure!(!learned.contains(&at("hello")), "{learned}");
+    scene.finish_with(agent, |records| {
+        for program in ["/app/worker", &at("hello")] {
+            let record = only(records, &container, &format!("unlisted {program}"))?;
+            for (field, expected) in [("tty", "true"), ("origin", "injected"), ("mode", "learn")] {
+                let found = record.parameter(ELEMENT, field);
+                ensure!(found == Some(expected), "{field}: {}", record.raw);
+            }
+        }
+        ensure!(records.len() == 2, "{records:#?}");
+        Ok(())
+    })
+}
+
+pub fn a_person_at_a_terminal_is_learned_where_the_operator_says_so() -> Result<()> {
+    let scene = Scene::new()?;
+    let classes = ["--classes", "session=learn", "--classes", "probe=enforce"];
+    let window = window(6);
+    let agent = scene.agent(&[&["--learn", window.as_str()], &classes[..]].concat())?;
+
+    let container = scene.idle()?;
+    with_a_terminal(&container, "/app/worker")?;
+    exec(&container, &[&at("hello")])?;
+    scene.wait_for_mode(&agent, "enforce")?;
+
+    let learned = scene.learned()?;
+    ensure!(learned.contains("path: /app/worker"), "{learned}");
+    ensure!(!learned.contains(&at("hello")), "{learned}");
+    let hello = format!("unlisted {}", at("hello"));
+    scene.finish(agent, &[(&container, &[&hello])])
 }
 
 pub fn b21_who_shares_its_processes_is_judged_as_itself() -> Result<()> {

@@ -89,7 +89,9 @@ pub const TESTS: &[Named] = tests![
     runtimes: b20_a_runtime_is_not_reported, b20_a_runtime_is_not_learned,
         b20_an_imitation_of_the_runtime_is_fileless;
     injected: b21_who_comes_from_outside_is_judged_as_the_container,
-        b21_who_shares_its_processes_is_judged_as_itself;
+        b21_who_shares_its_processes_is_judged_as_itself,
+        b23_what_a_person_does_at_a_terminal_is_not_learned,
+        a_person_at_a_terminal_is_learned_where_the_operator_says_so;
     escapes: b15_who_left_is_judged_as_what_it_left,
         b15_who_went_to_a_neighbour_is_not_judged_by_its_list;
     long_paths: b26_a_path_that_is_too_long_is_reported;
