@@ -38,7 +38,8 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
         Ok(workload
             .is_some_and(|one| one["mode"] == "enforce")
             .then_some(()))
-    })?;
+    })
+    .with_context(|| format!("the agent printed:\n{}", agent.printed()))?;
     exec(&container, &["/app/worker"])?;
     scene.wait_for_records(&container, 1)?;
 
