@@ -1,6 +1,6 @@
 //! A podman with folders of its own, and its service at a socket.
 
-use crate::cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::container::Runtime;
 use crate::node;
 use crate::places;
@@ -69,6 +69,9 @@ pub struct Podman {
     runtime: Runtime,
     /// Above the cgroups of its containers.
     cgroup: String,
+    /// Of its service, as a unit's is called. From the hierarchy's root the
+    /// service would move every process there is to a cgroup `/init`.
+    own: Cgroup,
     /// Whether [`CACHE`] was there before.
     had_cache: bool,
     service: Option<Child>,
@@ -100,6 +103,7 @@ impl Podman {
             installed,
             runtime,
             cgroup: format!("/{}", cgroup::unique_name()),
+            own: Cgroup::named(&format!("/{}.service", cgroup::unique_name()))?,
             had_cache: Path::new(CACHE).exists(),
             service: None,
         };
@@ -135,7 +139,10 @@ impl Podman {
     /// Starts its service again.
     pub fn serve(&mut self) -> Result<()> {
         let _ = fs::remove_file(self.socket());
-        let mut command = places::dying_with_us(&self.installed.program);
+        let mut command = self.own.command("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&self.installed.program);
         self.set_up(&mut command);
         let url = format!("unix://{}", self.socket().display());
         command.args(["system", "service", "--time", "0", &url]);
