@@ -139,10 +139,9 @@ impl Podman {
     /// Starts its service again.
     pub fn serve(&mut self) -> Result<()> {
         let _ = fs::remove_file(self.socket());
-        let mut command = self.own.command("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(&self.installed.program);
+        let dying = places::dying_with_us(&self.installed.program);
+        let mut command = self.own.command(dying.get_program());
+        command.args(dying.get_args());
         self.set_up(&mut command);
         let url = format!("unix://{}", self.socket().display());
         command.args(["system", "service", "--time", "0", &url]);

@@ -162,13 +162,7 @@ pub(super) fn there(sockets: &[PathBuf]) -> Option<&PathBuf> {
 /// An error in bounded words, with what caused it: a server may have chosen
 /// some of them.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    bounded(&words)
+    bounded(&crate::causes::with_causes(error))
 }
 
 /// Bounded words.

@@ -7,10 +7,10 @@ use super::load::{
     KernelError, OVERLAY_BTF, Sizes, layout_of_this_kernel, make_maps, program, random_key,
 };
 use super::{ExecHooks, exec_hooks};
+use crate::causes::with_causes;
 use agent_common::layout::ABSENT;
 use aya::Ebpf;
 use aya::programs::{ProgramError, ProgramInfo};
-use std::error::Error;
 use std::path::Path;
 
 /// Where the kernel says how overlayfs is laid out.
@@ -113,7 +113,7 @@ fn shortened(error: &ProgramError) -> String {
             io_error,
             verifier_log,
         } => refused_with(&io_error.to_string(), &verifier_log.to_string()),
-        other => bounded(&with_sources(other)),
+        other => bounded(&with_causes(other)),
     }
 }
 
@@ -133,16 +133,6 @@ fn last_words(log: &str) -> Option<&str> {
     log.lines()
         .map(str::trim)
         .rfind(|line| !line.is_empty() && !STATISTICS.iter().any(|word| line.starts_with(word)))
-}
-
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 fn bounded(text: &str) -> String {
@@ -192,6 +182,6 @@ mod tests {
         let cause = std::io::Error::other("no such tracepoint");
         let error = ProgramError::IOError(cause);
 
-        assert!(with_sources(&error).contains("no such tracepoint"));
+        assert!(with_causes(&error).contains("no such tracepoint"));
     }
 }

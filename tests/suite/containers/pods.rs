@@ -15,10 +15,21 @@ use testbed::{Agent, Container, Record, unique_name};
 use tokio::task::JoinHandle;
 
 pub fn a_pod_is_named_by_its_runtime() -> Result<()> {
+    is_named_by(Pod::new()?, "containerd")
+}
+
+pub fn a_pod_of_cri_o_is_named_by_it() -> Result<()> {
+    let pod = Pod {
+        runtime: "crio",
+        ..Pod::new()?
+    };
+    is_named_by(pod, "cri-o")
+}
+
+fn is_named_by(pod: Pod, runtime: &str) -> Result<()> {
     let scene = Scene::new()?;
-    let pod = Pod::new()?;
     let id = unique_name();
-    let runtime = pod.listen(pod.with_containers(&[&id]))?;
+    let listening = pod.listen(pod.with_containers(&[&id]))?;
     pod.write_document(&scene)?;
     let agent = pod.agent(&scene)?;
 
@@ -31,34 +42,12 @@ pub fn a_pod_is_named_by_its_runtime() -> Result<()> {
     let known = workload_in(&status, &pod.workload()).context("the workload is not there")?;
     ensure!(known["mode"] == "enforce", "{known:#}");
     scene.finish_with(agent, |records| {
-        pod.is_named(only(records, &container, "unlisted /app/worker")?)
-    })?;
-    runtime.abort();
-    Ok(())
-}
-
-pub fn a_pod_of_cri_o_is_named_by_it() -> Result<()> {
-    let scene = Scene::new()?;
-    let pod = Pod {
-        runtime: "crio",
-        ..Pod::new()?
-    };
-    let id = unique_name();
-    let runtime = pod.listen(pod.with_containers(&[&id]))?;
-    pod.write_document(&scene)?;
-    let agent = pod.agent(&scene)?;
-
-    let container = pod.container(&scene, &id, &["sleep", "1000"])?;
-    exec(&container, &["/app/worker"])?;
-    scene.wait_for_records(&container, 1)?;
-
-    scene.finish_with(agent, |records| {
         let record = only(records, &container, "unlisted /app/worker")?;
-        let runtime = record.parameter(ELEMENT, "runtime");
-        ensure!(runtime == Some("cri-o"), "{record:?}");
+        let found = record.parameter(ELEMENT, "runtime");
+        ensure!(found == Some(runtime), "{record:?}");
         pod.is_named(record)
     })?;
-    runtime.abort();
+    listening.abort();
     Ok(())
 }
 

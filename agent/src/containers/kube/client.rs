@@ -289,13 +289,7 @@ fn understood<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, KubeError> {
 }
 
 fn with_causes(error: &dyn StdError) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    bounded(&words)
+    bounded(&crate::causes::with_causes(error))
 }
 
 /// Bounded, and on one line: the server chose the words.
