@@ -116,6 +116,8 @@ layout! {
     inode_ino: Must ["inode.i_ino"],
     /// `inode.i_size`.
     inode_size: Must ["inode.i_size"],
+    /// `inode.i_mode`.
+    inode_mode: Must ["inode.i_mode"],
     /// `inode.i_nlink`.
     inode_nlink: Must ["inode.i_nlink"],
     /// Seconds of the inode's change time.

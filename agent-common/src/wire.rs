@@ -123,6 +123,9 @@ pub mod flag {
     pub const ARGS_UNREAD: u32 = 1 << 13;
     /// Its parent is the container's first process.
     pub const OF_INIT: u32 = 1 << 14;
+    /// Everybody may write to the folder in which the file that runs is, or one
+    /// of its scripts'.
+    pub const OPEN_FOLDER: u32 = 1 << 15;
 }
 
 /// Bits of [`Ancestor::flags`].

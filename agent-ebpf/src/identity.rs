@@ -82,7 +82,7 @@ fn ctime(seconds: u64, nanoseconds: u32) -> u64 {
 }
 
 /// Puts the state of an open file into the record: the script's if it is one,
-/// else the program's.
+/// else the program's. Not 0 if everybody may write to its folder.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_keep_state(file: u64, is_script: u64) -> u64 {
@@ -96,7 +96,7 @@ pub extern "C" fn execwarden_keep_state(file: u64, is_script: u64) -> u64 {
     } else {
         facts.program = peek_state(file);
     }
-    0
+    has_open_folder(file)
 }
 
 /// The state of an open file, through a plain address.
@@ -114,6 +114,18 @@ pub fn peek_state(file: u64) -> FileFacts {
         dev: peek_or_zero(superblock, layout!(sb_dev)) as u32,
         generation: peek_or_zero(inode, layout!(inode_generation)) as u32,
     }
+}
+
+/// `S_IWOTH`: everybody may write.
+const WRITABLE_BY_OTHERS: u64 = 0o002;
+
+/// Not 0 if everybody may write to the folder in which an open file is.
+#[inline(always)]
+pub fn has_open_folder(file: u64) -> u64 {
+    let dentry = peek_or_zero(file, layout!(file_dentry));
+    let folder = peek_or_zero(dentry, layout!(dentry_parent));
+    let inode = peek_or_zero(folder, layout!(dentry_inode));
+    peek_or_zero(inode, layout!(inode_mode)) & WRITABLE_BY_OTHERS
 }
 
 /// SipHash of the first `len` bytes of `scratch.path`.

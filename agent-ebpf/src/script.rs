@@ -14,7 +14,7 @@
 use crate::flags::Flags;
 use crate::hook::Hook;
 use crate::identity::{
-    execwarden_hash_pair, execwarden_hash_path, execwarden_keep_state, peek_state,
+    execwarden_hash_pair, execwarden_hash_path, execwarden_keep_state, has_open_folder, peek_state,
 };
 use crate::kernel::{
     all_ones_if_zero, copy, either, hash_key, in_memory, layout, peek_or_zero, within,
@@ -54,6 +54,8 @@ pub struct Chain {
     pub layer: u32,
     /// Whether one of them lies outside the container.
     pub outside: u32,
+    /// Not 0 if everybody may write to the folder of one of them.
+    open_folder: u64,
     /// Bytes in `via`.
     via_len: u64,
     /// The paths of all but the outermost, each with a NUL.
@@ -175,6 +177,9 @@ pub fn settle(scratch: &mut Scratch, root_dev: u32, namespace: u64, container: u
     if in_memory(&scratch.chain.outside) != 0 {
         flags.set(flag::OUTSIDE_FILE);
     }
+    if in_memory(&scratch.chain.open_folder) != 0 {
+        flags.set(flag::OPEN_FOLDER);
+    }
     let len = within(in_memory(&scratch.chain.via_len) as u32, VIA_MAX as u32);
     scratch.record.facts.via_len = len;
     let from = scratch.chain.via.as_ptr() as u64;
@@ -194,6 +199,7 @@ pub extern "C" fn execwarden_settle_scripts(root_dev: u64, namespace: u64, conta
     scratch.chain.name_hash = 0;
     scratch.chain.layer = layers::UNKNOWN;
     scratch.chain.outside = 0;
+    scratch.chain.open_folder = 0;
     scratch.chain.via_len = 0;
     scratch.record.facts.name_len = 0;
     for i in 0..DEPTH {
@@ -210,6 +216,7 @@ pub extern "C" fn execwarden_settle_scripts(root_dev: u64, namespace: u64, conta
         let root_mount = path::execwarden_root_mount();
         let told = execwarden_layer(file, root_mount, root_dev, namespace, container);
         scratch.chain.outside |= (told & OUTSIDE) as u32;
+        scratch.chain.open_folder |= has_open_folder(file);
         let own = told as u32 & 0xff;
         if i == 0 {
             if found.len >= SCRIPT_MAX as u32 {

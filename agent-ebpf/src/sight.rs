@@ -107,7 +107,9 @@ impl Sight<'_> {
     fn identify(&self, scratch: &mut Scratch, judged: &mut Judged, flags: Flags) {
         let file = self.address;
         let namespace = task::peek_namespace(task::current());
-        execwarden_keep_state(file, 0);
+        if execwarden_keep_state(file, 0) != 0 {
+            flags.set(flag::OPEN_FOLDER);
+        }
         scratch.record.facts.path_len = 0;
         scratch.record.facts.via_len = 0;
         scratch.record.facts.applet_len = 0;

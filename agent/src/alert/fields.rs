@@ -1,6 +1,6 @@
 //! Every fact of an alert, named once.
 
-use super::{Kind, Message, Record, Subject, capabilities, list};
+use super::{Kind, Message, Record, Subject, Upgrade, capabilities, list};
 use crate::model::{
     Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId, last_component,
 };
@@ -109,6 +109,9 @@ fields! {
     "to_cgroup" "execwarden.to_cgroup" 0 |m| Some(Value::Number(leaver(m)?.to.0));
     "nearest" "execwarden.nearest" 512 |m| Some(Value::Text(nearest(m)?.entry.clone()));
     "differs" "execwarden.differs" 0 |m| Some(word(nearest(m)?.differs));
+    "new_images" "execwarden.new_images" 1024 |m| texts(upgrade(m)?.images.clone());
+    "new_paths" "execwarden.new_paths" 2048 |m| texts(upgrade(m)?.new.clone());
+    "gone_paths" "execwarden.gone_paths" 1024 |m| texts(upgrade(m)?.gone.clone());
 }
 
 fn word(word: &str) -> Value {
@@ -156,6 +159,9 @@ fn kind(message: Message<'_>) -> &'static str {
             kind: Kind::Repeats { .. },
             ..
         }) => "repeats",
+        Message::Record(Record {
+            kind: Kind::Notice, ..
+        }) => "notice",
         Message::Lost(_) => "lost",
     }
 }
@@ -173,7 +179,7 @@ fn count(message: Message<'_>) -> u64 {
 
 fn repeats(message: Message<'_>) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
     match record(message)?.kind {
-        Kind::Deviation => None,
+        Kind::Deviation | Kind::Notice => None,
         Kind::Repeats { first, last, .. } => Some((first, last)),
     }
 }
@@ -191,6 +197,13 @@ fn namespace(message: Message<'_>) -> Option<&str> {
     match &record(message)?.workload {
         WorkloadId::Kubernetes { namespace, .. } => Some(namespace),
         WorkloadId::Runtime { .. } | WorkloadId::Unit { .. } => None,
+    }
+}
+
+fn upgrade(message: Message<'_>) -> Option<&Upgrade> {
+    match &record(message)?.subject {
+        Subject::Upgrade(upgrade) => Some(upgrade),
+        _ => None,
     }
 }
 

@@ -27,7 +27,7 @@ pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
 pub use id::AlertId;
 pub use message::{Lost, Message};
-pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject};
+pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject, Upgrade};
 pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
 pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError, try_open};

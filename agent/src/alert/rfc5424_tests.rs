@@ -319,7 +319,7 @@ fn the_most_there_can_be_is_whole_in_the_least_limit() {
         record.reason = Reason::NoAllowlist;
         record.also = Reason::ALL
             .into_iter()
-            .filter(|reason| *reason != Reason::NoAllowlist)
+            .filter(|reason| !matches!(reason, Reason::NoAllowlist | Reason::Probation))
             .collect();
         if let Some(container) = &mut record.container {
             container.runtime = Some(Runtime::Containerd);
@@ -335,7 +335,15 @@ fn the_most_there_can_be_is_whole_in_the_least_limit() {
         let parsed = parse(&line);
         let (_, params) = &parsed.elements[0];
         let names: Vec<_> = params.iter().map(|(name, _)| &name[..]).collect();
-        let of_others = ["from", "to", "applet", "to_cgroup"];
+        let of_others = [
+            "from",
+            "to",
+            "applet",
+            "to_cgroup",
+            "new_images",
+            "new_paths",
+            "gone_paths",
+        ];
         let expected: Vec<_> = FIELDS
             .iter()
             .map(|field| field.name)

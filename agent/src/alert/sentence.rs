@@ -61,7 +61,7 @@ impl Teller<'_> {
             }
             Subject::Overflow { count } => {
                 let count = match record.kind {
-                    Kind::Deviation => *count,
+                    Kind::Deviation | Kind::Notice => *count,
                     Kind::Repeats { count, .. } => count,
                 };
                 let _ = write!(
@@ -69,6 +69,19 @@ impl Teller<'_> {
                     ": {count} execs beyond the number that is kept apart [{}]",
                     record.reason
                 );
+            }
+            Subject::Upgrade(upgrade) => {
+                let _ = write!(
+                    out,
+                    " has a new image, which runs {} beyond what was learned [{}]",
+                    upgrade.new.len(),
+                    record.reason
+                );
+                for (what, paths) in [("new", &upgrade.new), ("gone", &upgrade.gone)] {
+                    if !paths.is_empty() {
+                        let _ = write!(out, "; {what}: {}", self.paths(paths));
+                    }
+                }
             }
             Subject::Container => {
                 let _ = write!(
@@ -78,6 +91,18 @@ impl Teller<'_> {
                     record.reason
                 );
             }
+        }
+        out
+    }
+
+    /// Names of no more than a few.
+    fn paths(&self, paths: &[Untrusted]) -> String {
+        const NAMED: usize = 3;
+
+        let named = paths.iter().take(NAMED).map(|path| self.text(path));
+        let mut out = named.collect::<Vec<_>>().join(", ");
+        if paths.len() > NAMED {
+            let _ = write!(out, " and {} more", paths.len() - NAMED);
         }
         out
     }
@@ -176,13 +201,14 @@ fn why(reason: Reason) -> &'static str {
         Reason::Args => "which may run, but not with these arguments",
         Reason::NoAllowlist => "but the workload has no allowlist",
         Reason::Overflow => "beyond the number that is kept apart",
+        Reason::Probation => "which is new with a new image",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::record;
-    use super::super::{Leaver, Record};
+    use super::super::{Leaver, Record, Upgrade};
     use super::*;
     use crate::model::CgroupId;
 
@@ -320,6 +346,19 @@ mod tests {
                 r.subject = Subject::Overflow { count: 12 };
             },
             "web (runc/web): 12 execs beyond the number that is kept apart [overflow]",
+        );
+        check(
+            |r| {
+                r.reason = Reason::Probation;
+                r.kind = Kind::Notice;
+                r.container = None;
+                r.subject = Subject::Upgrade(Upgrade {
+                    images: vec!["sha256:1".into()],
+                    new: ["/a", "/b x", "/c", "/d"].map(Untrusted::from).to_vec(),
+                    gone: vec!["/e\n".into()],
+                });
+            },
+            "runc/web has a new image, which runs 4 beyond what was learned [probation]; new: /a, /b x, /c and 1 more; gone: /e\\x0a",
         );
         check(
             |r| {

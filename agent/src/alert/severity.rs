@@ -11,7 +11,7 @@ pub enum Severity {
     Error = 3,
     /// 4: what nobody has listed.
     Warning = 4,
-    /// 5: what an operator still has to set up.
+    /// 5: what an operator still has to set up, or to look at.
     Notice = 5,
 }
 
@@ -29,7 +29,7 @@ impl Severity {
             | Reason::Parent
             | Reason::User
             | Reason::Args => Self::Warning,
-            Reason::NoAllowlist => Self::Notice,
+            Reason::NoAllowlist | Reason::Probation => Self::Notice,
         }
     }
 

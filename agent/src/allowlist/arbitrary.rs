@@ -184,9 +184,20 @@ fn status() -> impl Strategy<Value = Status> {
         option::of(timestamp()),
         option::of(".{0,8}"),
         vec(".{0,20}", 0..3),
+        option::of(any::<bool>()),
+        vec(".{0,20}", 0..3),
     )
         .prop_map(
-            |((containers, nodes), images, started, ended, ended_because, gaps)| Status {
+            |(
+                (containers, nodes),
+                images,
+                started,
+                ended,
+                ended_because,
+                gaps,
+                complete,
+                pending_review,
+            )| Status {
                 learned_from: LearnedFrom {
                     containers: containers.into(),
                     nodes: nodes.into(),
@@ -198,6 +209,8 @@ fn status() -> impl Strategy<Value = Status> {
                     ended_because,
                 },
                 gaps,
+                complete,
+                pending_review,
             },
         )
 }

@@ -198,6 +198,12 @@ pub struct Status {
     /// What was not seen, one sentence each: agent down, losses, containers
     /// that were already running. Empty only if nothing was missed.
     pub gaps: Vec<String>,
+    /// Whether what was missed was made good, or nothing was; `None` while it
+    /// learns, and in documents of versions that did not say.
+    pub complete: Option<bool>,
+    /// What ran meanwhile and is never learned, one sentence each: only a person
+    /// can allow it.
+    pub pending_review: Vec<String>,
 }
 
 /// What a baseline was learned from.

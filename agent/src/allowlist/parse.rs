@@ -311,6 +311,8 @@ fn status(raw: raw::Status) -> Result<Status, Fault> {
             ended_because: raw.window.ended_because,
         },
         gaps: raw.gaps,
+        complete: raw.complete,
+        pending_review: raw.pending_review,
     })
 }
 

@@ -140,6 +140,9 @@ pub(super) struct Status {
     pub window: Window,
     #[serde(default)]
     pub gaps: Vec<String>,
+    pub complete: Option<bool>,
+    #[serde(default)]
+    pub pending_review: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]

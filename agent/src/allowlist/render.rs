@@ -191,7 +191,14 @@ fn status(out: &mut String, status: &Status) -> fmt::Result {
             writeln!(out, "    {name}: {}", Scalar(value))?;
         }
     }
-    text_list(out, "  gaps", &status.gaps)
+    text_list(out, "  gaps", &status.gaps)?;
+    if let Some(complete) = status.complete {
+        writeln!(out, "  complete: {complete}")?;
+    }
+    match status.pending_review.is_empty() {
+        true => Ok(()),
+        false => text_list(out, "  pendingReview", &status.pending_review),
+    }
 }
 
 fn text_list<T: AsRef<str>>(

@@ -22,6 +22,11 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
             json,
             agent,
         } => show(workload, json, &PathBuf::from(agent.control)),
+        AllowlistCommand::Evidence {
+            workload,
+            json,
+            agent,
+        } => evidence(workload, json, &PathBuf::from(agent.control)),
         AllowlistCommand::Validate { files } => validate(&files),
     }
 }
@@ -47,6 +52,19 @@ fn show(workload: String, json: bool, agent: &Path) -> Result<Outcome, CommandEr
         output::print_json(&text)?;
     } else {
         output::print(&plain_lines(&text.yaml))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn evidence(workload: String, json: bool, agent: &Path) -> Result<Outcome, CommandError> {
+    let request = Request::AllowlistEvidence { workload };
+    let Answer::AllowlistEvidence(entries) = client::ask(agent, &request)? else {
+        return Err(client::unexpected(agent).into());
+    };
+    if json {
+        output::print_json(&entries)?;
+    } else {
+        output::print(&super::evidence::render(&entries))?;
     }
     Ok(Outcome::Done)
 }

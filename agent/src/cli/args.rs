@@ -1,6 +1,6 @@
 //! The command line, as typed. [`crate::config::Config`] is what it means.
 
-use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath};
+use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath, Window};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct Arguments {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run the agent on this node (needs root)
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Show what the running agent does: every workload, and the accounting
     Status(StatusArguments),
     /// Try whether this node can run the agent, and say what each absence costs
@@ -32,6 +32,24 @@ pub enum Command {
     /// Look at allowlists
     #[command(subcommand)]
     Allowlist(AllowlistCommand),
+    /// Let a workload learn on: one that learns, or one that is held to what it
+    /// learned
+    Extend(ExtendArguments),
+}
+
+/// `execwarden extend`.
+#[derive(Args, Debug)]
+pub struct ExtendArguments {
+    /// The workload, as `status` names it: shop/Deployment/checkout/api
+    pub workload: String,
+
+    /// For how long at least, from now on [default: as it did at first]
+    #[arg(long = "for", value_name = "TIME")]
+    pub length: Option<Window>,
+
+    /// The agent to ask.
+    #[command(flatten)]
+    pub agent: AgentArguments,
 }
 
 /// `execwarden run`.
@@ -142,6 +160,20 @@ pub enum AllowlistCommand {
         workload: String,
 
         /// Print JSON: the workload, where it comes from, and the YAML as text
+        #[arg(long)]
+        json: bool,
+
+        /// The agent to ask.
+        #[command(flatten)]
+        agent: AgentArguments,
+    },
+    /// Print what stands behind each entry that a workload learns or has learned:
+    /// when, where, by whom and with what it ran
+    Evidence {
+        /// The workload, as `status` names it: shop/Deployment/checkout/api
+        workload: String,
+
+        /// Print JSON, with every name whole
         #[arg(long)]
         json: bool,
 

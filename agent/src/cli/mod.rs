@@ -6,11 +6,12 @@
 //! - `status`, `allowlist`, `doctor`: what those commands print;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
-//! A command other than `run` changes nothing on the node.
+//! A command other than `run` and `extend` changes nothing on the node.
 
 mod allowlist;
 pub mod args;
 mod doctor;
+mod evidence;
 pub mod logging;
 mod output;
 mod paint;
@@ -22,13 +23,15 @@ pub use doctor::needed_capabilities;
 use crate::config::{Config, ConfigError};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};
+use crate::model::format_duration;
 use crate::node::StartError;
-use args::{Arguments, Command, RunArguments, StatusArguments};
+use args::{Arguments, Command, ExtendArguments, RunArguments, StatusArguments};
 use clap::Parser;
 use paint::Paint;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,10 +92,11 @@ fn exit_status(result: &Result<Outcome, CommandError>) -> u8 {
 
 fn execute(command: Command) -> Result<Outcome, CommandError> {
     match command {
-        Command::Run(arguments) => run(arguments),
+        Command::Run(arguments) => run(*arguments),
         Command::Status(arguments) => status(arguments),
         Command::Doctor(arguments) => doctor::execute(arguments),
         Command::Allowlist(command) => allowlist::execute(command),
+        Command::Extend(arguments) => extend(arguments),
     }
 }
 
@@ -114,6 +118,25 @@ fn status(arguments: StatusArguments) -> Result<Outcome, CommandError> {
         let paint = Paint::for_terminal(io::stdout().is_terminal());
         output::print(&status::render(&status, paint))?;
     }
+    Ok(Outcome::Done)
+}
+
+fn extend(arguments: ExtendArguments) -> Result<Outcome, CommandError> {
+    let path = PathBuf::from(arguments.agent.control);
+    let request = Request::Extend {
+        workload: arguments.workload,
+        for_s: arguments
+            .length
+            .map(|length| Duration::from(length).as_secs()),
+    };
+    let Answer::Extend(extended) = client::ask(&path, &request)? else {
+        return Err(client::unexpected(&path).into());
+    };
+    let length = format_duration(Duration::from_secs(extended.for_s));
+    output::print(&format!(
+        "{} learns on, for {length} at least\n",
+        output::plain(&extended.workload)
+    ))?;
     Ok(Outcome::Done)
 }
 

@@ -82,7 +82,7 @@ fn workloads(workloads: &[WorkloadStatus]) -> String {
     }
     let mut table = Table::new([
         Column::Shortened("WORKLOAD"),
-        Column::Text("MODE"),
+        Column::Text("STATE"),
         Column::Number("PROCESSES"),
         Column::Number("CONTAINERS"),
         Column::Number("EXECS"),
@@ -91,7 +91,7 @@ fn workloads(workloads: &[WorkloadStatus]) -> String {
     for workload in workloads {
         table.row([
             workload.workload.clone(),
-            workload.mode.as_str().to_owned(),
+            state(workload),
             compact(workload.processes),
             compact(workload.containers),
             compact(workload.execs),
@@ -101,12 +101,22 @@ fn workloads(workloads: &[WorkloadStatus]) -> String {
     table.render()
 }
 
+/// How its learning stands; of one that nothing is learned of, why.
+fn state(workload: &WorkloadStatus) -> String {
+    let of_mode = workload.mode.as_str();
+    let state = workload.state.map_or(of_mode, |state| state.as_str());
+    state.to_owned()
+}
+
 fn learning(workloads: &[WorkloadStatus]) -> String {
     let mut table = Table::new([
         Column::Shortened("WORKLOAD"),
         Column::Number("LEARNED"),
         Column::Number("OF"),
-        Column::Number("REMAINING"),
+        Column::Number("QUIET"),
+        Column::Number("OF"),
+        Column::Number("STARTS"),
+        Column::Number("ENDS IN"),
         Column::Text("SO FAR"),
     ]);
     let mut some = false;
@@ -119,8 +129,11 @@ fn learning(workloads: &[WorkloadStatus]) -> String {
         };
         table.row([
             workload.workload.clone(),
-            seconds(progress.elapsed_s),
+            seconds(progress.unbroken_s),
             seconds(progress.window_s),
+            seconds(progress.quiet_s),
+            seconds(progress.quiet_asked_s),
+            format!("{}/{}", progress.starts, progress.starts_asked),
             seconds(progress.remaining_s),
             gaps.to_owned(),
         ]);

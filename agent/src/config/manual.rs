@@ -58,8 +58,13 @@ fn every_flag_is_in_the_manual_and_nothing_else() {
     check("## `execwarden run`", "run");
     check("## `execwarden status`", "status");
     check("## `execwarden doctor`", "doctor");
+    check("## `execwarden extend WORKLOAD`", "extend");
     check("### `execwarden allowlist list`", "allowlist list");
     check("### `execwarden allowlist show WORKLOAD`", "allowlist show");
+    check(
+        "### `execwarden allowlist evidence WORKLOAD`",
+        "allowlist evidence",
+    );
     assert!(flags("allowlist validate").is_empty());
 }
 

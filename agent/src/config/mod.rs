@@ -7,6 +7,7 @@
 
 mod classes;
 pub mod file;
+mod learning;
 mod settings;
 mod values;
 
@@ -16,12 +17,14 @@ mod manual;
 mod tests;
 
 pub use classes::{ClassMode, Classes};
+pub use learning::{Learning, Promotion};
 pub use settings::Settings;
 pub use values::{
     AbsolutePath, AnnotationPolicy, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName,
-    SocketPath, Window,
+    Probation, SocketPath, Window,
 };
 
+use crate::learn::Ending;
 use file::FileError;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -72,6 +75,10 @@ impl ModeChoice {
 pub struct Config {
     /// What is done with a workload.
     pub mode: ModeChoice,
+    /// When learning ends, and what follows.
+    pub learning: Learning,
+    /// For how long a new image is on probation; `None` where none is.
+    pub probation: Option<Duration>,
     /// The folder of documents that people write. Absolute.
     pub allowlists: PathBuf,
     /// The folder of what was learned. Absolute.
@@ -141,6 +148,9 @@ pub enum ConfigError {
     /// The file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// When learning is to end.
+    #[error("{0}")]
+    Learning(InvalidValue),
     /// The environment variable.
     #[error("the environment variable NODE_NAME is refused: {0}")]
     NodeNameVariable(InvalidValue),
@@ -169,15 +179,31 @@ impl Config {
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
         let mode = flags.mode().or(file.mode());
+        let mode = mode.unwrap_or(ModeChoice::Automatic {
+            window: Window::default().into(),
+        });
+        let starts = flags.learn_starts.or(file.learn_starts);
+        let usual = learning::Terms {
+            window: mode.window().map(Window::from),
+            quiet: flags.learn_quiet.or(file.learn_quiet),
+            starts: Some(starts.unwrap_or(Ending::STARTS)),
+            max: flags.learn_max.or(file.learn_max),
+        };
+        let some = first_filled([flags.learn_for, file.learn_for]).unwrap_or_default();
+        let promotion = flags.promotion.or(file.promotion).unwrap_or_default();
         let node_name = match flags.node_name {
             Some(name) => name,
             None => inherited_node_name(file.node_name, environment)?,
         };
         let host_root = path(flags.host_root.or(file.host_root), DEFAULT_HOST_ROOT);
         Ok(Self {
-            mode: mode.unwrap_or(ModeChoice::Automatic {
-                window: Window::default().into(),
-            }),
+            mode,
+            learning: Learning::new(usual, some, promotion).map_err(ConfigError::Learning)?,
+            probation: flags
+                .probation
+                .or(file.probation)
+                .unwrap_or_default()
+                .length(),
             allowlists: path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS),
             state: path(flags.state.or(file.state), DEFAULT_STATE),
             syslog: first_filled([flags.syslog, file.syslog])

@@ -2,9 +2,10 @@
 //! every flag has a key of the same name.
 
 use super::classes::{self, ClassChoice};
+use super::learning::{self, LearnFor, Promotion};
 use super::{
     AbsolutePath, AnnotationPolicy, EngineSocket, LogFormat, LogLevel, ModeChoice, NodeName,
-    SocketPath, Window,
+    Probation, SocketPath, Window,
 };
 use clap::{Args, ValueHint};
 use serde::Deserialize;
@@ -49,6 +50,38 @@ pub struct Settings {
         help_heading = "Mode (default: automatic)"
     )]
     pub automatic: Option<Window>,
+
+    /// A workload learns until nothing new was seen for so long [default: an eighth
+    /// of WINDOW]
+    #[arg(long, value_name = "TIME", help_heading = "Learning")]
+    pub learn_quiet: Option<Window>,
+
+    /// A workload learns until so many of its containers were seen from their
+    /// start [default: 1]
+    #[arg(long, value_name = "NUMBER", help_heading = "Learning")]
+    pub learn_starts: Option<u32>,
+
+    /// A workload learns for so long at the most, whatever was seen until then
+    /// [default: three times WINDOW, or the quiet time if that is longer]
+    #[arg(long, value_name = "TIME", help_heading = "Learning")]
+    pub learn_max: Option<Window>,
+
+    /// The same for workloads whose name fits a pattern; may be repeated
+    ///
+    /// KEY is window, quiet, starts or max: shop/*:window=1h,starts=3. Where more
+    /// than one pattern fits, the longest counts.
+    #[arg(long, value_name = "PATTERN:KEY=VALUE,…", help_heading = "Learning")]
+    #[serde(deserialize_with = "learning::from_table")]
+    pub learn_for: Vec<LearnFor>,
+
+    /// What follows when a workload has learned [default: automatic]
+    #[arg(long, value_name = "WHEN", value_enum, help_heading = "Learning")]
+    pub promotion: Option<Promotion>,
+
+    /// For how long what a new image runs is gathered, to be told at once; off: it
+    /// is reported one by one [default: 10m]
+    #[arg(long, value_name = "TIME", help_heading = "Learning")]
+    pub probation: Option<Probation>,
 
     /// Folder of ProcessAllowlist documents, watched for changes
     /// [default: /etc/execwarden/allowlists]

@@ -42,6 +42,12 @@ impl From<Window> for Duration {
     }
 }
 
+impl From<Duration> for Window {
+    fn from(length: Duration) -> Self {
+        Self(length)
+    }
+}
+
 impl FromStr for Window {
     type Err = InvalidValue;
 
@@ -55,6 +61,46 @@ impl FromStr for Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_duration(self.0))
+    }
+}
+
+/// How long a new image is on probation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Probation {
+    /// It is not: what is new in it is reported one by one.
+    Off,
+    /// For so long.
+    For(Window),
+}
+
+impl Probation {
+    /// How long; `None` where there is none.
+    pub fn length(self) -> Option<Duration> {
+        match self {
+            Self::Off => None,
+            Self::For(window) => Some(window.into()),
+        }
+    }
+}
+
+impl Default for Probation {
+    fn default() -> Self {
+        Self::For(Window(Duration::from_secs(600)))
+    }
+}
+
+impl FromStr for Probation {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => text
+                .parse()
+                .map(Self::For)
+                .map_err(|InvalidValue(error)| InvalidValue(format!("{error}; or off"))),
+        }
     }
 }
 
@@ -228,7 +274,7 @@ macro_rules! from_string {
         }
     )*};
 }
-from_string!(Window, NodeName);
+from_string!(Window, Probation, NodeName);
 
 /// The least severe of the agent's own log lines that is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]

@@ -28,6 +28,12 @@ pub struct Wishes {
     pub mode: Option<Untrusted>,
     /// Of [`WINDOW`](Self::WINDOW).
     pub window: Option<Untrusted>,
+    /// Of [`QUIET`](Self::QUIET).
+    pub quiet: Option<Untrusted>,
+    /// Of [`STARTS`](Self::STARTS).
+    pub starts: Option<Untrusted>,
+    /// Of [`MAX`](Self::MAX).
+    pub max: Option<Untrusted>,
     /// Of [`ALLOWLIST`](Self::ALLOWLIST).
     pub allowlist: Option<Untrusted>,
 }
@@ -37,19 +43,28 @@ impl Wishes {
     pub const MODE: &str = "execwarden.dev/mode";
     /// How long to learn: `12h`.
     pub const WINDOW: &str = "execwarden.dev/window";
+    /// How long nothing new was seen before learning ends: `1h`.
+    pub const QUIET: &str = "execwarden.dev/quiet";
+    /// How many containers were seen from their start by then: `3`.
+    pub const STARTS: &str = "execwarden.dev/starts";
+    /// How long to learn at the most: `7d`.
+    pub const MAX: &str = "execwarden.dev/max";
     /// The name of the document to be held to.
     pub const ALLOWLIST: &str = "execwarden.dev/allowlist";
 
-    /// Those among annotations. A text that is longer than any name loses its
-    /// end, and is no value then either.
-    pub fn of(annotations: &Labels) -> Self {
+    /// Those among annotations; where there is none of a key, among labels. A text
+    /// that is longer than any name loses its end, and is no value then either.
+    pub fn of(annotations: &Labels, labels: &Labels) -> Self {
         let wish = |key: &str| {
-            let text = annotations.get(key)?.as_bytes();
+            let text = annotations.get(key).or_else(|| labels.get(key))?.as_bytes();
             Some(Untrusted::new(&text[..text.len().min(NAME_MAX + 1)]))
         };
         Self {
             mode: wish(Self::MODE),
             window: wish(Self::WINDOW),
+            quiet: wish(Self::QUIET),
+            starts: wish(Self::STARTS),
+            max: wish(Self::MAX),
             allowlist: wish(Self::ALLOWLIST),
         }
     }
@@ -162,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_annotations_are_kept_and_no_more_than_a_name_of_each() {
+    fn only_our_annotations_and_labels_are_kept_and_no_more_than_a_name_of_each() {
         let long = "a".repeat(300);
         let annotations = [
             (Wishes::MODE, "enforce"),
@@ -171,10 +186,14 @@ mod tests {
         ];
         let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
 
-        let wishes = Wishes::of(&annotations.into());
+        let labels = [(Wishes::MODE, "off"), (Wishes::STARTS, "3")];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+
+        let wishes = Wishes::of(&annotations.into(), &labels.into());
 
         assert_eq!(wishes.mode, Some("enforce".into()));
         assert_eq!(wishes.window, None);
+        assert_eq!(wishes.starts, Some("3".into()));
         let kept = wishes.allowlist.unwrap();
         assert_eq!(kept.as_bytes().len(), NAME_MAX + 1);
     }

@@ -3,7 +3,7 @@
 //! The kernel side tells layers at the exec; for what was executed earlier the
 //! mounts of the process tell as much as they can.
 
-use super::LiveProcess;
+use super::{LiveProcess, Root};
 use crate::model::Layer;
 use procfs::process::{MountInfo, Process};
 use std::ffi::OsStr;
@@ -16,7 +16,8 @@ use std::path::Path;
 const ROOTS: [&str; 3] = ["/", "/proc/1/root", "/proc/2/root"];
 
 /// The layer of the process's executable; `None` where it cannot be told, or
-/// where it is one that is never learned (no name, or written later).
+/// where it is one that is never learned (no name, written later, or lying where
+/// everybody may write).
 pub fn live_layer(process: &LiveProcess) -> Option<Layer> {
     if process.exe_deleted {
         return None;
@@ -25,7 +26,11 @@ pub fn live_layer(process: &LiveProcess) -> Option<Layer> {
     let mounts = Process::new(pid).ok()?.mountinfo().ok()?;
     let exe = Path::new(OsStr::from_bytes(process.exe.as_bytes()));
     let mounts: Vec<MountInfo> = mounts.into_iter().collect();
-    layer(exe, &mounts, |upper| upper.symlink_metadata().is_ok())
+    let layer = layer(exe, &mounts, |upper| upper.symlink_metadata().is_ok())?;
+    let is_added = matches!(layer, Layer::Tmpfs | Layer::Volume);
+    let root = || Root::of_process(process.pid);
+    let is_learned = !is_added || root().is_some_and(|root| !root.has_open_folder(&process.exe));
+    is_learned.then_some(layer)
 }
 
 fn layer(exe: &Path, mounts: &[MountInfo], exists: impl Fn(&Path) -> bool) -> Option<Layer> {

@@ -34,6 +34,7 @@ mod plain;
 mod pod_owner;
 mod processes;
 mod replicas;
+mod root;
 mod runtime_state;
 mod table;
 
@@ -48,5 +49,6 @@ pub use live_layer::live_layer;
 pub use namespace::CgroupNamespace;
 pub use pod_owner::Labels;
 pub use processes::{LiveProcess, first_process, live_processes, processes_in};
+pub use root::{Root, root_of};
 pub use runtime_state::{Bundle, Confirmed, Description, RuntimeFiles};
 pub use table::{Container, Containers, Made, Since};

@@ -4,6 +4,7 @@
 //! the response, `{"v":1,"ok":…}` or `{"v":1,"error":…}`.
 
 use super::status::{Status, WorkloadMode};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -28,8 +29,20 @@ pub enum Request {
         /// The workload's canonical name: `shop/Deployment/checkout/api`.
         workload: String,
     },
+    /// What stands behind each entry that a workload learns or has learned.
+    AllowlistEvidence {
+        /// The workload's canonical name.
+        workload: String,
+    },
     /// Read the allowlists' folder again, as SIGHUP does.
     Reload,
+    /// Let a workload learn on.
+    Extend {
+        /// The workload's canonical name.
+        workload: String,
+        /// For how long at least, in seconds; as ever where it is not said.
+        for_s: Option<u64>,
+    },
 }
 
 /// What the agent answers.
@@ -45,8 +58,12 @@ pub enum Answer {
     AllowlistList(Vec<AllowlistSummary>),
     /// To [`Request::AllowlistShow`].
     AllowlistShow(AllowlistText),
+    /// To [`Request::AllowlistEvidence`].
+    AllowlistEvidence(Vec<EntryEvidence>),
     /// To [`Request::Reload`].
     Reload(Reloaded),
+    /// To [`Request::Extend`].
+    Extend(Extended),
 }
 
 /// One line of the list of allowlists.
@@ -87,6 +104,44 @@ pub struct AllowlistText {
     pub yaml: String,
 }
 
+/// What is known of one entry that was learned. Texts are escaped; a list ends in
+/// `…` where there was more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EntryEvidence {
+    /// The program, or the script.
+    pub path: String,
+    /// Its layer.
+    pub layer: String,
+    /// As which program of a multi-call binary it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applet: Option<String>,
+    /// What runs the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<String>,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// How often it ran; 0 for what was only found running.
+    pub execs: u64,
+    /// Whether it was only ever put into the container: a probe, a hook.
+    pub only_put_in: bool,
+    /// In how many containers, as far as they are kept apart.
+    pub containers: u64,
+    /// On which nodes.
+    pub nodes: Vec<String>,
+    /// Under which images.
+    pub images: Vec<String>,
+    /// What its file contained.
+    pub sha256: Vec<String>,
+    /// As which real user ids.
+    pub users: Vec<u32>,
+    /// Started by which programs.
+    pub parents: Vec<String>,
+    /// With which arguments, for example.
+    pub arguments: Vec<String>,
+}
+
 /// What rereading the folder came to.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reloaded {
@@ -94,6 +149,15 @@ pub struct Reloaded {
     pub allowlists: u64,
     /// What is wrong with the others, one sentence each.
     pub errors: Vec<String>,
+}
+
+/// A workload that learns on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Extended {
+    /// The workload's canonical name.
+    pub workload: String,
+    /// For how long at least, in seconds.
+    pub for_s: u64,
 }
 
 /// A request that got no answer.
@@ -144,6 +208,7 @@ struct RequestLine {
     #[serde(rename = "do")]
     action: String,
     workload: Option<String>,
+    for_s: Option<u64>,
 }
 
 impl Request {
@@ -155,7 +220,13 @@ impl Request {
             Self::AllowlistShow { workload } => {
                 json!({"v": VERSION, "do": "allowlist-show", "workload": workload})
             }
+            Self::AllowlistEvidence { workload } => {
+                json!({"v": VERSION, "do": "allowlist-evidence", "workload": workload})
+            }
             Self::Reload => json!({"v": VERSION, "do": "reload"}),
+            Self::Extend { workload, for_s } => {
+                json!({"v": VERSION, "do": "extend", "workload": workload, "for_s": for_s})
+            }
         };
         format!("{line}\n")
     }
@@ -168,7 +239,20 @@ impl Request {
         check_version(&value).map_err(Refusal::bad)?;
         let line: RequestLine = serde_json::from_value(value)
             .map_err(|error| Refusal::bad(format!("the request is not understood: {error}")))?;
-        match (line.action.as_str(), line.workload) {
+        let action = line.action.as_str();
+        if line.for_s.is_some() && action != "extend" {
+            return Err(Refusal::bad(format!("{action} takes no `for_s`")));
+        }
+        match (action, line.workload) {
+            ("extend", Some(workload)) => Ok(Self::Extend {
+                workload,
+                for_s: line.for_s,
+            }),
+            ("allowlist-evidence", Some(workload)) => Ok(Self::AllowlistEvidence { workload }),
+            ("allowlist-evidence", None) => {
+                Err(Refusal::bad("allowlist-evidence needs a `workload`"))
+            }
+            ("extend", None) => Err(Refusal::bad("extend needs a `workload`")),
             ("status", None) => Ok(Self::Status),
             ("allowlist-list", None) => Ok(Self::AllowlistList),
             ("allowlist-show", Some(workload)) => Ok(Self::AllowlistShow { workload }),
@@ -179,7 +263,7 @@ impl Request {
             }
             (other, _) => Err(Refusal::bad(format!(
                 "there is no request {:?}; the requests are status, allowlist-list, \
-                 allowlist-show and reload",
+                 allowlist-show, allowlist-evidence, extend and reload",
                 other.chars().take(40).collect::<String>()
             ))),
         }
@@ -252,6 +336,19 @@ mod tests {
                 r#"{"do":"allowlist-show","v":1,"workload":"runc/\"web\"\n"}"#,
             ),
             (Request::Reload, r#"{"do":"reload","v":1}"#),
+            (
+                Request::AllowlistEvidence {
+                    workload: "runc/web".to_owned(),
+                },
+                r#"{"do":"allowlist-evidence","v":1,"workload":"runc/web"}"#,
+            ),
+            (
+                Request::Extend {
+                    workload: "runc/web".to_owned(),
+                    for_s: Some(60),
+                },
+                r#"{"do":"extend","for_s":60,"v":1,"workload":"runc/web"}"#,
+            ),
         ] {
             assert_eq!(request.encode(), format!("{line}\n"));
             assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));
@@ -276,6 +373,8 @@ mod tests {
                 "takes no `workload`",
             ),
             (r#"{"v":1,"do":"allowlist-show"}"#, "needs a `workload`"),
+            (r#"{"v":1,"do":"extend"}"#, "needs a `workload`"),
+            (r#"{"v":1,"do":"status","for_s":1}"#, "takes no `for_s`"),
         ] {
             check_refused(line, expected);
         }

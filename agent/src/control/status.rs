@@ -279,12 +279,25 @@ pub struct WorkloadStatus {
     pub workload: String,
     /// Its mode now.
     pub mode: WorkloadMode,
+    /// The state of its learning; not there where nothing is learned or enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<WorkloadState>,
+    /// Since when it is in this state, as far as this agent knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_since: Option<jiff::Timestamp>,
     /// How far it is; only in learn mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning: Option<LearningStatus>,
     /// What its newest container is to its pod, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ContainerKind>,
+    /// Why what it has learned, and is held to, may not be all, and what to do: one
+    /// sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortcomings: Vec<String>,
+    /// What it ran while it learned, and may not learn: a person has to look at it.
+    #[serde(default)]
+    pub pending: u64,
     /// What its annotations ask for in vain: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
@@ -298,6 +311,37 @@ pub struct WorkloadStatus {
     pub execs: u64,
     /// Execs of these that deviated.
     pub deviations: u64,
+}
+
+/// The state of a workload's learning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadState {
+    /// It learns.
+    Learning,
+    /// All that has to hold before learning ends does, and it goes on until a
+    /// person ends it.
+    Stable,
+    /// It is held to its allowlist.
+    Enforcing,
+    /// The same, and what a new image runs beyond it is gathered.
+    Probation,
+    /// What it has learned may not be all: it reached its maximum first. Held to
+    /// it, or learning on until a person ends it.
+    Incomplete,
+}
+
+impl WorkloadState {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Learning => "learning",
+            Self::Stable => "stable",
+            Self::Enforcing => "enforcing",
+            Self::Probation => "probation",
+            Self::Incomplete => "incomplete",
+        }
+    }
 }
 
 /// A workload's mode, or why it has none.
@@ -329,14 +373,32 @@ impl WorkloadMode {
 /// How far a workload has learned.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LearningStatus {
-    /// How long it learns, in seconds.
+    /// How long it learns at least without having missed anything, in seconds.
     pub window_s: u64,
     /// How long it has, in seconds.
     pub elapsed_s: u64,
-    /// How long it still will, in seconds.
+    /// How long it still will, in seconds, if nothing new is seen.
     pub remaining_s: u64,
-    /// Why what it learned cannot be called complete: one sentence each.
+    /// Why what it learned cannot be called complete yet: one sentence each.
     pub incomplete: Vec<String>,
+    /// How long it has learned since something was last missed, in seconds.
+    #[serde(default)]
+    pub unbroken_s: u64,
+    /// For how long nothing new was seen, in seconds.
+    #[serde(default)]
+    pub quiet_s: u64,
+    /// For how long nothing new has to be seen, in seconds.
+    #[serde(default)]
+    pub quiet_asked_s: u64,
+    /// How many containers were seen from their start.
+    #[serde(default)]
+    pub starts: u64,
+    /// How many have to be.
+    #[serde(default)]
+    pub starts_asked: u64,
+    /// How long it learns at the most, in seconds.
+    #[serde(default)]
+    pub maximum_s: u64,
 }
 
 /// How full one of the kernel's maps is.
@@ -358,8 +420,12 @@ pub(crate) mod tests {
         WorkloadStatus {
             workload: name.to_owned(),
             mode,
+            state: None,
+            state_since: None,
             learning: None,
             kind: None,
+            shortcomings: Vec::new(),
+            pending: 0,
             refused: Vec::new(),
             processes: 12,
             containers: 3,

@@ -48,15 +48,22 @@ fn any_exec() -> impl Strategy<Value = Exec> {
         }),
     ];
     let rarely = || proptest::bool::weighted(0.05);
+    let sometimes = proptest::bool::weighted(0.3);
     (
         identity,
         proptest::option::of(any_called()),
         (rarely(), rarely(), rarely(), rarely(), rarely(), rarely()),
         any::<bool>(),
-        0..3u32,
+        (0..3u32, sometimes),
     )
         .prop_map(
-            |(identity, called, (unknown, outer, escaped, error, path_cut, out), outside, uid)| {
+            |(
+                identity,
+                called,
+                (unknown, outer, escaped, error, path_cut, out),
+                outside,
+                (uid, open_folder),
+            )| {
                 let mut exec = Exec::plain(identity);
                 // The kernel never tells an applet.
                 if let Role::Applet(_) = exec.identity.role {
@@ -75,6 +82,7 @@ fn any_exec() -> impl Strategy<Value = Exec> {
                     },
                     outer_mntns: outer,
                     outside_file: out,
+                    open_folder,
                     escaped,
                     error,
                     path_cut,
@@ -137,6 +145,7 @@ proptest! {
         if let Some(identity) = learned(learning(allowlist)) {
             for layer in [identity.layer, identity.path_layer()] {
                 prop_assert!(!matches!(layer, Layer::Upper | Layer::Memory | Layer::Host | Layer::Unknown));
+                prop_assert!(!(exec.open_folder && matches!(layer, Layer::Volume | Layer::Tmpfs)));
             }
             prop_assert!(!exec.escaped && !exec.error && !exec.path_cut && !exec.outside_file);
             prop_assert!(inspection.program.is_none_or(|content| !content.loader));

@@ -17,7 +17,8 @@ pub(super) struct Case<'a> {
 type Rule = (Reason, fn(&Case<'_>) -> bool);
 
 /// The precedence: strongest first, in the order of [`Reason::ALL`], which a
-/// test compares. [`Reason::Overflow`] is about a count, not about an exec.
+/// test compares. [`Reason::Overflow`] and [`Reason::Probation`] are not
+/// about an exec.
 pub(super) const RULES: [Rule; 13] = [
     (Reason::Breakout, |case| case.breaks_out()),
     // An entry names a file, and no entry names a way out: leaving the
@@ -167,6 +168,7 @@ impl<'a> Case<'a> {
                 // should not be; a person must say that it may.
                 || (self.layers().contains(&Layer::Host) && self.scope == Scope::Container)
                 || !self.is_taken()
+                || self.is_where_everybody_writes()
                 // A document could not name it, or would name more than it.
                 || Process::of(self.identity).is_err()
                 || struck())
@@ -179,6 +181,13 @@ impl<'a> Case<'a> {
             Policy::Learning { put_in, .. } => put_in.takes(self.exec),
             Policy::Enforcing { .. } | Policy::NoAllowlist => true,
         }
+    }
+
+    /// Whoever got in first could have put it there. An image's own file is what it
+    /// is, whatever its folder.
+    fn is_where_everybody_writes(&self) -> bool {
+        let is_added = |layer| matches!(layer, Layer::Volume | Layer::Tmpfs);
+        self.exec.open_folder && self.layers().into_iter().any(is_added)
     }
 
     /// By the name it was run by too: a multi-call binary may not be known to

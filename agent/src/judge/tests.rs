@@ -620,7 +620,8 @@ fn the_table_has_the_order_of_the_reasons() {
     let order: Vec<_> = rules::RULES.iter().map(|(reason, _)| *reason).collect();
 
     assert_eq!(order, Reason::ALL[..order.len()]);
-    assert_eq!(Reason::ALL[order.len()..], [Reason::Overflow]);
+    let not_of_an_exec = [Reason::Overflow, Reason::Probation];
+    assert_eq!(Reason::ALL[order.len()..], not_of_an_exec);
 }
 
 #[test]
@@ -656,4 +657,29 @@ fn what_was_put_in_is_learned_where_it_may_be() {
         }
         check(put_in, &exec(Origin::Injected, true, "/known"), "known");
     }
+}
+
+#[test]
+fn what_lies_where_everybody_writes_is_never_learned() {
+    let none = &Allowlist::default();
+    let reason = |layer, open_folder| {
+        let exec = Exec {
+            open_folder,
+            ..Exec::plain(Identity {
+                layer,
+                ..Identity::image("/work/tool")
+            })
+        };
+        let inspection = Inspection::default();
+        match judge(learning(none), Scope::Container, &exec, &inspection) {
+            Verdict::Deviates { reason, .. } => Some(reason),
+            _ => None,
+        }
+    };
+
+    for layer in [Layer::Volume, Layer::Tmpfs] {
+        assert_eq!(reason(layer, false), None, "{layer}");
+        assert_eq!(reason(layer, true), Some(Reason::Unlisted), "{layer}");
+    }
+    assert_eq!(reason(Layer::Image, true), None);
 }

@@ -213,6 +213,7 @@ fn exec(key: &SeenKey, facts: &Facts, tail: &[u8]) -> Exec {
         outer_mntns: has(flag::OUTER_MNTNS),
         outside_file: has(flag::OUTSIDE_FILE),
         outside_cwd: has(flag::OUTSIDE_CWD),
+        open_folder: has(flag::OPEN_FOLDER),
         error: has(flag::ERROR),
         path_cut: cut,
         args: {

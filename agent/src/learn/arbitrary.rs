@@ -1,8 +1,10 @@
 //! Baselines for property tests: grown through the public methods alone, from
 //! few names, so that two of them have much in common.
 
-use super::{Baseline, Gap, Sighting, Window};
-use crate::model::{ContainerId, Digest, Identity, Layer, Role, Script, Untrusted, WorkloadId};
+use super::{Appearance, Around, Baseline, Ending, Gap, Sighting, Window};
+use crate::model::{
+    ContainerId, Digest, Identity, Layer, Reason, Role, Script, Untrusted, WorkloadId,
+};
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -19,7 +21,7 @@ pub(crate) fn empty() -> Baseline {
     };
     let window = Window {
         started: Timestamp::UNIX_EPOCH,
-        length: Duration::from_secs(60),
+        ending: Ending::after(Duration::from_secs(60)),
     };
     Baseline::new(workload, window)
 }
@@ -68,27 +70,75 @@ pub(crate) fn baseline() -> impl Strategy<Value = Baseline> {
     // More than an entry names.
     let digest = option::of((0..12u8).prop_map(|n| Digest([n; 32])));
     let code = option::weighted(0.95, (0..12u8).prop_map(|n| vec![n.to_string()]));
+    let around = (
+        option::of(0..20u32),
+        option::of(bytes()),
+        vec(bytes(), 0..2),
+        any::<bool>(),
+    );
     let sightings = vec(
-        (identity(), time(), execs, container(), image, digest, code),
+        (
+            identity(),
+            time(),
+            execs,
+            container(),
+            image,
+            digest,
+            code,
+            around,
+        ),
         0..200,
     );
-    let gaps = vec(gap(), 0..3);
-    (time(), sightings, gaps, option::of(time())).prop_map(|(started, sightings, gaps, ended)| {
+    let gaps = vec((gap(), time()), 0..3);
+    let held = vec((identity(), time()), 0..4);
+    let appeared = vec((container(), 0..3u8, any::<bool>()), 0..4);
+    let rest = (gaps, held, appeared, option::of(time()));
+    (time(), sightings, rest).prop_map(|(started, sightings, (gaps, held, appeared, ended))| {
         let mut baseline = empty();
         baseline.window.started = started;
-        for (identity, at, execs, container, image, digest, code) in sightings {
+        for (container, digest, from_its_start) in appeared {
+            baseline.appeared(&Appearance {
+                container: &container,
+                image: None,
+                image_digest: Some(&digest.to_string()),
+                node: "node-1",
+                from_its_start,
+            });
+        }
+        for (identity, at) in held {
+            baseline.hold(&identity, Reason::Drift, at);
+        }
+        for (
+            identity,
+            at,
+            execs,
+            container,
+            image,
+            digest,
+            code,
+            (user, parent, arguments, put_in),
+        ) in sightings
+        {
+            let around = Around {
+                node: Some("node-1"),
+                user,
+                parent: parent.as_ref(),
+                put_in,
+                arguments: Some(&arguments),
+            };
             let sighting = Sighting {
                 at,
                 execs,
                 container: &container,
                 image: image.as_deref(),
+                around,
                 digest,
                 code: code.as_deref(),
             };
             let _ = baseline.observe(&identity, &sighting);
         }
-        for gap in gaps {
-            baseline.note(gap);
+        for (gap, at) in gaps {
+            baseline.note(gap, at);
         }
         if let Some(ended) = ended {
             baseline.finish(ended);

@@ -1,12 +1,13 @@
 //! What was learned of one workload.
 
 use super::gap::Gaps;
-use super::{Arguments, Evidence, Gap, Sample};
-use crate::model::{ContainerId, Digest, Identity, Layer, Needs, Role, Untrusted, WorkloadId};
-use jiff::{SignedDuration, Timestamp};
+use super::{Arguments, Around, Ending, Evidence, Gap, Pending, Probation, Sample};
+use crate::model::{
+    ContainerId, Digest, Identity, Layer, Needs, Reason, Role, Untrusted, WorkloadId,
+};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How many entries a baseline holds. A container runs some dozens of
 /// programs; what runs thousands is better described by a person's pattern.
@@ -15,30 +16,29 @@ pub const MAX_ENTRIES: usize = 4096;
 pub const MAX_CONTAINERS: usize = 256;
 /// How many images a baseline names.
 pub const MAX_IMAGES: usize = 64;
+/// How many nodes a baseline names.
+pub const MAX_NODES: usize = 256;
 
-/// When learning began, and how long it goes on.
+/// When learning began, and when it ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
     /// The first container's appearance.
     pub started: Timestamp,
-    /// The time to learn for, by the wall clock.
-    pub length: Duration,
-}
-
-impl Window {
-    /// What is left of it: all, if the clock was set back before its start.
-    fn remaining(&self, now: Timestamp) -> Duration {
-        let elapsed = now.duration_since(self.started);
-        let elapsed = elapsed.max(SignedDuration::ZERO).unsigned_abs();
-        self.length.saturating_sub(elapsed)
-    }
+    /// What has to hold before it ends, by the wall clock.
+    pub ending: Ending,
 }
 
 /// Why learning ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum EndedBecause {
-    /// The window was over.
+    /// The window was over: how learning ended up to format 2.
     WindowEnded,
+    /// All that has to hold did.
+    Complete,
+    /// A person ended it.
+    ByHand,
+    /// The maximum was reached before all held.
+    MaximumReached,
 }
 
 impl EndedBecause {
@@ -46,6 +46,9 @@ impl EndedBecause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WindowEnded => "window-ended",
+            Self::Complete => "complete",
+            Self::ByHand => "by-hand",
+            Self::MaximumReached => "maximum-reached",
         }
     }
 }
@@ -64,6 +67,21 @@ pub enum State {
     },
 }
 
+/// A container that has appeared.
+#[derive(Clone, Copy, Debug)]
+pub struct Appearance<'a> {
+    /// Which one.
+    pub container: &'a ContainerId,
+    /// Its image, where the runtime said it.
+    pub image: Option<&'a str>,
+    /// The image's digest, likewise.
+    pub image_digest: Option<&'a str>,
+    /// The node's name.
+    pub node: &'a str,
+    /// Whether the agent was there when it started.
+    pub from_its_start: bool,
+}
+
 /// One or more execs of the same identity in one container.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting<'a> {
@@ -75,6 +93,8 @@ pub struct Sighting<'a> {
     pub container: &'a ContainerId,
     /// The container's image, where the runtime said it.
     pub image: Option<&'a str>,
+    /// What else is known of it.
+    pub around: Around<'a>,
     /// The digest of the file, or of the script, where it was read.
     pub digest: Option<Digest>,
     /// The arguments, where they are code ([`super::code_in_arguments`]);
@@ -106,7 +126,18 @@ pub struct Baseline {
     pub(super) entries: BTreeMap<Identity, Evidence>,
     pub(super) containers: Sample<ContainerId, MAX_CONTAINERS>,
     pub(super) images: Sample<Arc<str>, MAX_IMAGES>,
+    /// Their digests, where they are known: images that are none of them are new.
+    pub(super) image_digests: Sample<Arc<str>, MAX_IMAGES>,
+    pub(super) nodes: Sample<Arc<str>, MAX_NODES>,
+    /// Containers that were seen from their start.
+    pub(super) starts: u64,
     pub(super) gaps: Gaps,
+    /// When something was last missed.
+    pub(super) missed: Option<Timestamp>,
+    /// When something was last new.
+    pub(super) last_new: Option<Timestamp>,
+    pub(super) pending: Pending,
+    pub(super) probation: Option<Probation>,
 }
 
 impl Baseline {
@@ -119,16 +150,31 @@ impl Baseline {
             entries: BTreeMap::new(),
             containers: Sample::default(),
             images: Sample::default(),
+            image_digests: Sample::default(),
+            nodes: Sample::default(),
+            starts: 0,
             gaps: Gaps::default(),
+            missed: None,
+            last_new: None,
+            pending: Pending::default(),
+            probation: None,
         }
     }
 
     /// Notes that a container of the workload has appeared, whether or not it
     /// runs anything. Without effect once learning has ended.
-    pub fn appeared(&mut self, container: &ContainerId, image: Option<&str>) {
-        if self.state == State::Learning {
-            self.name_origin(container, image);
+    pub fn appeared(&mut self, appearance: &Appearance<'_>) {
+        if self.state != State::Learning {
+            return;
         }
+        self.name_origin(appearance.container, appearance.image);
+        if let Some(digest) = appearance.image_digest {
+            self.image_digests.insert(&Arc::from(digest));
+        }
+        if self.nodes.get(appearance.node).is_none() {
+            self.nodes.insert(&Arc::from(appearance.node));
+        }
+        self.starts += u64::from(appearance.from_its_start);
     }
 
     /// Learns what was seen.
@@ -140,7 +186,10 @@ impl Baseline {
         let image = self.name_origin(sighting.container, sighting.image);
 
         if let Some(evidence) = self.entries.get_mut(identity) {
-            evidence.add(sighting, image.as_ref());
+            // A list of arguments that it was not run with before is new too.
+            if evidence.add(sighting, image.as_ref()) {
+                self.last_new = self.last_new.max(Some(sighting.at));
+            }
             return Outcome::Known;
         }
         if self.entries.len() == MAX_ENTRIES {
@@ -151,6 +200,7 @@ impl Baseline {
         }
         let evidence = Evidence::new(sighting, image.as_ref());
         self.entries.insert(identity.clone(), evidence);
+        self.last_new = self.last_new.max(Some(sighting.at));
         Outcome::New
     }
 
@@ -169,10 +219,10 @@ impl Baseline {
         }
     }
 
-    /// Records what may have been missed. Without effect once learning has
-    /// ended, and for a time before it began: neither is a part of what was
-    /// learned.
-    pub fn note(&mut self, gap: Gap) {
+    /// Records what may have been missed until `now`. Without effect once
+    /// learning has ended, and for a time before it began: neither is a part of
+    /// what was learned.
+    pub fn note(&mut self, gap: Gap, now: Timestamp) {
         if self.state != State::Learning {
             return;
         }
@@ -181,40 +231,23 @@ impl Baseline {
                 let from = from.max(self.window.started);
                 if from < to {
                     self.gaps.add(Gap::AgentDown { from, to });
+                    self.missed = self.missed.max(Some(to));
                 }
             }
-            gap => self.gaps.add(gap),
+            // Made good by a container that is seen from its start.
+            Gap::PreExisting { .. } => self.gaps.add(gap),
+            gap => {
+                self.gaps.add(gap);
+                self.missed = self.missed.max(Some(now));
+            }
         }
     }
 
-    /// Whether the window is over while it still learns.
-    pub fn due(&self, now: Timestamp) -> bool {
-        self.remaining(now) == Some(Duration::ZERO)
-    }
-
-    /// What is left of the window, or `None` once learning has ended.
-    pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
-        match self.state {
-            State::Learning => Some(self.window.remaining(now)),
-            State::Finished { .. } => None,
-        }
-    }
-
-    /// Ends learning because the window is over. The first end stands.
-    pub fn finish(&mut self, now: Timestamp) {
-        if self.state == State::Learning {
-            self.state = State::Finished {
-                ended: now,
-                because: EndedBecause::WindowEnded,
-            };
-        }
-    }
-
-    /// Sets how long it learns, from the first container's appearance. Without
+    /// Holds what was reported while it learned and may not be learned. Without
     /// effect once learning has ended.
-    pub fn learn_for(&mut self, length: Duration) {
+    pub fn hold(&mut self, identity: &Identity, reason: Reason, at: Timestamp) {
         if self.state == State::Learning {
-            self.window.length = length;
+            self.pending.hold(identity, reason, at);
         }
     }
 
@@ -271,14 +304,24 @@ impl Baseline {
         self.gaps.iter()
     }
 
-    /// Whether something may be missing.
-    pub fn is_incomplete(&self) -> bool {
-        self.gaps().next().is_some()
-    }
-
     /// When something was last learned that was new.
     pub fn last_new(&self) -> Option<Timestamp> {
-        self.entries.values().map(Evidence::first_seen).max()
+        self.last_new
+    }
+
+    /// How many containers were seen from their start.
+    pub fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// The nodes it was learned on.
+    pub fn nodes(&self) -> &Sample<Arc<str>, MAX_NODES> {
+        &self.nodes
+    }
+
+    /// What waits for a person to look at it.
+    pub fn pending(&self) -> &Pending {
+        &self.pending
     }
 
     /// Names a container and its image; returns the one shared copy of the

@@ -1,8 +1,17 @@
 use super::*;
 use crate::model::Runtime;
+use jiff::SignedDuration;
+use std::time::Duration;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+fn ending() -> Ending {
+    Ending {
+        quiet: Some(Duration::from_secs(10)),
+        ..Ending::after(Duration::from_secs(60))
+    }
 }
 
 fn baseline() -> Baseline {
@@ -12,7 +21,7 @@ fn baseline() -> Baseline {
     };
     let window = Window {
         started: at(100),
-        length: Duration::from_secs(60),
+        ending: ending(),
     };
     Baseline::new(workload, window)
 }
@@ -27,6 +36,7 @@ fn see(baseline: &mut Baseline, path: &str, second: i64, id: &str) -> Outcome {
         execs: 1,
         container: &container(id),
         image: Some("nginx@sha256:1"),
+        around: Around::default(),
         digest: None,
         code: None,
     };
@@ -62,6 +72,7 @@ fn run(baseline: &mut Baseline, digest: Option<Digest>, code: Option<&str>) {
         execs: 1,
         container: &container("a"),
         image: None,
+        around: Around::default(),
         digest,
         code: code.as_ref().map(|list| &list[..]),
     };
@@ -124,6 +135,7 @@ fn files_with_applets_are_named() {
         execs: 1,
         container: &container("a"),
         image: None,
+        around: Around::default(),
         digest: None,
         code: None,
     };
@@ -158,6 +170,7 @@ fn another_layer_is_another_identity() {
             execs: 1,
             container: &container("a"),
             image: None,
+            around: Around::default(),
             digest: None,
             code: None,
         },
@@ -182,6 +195,7 @@ fn an_unknown_layer_is_never_learned() {
             execs: 1,
             container: &container("a"),
             image: None,
+            around: Around::default(),
             digest: None,
             code: None,
         },
@@ -195,45 +209,109 @@ fn an_unknown_layer_is_never_learned() {
 fn a_container_that_runs_nothing_counts_as_seen() {
     let mut learned = baseline();
 
-    learned.appeared(&container("a"), Some("nginx@sha256:1"));
+    start(&mut learned, "a");
 
     assert_eq!(learned.containers().len(), 1);
     assert_eq!(learned.images().len(), 1);
 }
 
-#[test]
-fn the_window_runs_from_its_start() {
-    let learned = baseline();
+/// A container of its own, seen from its start.
+fn start(baseline: &mut Baseline, id: &str) {
+    appear(baseline, id, true);
+}
 
-    for (now, left) in [(100, 60), (130, 30), (159, 1), (160, 0), (1_000_000, 0)] {
-        assert_eq!(
-            learned.remaining(at(now)),
-            Some(Duration::from_secs(left)),
-            "{now}"
-        );
-        assert_eq!(learned.due(at(now)), left == 0, "{now}");
-    }
+fn appear(baseline: &mut Baseline, id: &str, from_its_start: bool) {
+    baseline.appeared(&Appearance {
+        container: &container(id),
+        image: Some("nginx@sha256:1"),
+        image_digest: Some("sha256:1"),
+        node: "node-1",
+        from_its_start,
+    });
+}
+
+fn remaining(baseline: &Baseline, now: i64) -> Option<u64> {
+    let progress = baseline.progress(at(now));
+    progress.map(|progress| progress.remaining().as_secs())
 }
 
 #[test]
-fn a_clock_set_back_leaves_the_whole_window_and_no_more() {
-    assert_eq!(
-        baseline().remaining(Timestamp::MIN),
-        Some(Duration::from_secs(60))
-    );
+fn it_ends_when_time_quiet_and_starts_hold() {
+    let mut learned = baseline();
+    assert_eq!(remaining(&learned, 160), Some(120), "no start was seen");
+    start(&mut learned, "a");
+
+    for (now, left) in [(100, 60), (130, 30), (159, 1), (160, 0), (1_000_000, 0)] {
+        assert_eq!(remaining(&learned, now), Some(left), "{now}");
+        assert_eq!(learned.due(at(now)), left == 0, "{now}");
+    }
+    let _ = see(&mut learned, "/bin/sh", 155, "a");
+    assert_eq!(remaining(&learned, 160), Some(5), "it was not quiet");
+    assert!(learned.due(at(165)));
+}
+
+#[test]
+fn what_is_known_does_not_break_the_quiet_but_new_arguments_do() {
+    let mut learned = baseline();
+    start(&mut learned, "a");
+    run(&mut learned, None, Some("a"));
+    assert_eq!(learned.last_new(), Some(at(110)));
+
+    let _ = see(&mut learned, "/bin/ls", 120, "a");
+    let _ = see(&mut learned, "/bin/ls", 150, "a");
+    assert_eq!(learned.last_new(), Some(at(120)));
+}
+
+#[test]
+fn it_ends_at_the_maximum_and_says_so() {
+    let mut learned = baseline();
+
+    assert!(!learned.due(at(279)));
+    assert!(learned.due(at(280)));
+    learned.finish(at(280));
+
+    let State::Finished { because, .. } = learned.state() else {
+        panic!("it goes on");
+    };
+    assert_eq!(because, EndedBecause::MaximumReached);
+    assert!(learned.is_incomplete(at(280)));
+}
+
+#[test]
+fn a_clock_before_the_beginning_is_the_beginning() {
+    let mut learned = baseline();
+    start(&mut learned, "a");
+
+    let progress = learned.progress(Timestamp::MIN).expect("it learns");
+
+    assert_eq!(progress.remaining().as_secs(), 60);
+}
+
+#[test]
+fn a_clock_that_is_set_changes_nothing() {
+    let mut learned = baseline();
+    start(&mut learned, "a");
+    let _ = see(&mut learned, "/bin/sh", 155, "a");
+
+    learned.clock_set(SignedDuration::from_hours(1));
+    assert_eq!(remaining(&learned, 3600 + 160), Some(5));
+    learned.clock_set(SignedDuration::from_hours(-2));
+    assert_eq!(remaining(&learned, 160 - 3600), Some(5));
 }
 
 #[test]
 fn a_finished_baseline_does_not_change() {
     let mut learned = baseline();
+    start(&mut learned, "a");
     let _ = see(&mut learned, "/bin/sh", 110, "a");
     learned.finish(at(160));
     let finished = learned.clone();
 
     assert_eq!(see(&mut learned, "/bin/ls", 161, "b"), Outcome::Refused);
     assert!(!learned.count(&Identity::image("/bin/sh"), 1, at(161)));
-    learned.appeared(&container("c"), None);
-    learned.note(Gap::EventsLost { count: 1 });
+    start(&mut learned, "c");
+    learned.note(Gap::EventsLost { count: 1 }, at(165));
+    learned.hold(&Identity::image("/x"), Reason::Drift, at(165));
     learned.finish(at(170));
 
     assert_eq!(learned, finished);
@@ -241,31 +319,86 @@ fn a_finished_baseline_does_not_change() {
         learned.state(),
         State::Finished {
             ended: at(160),
-            because: EndedBecause::WindowEnded
+            because: EndedBecause::Complete
         }
     );
-    assert_eq!(learned.remaining(at(170)), None);
+    assert_eq!(learned.progress(at(170)), None);
     assert!(!learned.due(at(170)));
 }
 
 #[test]
-fn a_time_without_the_agent_is_a_gap_and_does_not_extend_the_window() {
+fn a_time_without_the_agent_is_a_gap_that_what_follows_makes_good() {
     let mut learned = baseline();
-
-    learned.note(Gap::AgentDown {
+    start(&mut learned, "a");
+    let gap = Gap::AgentDown {
         from: at(120),
         to: at(150),
-    });
+    };
 
-    assert!(learned.is_incomplete());
-    assert_eq!(
-        gaps(&learned),
-        [Gap::AgentDown {
-            from: at(120),
-            to: at(150)
-        }]
+    learned.note(gap.clone(), at(150));
+
+    assert!(learned.is_incomplete(at(150)));
+    assert_eq!(gaps(&learned), [gap]);
+    assert_eq!(remaining(&learned, 150), Some(60));
+    assert!(!learned.due(at(209)) && learned.due(at(210)));
+    learned.finish(at(210));
+    assert!(!learned.is_incomplete(at(210)));
+    assert_eq!(gaps(&learned).len(), 1, "it stays on record");
+}
+
+#[test]
+fn what_nobody_saw_start_is_incomplete_until_one_is() {
+    let mut never = baseline();
+    appear(&mut never, "a", false);
+    never.note(
+        Gap::PreExisting {
+            container: container("a"),
+        },
+        at(100),
     );
-    assert_eq!(learned.remaining(at(150)), Some(Duration::from_secs(10)));
+    let mut restarted = never.clone();
+
+    assert!(!never.due(at(279)) && never.due(at(280)));
+    never.finish(at(280));
+    assert!(never.is_incomplete(at(280)));
+
+    start(&mut restarted, "b");
+    assert!(restarted.due(at(160)));
+    restarted.finish(at(160));
+    assert!(!restarted.is_incomplete(at(160)));
+}
+
+#[test]
+fn what_a_person_ends_early_is_incomplete() {
+    let mut learned = baseline();
+    start(&mut learned, "a");
+
+    learned.finish(at(110));
+
+    let State::Finished { because, .. } = learned.state() else {
+        panic!("it goes on");
+    };
+    assert_eq!(because, EndedBecause::ByHand);
+    assert!(learned.is_incomplete(at(110)));
+}
+
+#[test]
+fn what_is_held_is_bounded_and_keeps_its_strongest_reason() {
+    let mut learned = baseline();
+    let evil = Identity::image("/0");
+    learned.hold(&evil, Reason::Unlisted, at(110));
+    learned.hold(&evil, Reason::Drift, at(120));
+    learned.hold(&evil, Reason::Unlisted, at(115));
+
+    let (_, held) = learned.pending().iter().next().expect("it is held");
+    assert_eq!(held.reason, Reason::Drift);
+    assert_eq!((held.first_seen, held.last_seen), (at(110), at(120)));
+    for n in 0..1000 {
+        learned.hold(&Identity::image(&format!("/{n}")), Reason::Drift, at(130));
+    }
+    assert_eq!(learned.pending().len(), super::super::MAX_PENDING);
+    assert!(learned.pending().has_more());
+    assert!(learned.entries().is_empty());
 }
 
 #[test]
@@ -273,10 +406,13 @@ fn only_the_part_of_it_inside_the_window_is_one() {
     let mut learned = baseline();
 
     for (from, to) in [(10, 90), (10, 100), (50, 105)] {
-        learned.note(Gap::AgentDown {
-            from: at(from),
-            to: at(to),
-        });
+        learned.note(
+            Gap::AgentDown {
+                from: at(from),
+                to: at(to),
+            },
+            at(300),
+        );
     }
 
     assert_eq!(
@@ -293,11 +429,14 @@ fn gaps_of_one_kind_are_summed_or_listed_once() {
     let mut learned = baseline();
 
     for _ in 0..2 {
-        learned.note(Gap::EventsLost { count: 3 });
-        learned.note(Gap::PreExisting {
-            container: container("a"),
-        });
-        learned.note(Gap::RecordLost);
+        learned.note(Gap::EventsLost { count: 3 }, at(120));
+        learned.note(
+            Gap::PreExisting {
+                container: container("a"),
+            },
+            at(120),
+        );
+        learned.note(Gap::RecordLost, at(120));
     }
 
     assert_eq!(
@@ -317,10 +456,13 @@ fn more_gaps_than_are_listed_are_said_to_be_more() {
     let mut learned = baseline();
 
     for second in 0..100 {
-        learned.note(Gap::AgentDown {
-            from: at(100 + second),
-            to: at(300),
-        });
+        learned.note(
+            Gap::AgentDown {
+                from: at(100 + second),
+                to: at(300),
+            },
+            at(300),
+        );
     }
 
     assert_eq!(gaps(&learned).len(), super::super::MAX_LISTED + 1);
@@ -333,7 +475,7 @@ fn what_goes_over_the_bound_is_a_gap() {
     for n in 0..MAX_ENTRIES {
         assert_eq!(see(&mut learned, &format!("/{n}"), 110, "a"), Outcome::New);
     }
-    assert!(!learned.is_incomplete());
+    assert!(!learned.is_incomplete(at(110)));
 
     assert_eq!(see(&mut learned, "/one/more", 110, "a"), Outcome::Full);
     assert_eq!(see(&mut learned, "/0", 110, "a"), Outcome::Known);

@@ -1,7 +1,7 @@
 //! What a baseline knows of one entry.
 
 use super::{Arguments, Sample, Sighting};
-use crate::model::{ContainerId, Digest};
+use crate::model::{ContainerId, Digest, Untrusted};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -11,6 +11,31 @@ pub const MAX_CONTAINERS_PER_ENTRY: usize = 64;
 pub const MAX_IMAGES_PER_ENTRY: usize = 16;
 /// How many digests an entry names.
 pub const MAX_DIGESTS_PER_ENTRY: usize = 8;
+/// How many nodes an entry names.
+pub const MAX_NODES_PER_ENTRY: usize = 16;
+/// How many users an entry names.
+pub const MAX_USERS_PER_ENTRY: usize = 16;
+/// How many programs an entry names that started it.
+pub const MAX_PARENTS_PER_ENTRY: usize = 8;
+/// How many lists of arguments an entry shows as an example.
+pub const MAX_EXAMPLES_PER_ENTRY: usize = 3;
+/// The longest such list, in bytes, as it is shown.
+pub const MAX_EXAMPLE: usize = 256;
+
+/// What was around a sighting, as far as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Around<'a> {
+    /// The node's name.
+    pub node: Option<&'a str>,
+    /// The real user id.
+    pub user: Option<u32>,
+    /// The parent's program.
+    pub parent: Option<&'a Untrusted>,
+    /// Whether somebody put it into the container: a probe, a hook.
+    pub put_in: bool,
+    /// The arguments behind the name; `None` where they are not to be kept, too.
+    pub arguments: Option<&'a [Untrusted]>,
+}
 
 /// Where, when, how often and with what one identity was seen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +47,11 @@ pub struct Evidence {
     pub(super) images: Sample<Arc<str>, MAX_IMAGES_PER_ENTRY>,
     pub(super) digests: Sample<Digest, MAX_DIGESTS_PER_ENTRY>,
     pub(super) arguments: Arguments,
+    pub(super) nodes: Sample<Arc<str>, MAX_NODES_PER_ENTRY>,
+    pub(super) users: Sample<u32, MAX_USERS_PER_ENTRY>,
+    pub(super) parents: Sample<Untrusted, MAX_PARENTS_PER_ENTRY>,
+    pub(super) examples: Sample<String, MAX_EXAMPLES_PER_ENTRY>,
+    pub(super) only_put_in: bool,
 }
 
 impl Evidence {
@@ -34,6 +64,11 @@ impl Evidence {
             images: Sample::default(),
             digests: Sample::default(),
             arguments: Arguments::of(sighting.code),
+            nodes: Sample::default(),
+            users: Sample::default(),
+            parents: Sample::default(),
+            examples: Sample::default(),
+            only_put_in: sighting.around.put_in,
         };
         evidence.add(sighting, image);
         evidence
@@ -76,7 +111,34 @@ impl Evidence {
         &self.arguments
     }
 
-    pub(super) fn add(&mut self, sighting: &Sighting<'_>, image: Option<&Arc<str>>) {
+    /// The nodes it was seen on.
+    pub fn nodes(&self) -> &Sample<Arc<str>, MAX_NODES_PER_ENTRY> {
+        &self.nodes
+    }
+
+    /// The real user ids that ran it.
+    pub fn users(&self) -> &Sample<u32, MAX_USERS_PER_ENTRY> {
+        &self.users
+    }
+
+    /// The programs that started it.
+    pub fn parents(&self) -> &Sample<Untrusted, MAX_PARENTS_PER_ENTRY> {
+        &self.parents
+    }
+
+    /// What it was run with, as examples: escaped, the beginning of each.
+    pub fn examples(&self) -> &Sample<String, MAX_EXAMPLES_PER_ENTRY> {
+        &self.examples
+    }
+
+    /// Whether it was only seen where somebody put it into the container: it is a
+    /// probe or a hook.
+    pub fn only_put_in(&self) -> bool {
+        self.only_put_in
+    }
+
+    /// Adds what was seen; whether that told something new of its arguments.
+    pub(super) fn add(&mut self, sighting: &Sighting<'_>, image: Option<&Arc<str>>) -> bool {
         self.count(sighting.execs, sighting.at);
         self.containers.insert(sighting.container);
         if let Some(image) = image {
@@ -85,7 +147,31 @@ impl Evidence {
         if let Some(digest) = &sighting.digest {
             self.digests.insert(digest);
         }
+        let Around {
+            node,
+            user,
+            parent,
+            put_in,
+            arguments,
+        } = sighting.around;
+        self.only_put_in &= put_in;
+        if let Some(node) = node
+            && self.nodes.get(node).is_none()
+        {
+            self.nodes.insert(&Arc::from(node));
+        }
+        if let Some(user) = user {
+            self.users.insert(&user);
+        }
+        if let Some(parent) = parent {
+            self.parents.insert(parent);
+        }
+        if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty()) {
+            self.examples.insert(&example(arguments));
+        }
+        let before = self.arguments.clone();
         self.arguments.merge(&Arguments::of(sighting.code));
+        self.arguments != before
     }
 
     pub(super) fn count(&mut self, execs: u64, at: Timestamp) {
@@ -102,5 +188,27 @@ impl Evidence {
         self.images.merge(&other.images);
         self.digests.merge(&other.digests);
         self.arguments.merge(&other.arguments);
+        self.nodes.merge(&other.nodes);
+        self.users.merge(&other.users);
+        self.parents.merge(&other.parents);
+        self.examples.merge(&other.examples);
+        self.only_put_in &= other.only_put_in;
     }
+}
+
+/// The arguments on one line, escaped, as far as they go into [`MAX_EXAMPLE`].
+fn example(arguments: &[Untrusted]) -> String {
+    let mut line = String::new();
+    for argument in arguments {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += &argument.escaped(MAX_EXAMPLE);
+        if line.len() > MAX_EXAMPLE {
+            line.truncate(line.floor_char_boundary(MAX_EXAMPLE));
+            line.push('…');
+            break;
+        }
+    }
+    line
 }

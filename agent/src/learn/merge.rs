@@ -25,12 +25,20 @@ pub fn merge(mut ours: Baseline, theirs: Baseline) -> Result<Baseline, Different
     }
     ours.window = Window {
         started: ours.window.started.min(theirs.window.started),
-        length: ours.window.length.max(theirs.window.length),
+        ending: ours.window.ending.merge(theirs.window.ending),
     };
     ours.state = merge_states(ours.state, theirs.state);
     ours.containers.merge(&theirs.containers);
     ours.images.merge(&theirs.images);
+    ours.image_digests.merge(&theirs.image_digests);
+    ours.nodes.merge(&theirs.nodes);
+    ours.starts = ours.starts.saturating_add(theirs.starts);
     ours.gaps.merge(&theirs.gaps);
+    ours.missed = ours.missed.max(theirs.missed);
+    ours.last_new = ours.last_new.max(theirs.last_new);
+    ours.pending.merge(&theirs.pending);
+    // It is about the images of a node, and ends on each by itself.
+    ours.probation = None;
     for (identity, evidence) in theirs.entries {
         match ours.entries.entry(identity) {
             Entry::Vacant(place) => {

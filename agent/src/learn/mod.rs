@@ -2,40 +2,51 @@
 //! missed meanwhile.
 //!
 //! - [`Baseline`] is what was learned of one workload;
+//! - [`Ending`] is what has to hold before it ends, [`Progress`] how far that is;
 //! - [`Evidence`] is what it knows of one entry, [`Arguments`] what that was run
 //!   with, where it is an interpreter that is given code;
-//! - [`Gap`] is a reason why it may not be everything.
+//! - [`Gap`] is a reason why it may not be everything;
+//! - [`Pending`] is what it ran and may not learn;
+//! - [`Probation`] is what a new image runs beyond the old one.
 //!
 //! Values only: no kernel, no clock, no file. Time is passed in. Everything is
 //! bounded, and what went over a bound is recorded as such.
 //!
-//! # The window
-//! A workload learns for a fixed time from its first container's appearance,
-//! by the wall clock. The time during which the agent was down is part of the
-//! window: it ends when it was announced to end. What may have been missed is
-//! recorded as [`Gap::AgentDown`], which makes the baseline incomplete; whether
-//! it is good enough, a person decides. So after a restart the gap is noted
-//! first, and only then is asked what is due.
+//! # Gaps
+//! What may have been missed is recorded, and the minimum time and the quiet
+//! time begin anew: what is learned in full afterwards makes the gap good. A
+//! baseline that reaches its maximum before that is incomplete, and so is one
+//! of which no container was seen from its start. After a restart the gap is
+//! noted first, and only then is asked what is due.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod baseline;
 mod code;
+mod ending;
 mod evidence;
 mod gap;
 mod merge;
+mod pending;
+mod probation;
 mod record;
 mod sample;
 
 pub use baseline::{
-    Baseline, EndedBecause, MAX_CONTAINERS, MAX_ENTRIES, MAX_IMAGES, Outcome, Sighting, State,
-    Window,
+    Appearance, Baseline, EndedBecause, MAX_CONTAINERS, MAX_ENTRIES, MAX_IMAGES, MAX_NODES,
+    Outcome, Sighting, State, Window,
 };
 pub use code::{Arguments, MAX_LISTS, code_in_arguments, is_code_in_arguments};
+pub use ending::{Ending, Progress};
 pub use evidence::{
-    Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
+    Around, Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
 };
 pub use gap::{Gap, MAX_LISTED};
 pub use merge::{DifferentWorkloads, merge};
+pub use pending::{Held, Pending};
+pub use probation::{MAX_FOUND, MAX_IMAGES_ON_PROBATION, Probation};
 pub use record::RecordError;
 pub use sample::Sample;
+
+/// How many identities a baseline holds for a person to look at.
+pub const MAX_PENDING: usize = 256;

@@ -196,6 +196,8 @@ pub struct Exec {
     pub outside_file: bool,
     /// Whether the working directory does.
     pub outside_cwd: bool,
+    /// Whether everybody may write to the folder of the file, or of its script.
+    pub open_folder: bool,
     /// Whether the kernel could not read the identity in full.
     pub error: bool,
     /// Whether the path is only the beginning of a longer one.
@@ -255,6 +257,7 @@ impl Exec {
             outer_mntns: false,
             outside_file: false,
             outside_cwd: false,
+            open_folder: false,
             error: false,
             path_cut: false,
             args: Args {

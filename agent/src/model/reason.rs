@@ -37,11 +37,13 @@ pub enum Reason {
     NoAllowlist,
     /// More distinct deviations than are kept apart.
     Overflow,
+    /// What a new image ran beyond what was learned, all of it at once.
+    Probation,
 }
 
 impl Reason {
     /// Every reason, strongest first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Breakout,
         Self::Escaped,
         Self::Fileless,
@@ -56,6 +58,7 @@ impl Reason {
         Self::Args,
         Self::NoAllowlist,
         Self::Overflow,
+        Self::Probation,
     ];
 
     /// The code, as alerts have it.
@@ -75,6 +78,7 @@ impl Reason {
             Self::Args => "args",
             Self::NoAllowlist => "no-allowlist",
             Self::Overflow => "overflow",
+            Self::Probation => "probation",
         }
     }
 }

@@ -47,6 +47,14 @@ impl Alerts {
         self.more(id, count, at);
     }
 
+    /// Sends a notice, which is no deviation and does not come again.
+    pub fn notify(&mut self, mut record: Record) {
+        self.last_number += 1;
+        record.number = self.last_number;
+        record.kind = Kind::Notice;
+        self.sinks.send(record);
+    }
+
     /// `count` more of an id that was raised before.
     pub fn more(&mut self, id: AlertId, count: u64, at: Timestamp) {
         let Some(told) = self.told.get_mut(&id) else {

@@ -3,6 +3,7 @@
 use super::Node;
 use super::documents::document_of;
 use super::policy::listed;
+use super::states::shortcomings;
 use super::workloads::{Phase, Workload};
 use crate::alert::SinkState;
 use crate::allowlist::render;
@@ -31,6 +32,8 @@ impl Node {
             Request::Status => Ok(Answer::Status(Box::new(self.status()))),
             Request::AllowlistList => Ok(Answer::AllowlistList(self.allowlists())),
             Request::AllowlistShow { workload } => self.allowlist(&workload),
+            Request::AllowlistEvidence { workload } => self.evidence_of(&workload),
+            Request::Extend { workload, for_s } => self.extend(&workload, for_s),
             Request::Reload => {
                 self.reload();
                 Ok(Answer::Reload(Reloaded {
@@ -200,13 +203,26 @@ impl Node {
             SLOT_PENDING => 0,
             _ => counted.saturating_sub(workload.base.seen),
         };
+        let now = Timestamp::now();
+        let (learner, learned) = match &workload.phase {
+            Phase::Learning { baseline, .. } => (Some(&**baseline), None),
+            Phase::Enforcing { source, .. } => (None, self.finished_of(id, source)),
+            Phase::NoAllowlist | Phase::Off => (None, None),
+        };
+        let state = self.state(id, workload, now);
+        let told = workload.state.filter(|(told, _)| Some(*told) == state);
         WorkloadStatus {
             workload: id.to_string(),
             mode: workload.phase.mode(),
-            learning: match &workload.phase {
-                Phase::Learning { baseline, .. } => Some(progress(baseline)),
-                _ => None,
-            },
+            state,
+            state_since: told.map(|(_, since)| since),
+            learning: learner.and_then(|baseline| learning_status(baseline, now)),
+            shortcomings: learned
+                .map(|baseline| shortcomings(baseline, now))
+                .unwrap_or_default(),
+            pending: learner
+                .or(learned)
+                .map_or(0, |baseline| baseline.pending().len() as u64),
             kind: workload.newest.in_pod.kind,
             refused: { workload.terms.refused.iter() }
                 .map(ToString::to_string)
@@ -277,17 +293,25 @@ fn source(phase: &Phase) -> AllowlistSource {
     }
 }
 
-fn progress(baseline: &Baseline) -> LearningStatus {
-    let window = baseline.window().length.as_secs();
-    let remaining = baseline
-        .remaining(Timestamp::now())
-        .map_or(0, |left| left.as_secs());
-    LearningStatus {
-        window_s: window,
-        elapsed_s: window.saturating_sub(remaining),
-        remaining_s: remaining,
-        incomplete: baseline.gaps().map(|gap| gap.to_string()).collect(),
-    }
+fn learning_status(baseline: &Baseline, now: Timestamp) -> Option<LearningStatus> {
+    let progress = baseline.progress(now)?;
+    let ending = progress.ending;
+    let incomplete = match baseline.is_incomplete(now) {
+        true => baseline.gaps().map(|gap| gap.to_string()).collect(),
+        false => Vec::new(),
+    };
+    Some(LearningStatus {
+        window_s: ending.minimum.as_secs(),
+        elapsed_s: progress.elapsed.as_secs(),
+        remaining_s: progress.remaining().as_secs(),
+        incomplete,
+        unbroken_s: progress.unbroken.as_secs(),
+        quiet_s: progress.quiet.as_secs(),
+        quiet_asked_s: ending.quiet().as_secs(),
+        starts: progress.starts,
+        starts_asked: ending.starts.into(),
+        maximum_s: ending.maximum().as_secs(),
+    })
 }
 
 fn counts(sum: kernel::Accounting) -> Counts {

@@ -117,6 +117,8 @@ impl Node {
                     } = &mut workload.phase
                 {
                     *dirty |= baseline.count(identity, more, at);
+                } else if let Some(baseline) = self.workloads.finished.get_mut(workload) {
+                    baseline.count_found(identity, more, at);
                 }
             }
             Purpose::Known | Purpose::RuntimeStage => {}

@@ -12,7 +12,7 @@ use crate::alert::{
 use crate::containers::Container;
 use crate::judge::role_of;
 use crate::learn::Gap;
-use crate::model::{CgroupId, Content, Exec, Reason, Slot, Untrusted, WorkloadId};
+use crate::model::{CgroupId, Content, Exec, Identity, Reason, Slot, Untrusted, WorkloadId};
 use jiff::Timestamp;
 
 impl Node {
@@ -42,6 +42,7 @@ impl Node {
             )
         } else {
             let identity = role_of(exec, inspection);
+            self.hold(workload_id, &identity, reason, at);
             let content = script.or(program);
             let evidence = self.evidence(exec).with_digests(program, script);
             let id = AlertId::of_exec(&self.boot, exec, &identity, reason, &also, content);
@@ -66,6 +67,19 @@ impl Node {
             workload.deviations += 1;
         }
         self.track(key, exec, Purpose::Alert(id, workload_id.clone()));
+    }
+
+    /// What a workload ran while it learns, and may not learn, waits there for a
+    /// person to look at it.
+    fn hold(&mut self, id: &WorkloadId, identity: &Identity, reason: Reason, at: Timestamp) {
+        let workload = self.workloads.get_mut(id);
+        if let Some(Phase::Learning {
+            baseline, dirty, ..
+        }) = workload.map(|workload| &mut workload.phase)
+        {
+            baseline.hold(identity, reason, at);
+            *dirty = true;
+        }
     }
 
     fn evidence(&self, exec: &Exec) -> ExecEvidence {
@@ -186,7 +200,7 @@ impl Node {
             baseline, dirty, ..
         } = &mut workload.phase
         {
-            baseline.note(Gap::EventsLost { count });
+            baseline.note(Gap::EventsLost { count }, Timestamp::now());
             *dirty = true;
         }
         let at = Timestamp::now();

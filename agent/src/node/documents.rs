@@ -53,7 +53,7 @@ fn document(baseline: &Baseline, detail: Detail, left_out: Option<&str>) -> Docu
     let status = Status {
         learned_from: LearnedFrom {
             containers: baseline.containers().len() as u64,
-            nodes: 1,
+            nodes: baseline.nodes().len().max(1) as u64,
             images: baseline
                 .images()
                 .iter()
@@ -71,6 +71,8 @@ fn document(baseline: &Baseline, detail: Detail, left_out: Option<&str>) -> Docu
             .chain(found_running(baseline))
             .chain(left_out.map(|what| format!("too much for one document: {what}")))
             .collect(),
+        complete: ended.map(|ended| !baseline.is_incomplete(ended)),
+        pending_review: pending_review(baseline),
     };
     Document::by_agent(baseline.workload().clone(), processes, Some(status))
 }
@@ -133,6 +135,27 @@ fn found_running(baseline: &Baseline) -> impl Iterator<Item = String> + '_ {
             let path = identity.path().escaped(512);
             format!("{path} was found running when learning began; it was not seen to start")
         })
+}
+
+fn pending_review(baseline: &Baseline) -> Vec<String> {
+    let pending = baseline.pending();
+    let held = pending.iter().map(|(identity, held)| {
+        let path = identity.path().escaped(512);
+        let layer = identity.path_layer();
+        let last = held.last_seen;
+        let applet = match &identity.role {
+            Role::Applet(applet) => format!(" as {}", applet.escaped(255)),
+            Role::Program | Role::Script(_) => String::new(),
+        };
+        format!(
+            "{path}{applet} (layer {layer}): {}, last {last:.0}",
+            held.reason
+        )
+    });
+    let more = pending
+        .has_more()
+        .then(|| "there was more than is kept".to_owned());
+    held.chain(more).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::allowlist::{Digests, parse};
-use crate::learn::{Sighting, Window as Learning};
+use crate::learn::{Around, Ending, Sighting, Window as Learning};
 use crate::model::{ContainerId, Digest, WorkloadId};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -9,7 +9,7 @@ fn baseline() -> Baseline {
     let unit = "x.service".to_owned();
     let window = Learning {
         started: Timestamp::UNIX_EPOCH,
-        length: Duration::from_secs(60),
+        ending: Ending::after(Duration::from_secs(60)),
     };
     Baseline::new(WorkloadId::Unit { unit }, window)
 }
@@ -25,6 +25,7 @@ fn see(
         execs: 1,
         container: &ContainerId::new("c1").expect("an id"),
         image: None,
+        around: Around::default(),
         digest,
         code,
     };

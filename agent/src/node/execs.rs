@@ -6,10 +6,12 @@ use super::counting::Purpose;
 use super::permits;
 use super::workloads::Phase;
 use crate::alert::Nearest;
-use crate::judge::{Scope, Verdict, judge, role_of};
+use crate::judge::{Policy, Scope, Verdict, judge, role_of};
 use crate::kernel::{Event, SeenEntry};
-use crate::learn::{Outcome, Sighting, code_in_arguments};
-use crate::model::{CgroupId, Exec, Identity, Inspection, Reason, Untrusted, WorkloadId};
+use crate::learn::{Around, Outcome, Sighting, code_in_arguments};
+use crate::model::{
+    CgroupId, Exec, Identity, Inspection, Origin, Reason, Role, Untrusted, WorkloadId,
+};
 use agent_common::wire::SeenKey;
 use std::collections::HashSet;
 
@@ -118,12 +120,20 @@ impl Node {
     /// What an exec is under its workload's policy; `None` where nothing is
     /// judged.
     pub(super) fn verdict(&self, exec: &Exec, inspection: &Inspection) -> Option<Verdict> {
-        let workload = self.workloads.get(self.workload_of(exec.container)?)?;
+        let id = self.workload_of(exec.container)?;
+        let workload = self.workloads.get(id)?;
         let scope = match self.containers.lookup(exec.container) {
             Some(_) => Scope::Container,
             None => Scope::Unit,
         };
-        let policy = workload.phase.policy(self.config.classes.put_in)?;
+        let put_in = self.config.classes.put_in;
+        let policy = match &workload.phase {
+            // What a new image runs is gathered; the floor holds as ever.
+            Phase::Enforcing { allowlist, .. } if self.is_on_probation(id, exec.container) => {
+                Policy::Learning { allowlist, put_in }
+            }
+            phase => phase.policy(put_in)?,
+        };
         Some(judge(policy, scope, exec, inspection))
     }
 
@@ -185,7 +195,16 @@ impl Node {
         identity: Identity,
         id: &WorkloadId,
     ) {
+        let seen = Seen {
+            key,
+            exec,
+            inspection,
+        };
         let container = self.containers.lookup(exec.container).cloned();
+        let around = Around {
+            node: Some(self.config.node_name.as_str()),
+            ..around(exec, &identity, self.config.alert_arguments)
+        };
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
@@ -193,13 +212,9 @@ impl Node {
             baseline, dirty, ..
         } = &mut workload.phase
         else {
-            return;
+            return self.learn_of_new_image(&seen, identity, id);
         };
         let name = super::learning::container_name(container.as_ref(), exec.container);
-        let content = match identity.as_script() {
-            Some(_) => inspection.script,
-            None => inspection.program,
-        };
         let code = code_in_arguments(&identity, &exec.args);
         let outcome = baseline.observe(
             &identity,
@@ -211,7 +226,8 @@ impl Node {
                     .as_ref()
                     .and_then(|container| container.description.as_ref())
                     .and_then(|description| description.image.as_deref()),
-                digest: content.and_then(|content| content.proven_sha256()),
+                around,
+                digest: super::learning::digest_of(&identity, inspection),
                 code: code.as_deref(),
             },
         );
@@ -225,13 +241,35 @@ impl Node {
                 self.track(key, exec, Purpose::Learned(id.clone(), Box::new(identity)));
             }
             Outcome::Full | Outcome::Refused => {
-                let seen = Seen {
-                    key,
-                    exec,
-                    inspection,
-                };
                 self.deviates(&seen, id, Reason::Unlisted, Vec::new(), None);
             }
         }
+    }
+
+    /// A container of a new image ran it. The kernel is not told: in containers of
+    /// the old image it still deviates.
+    fn learn_of_new_image(&mut self, seen: &Seen<'_>, identity: Identity, id: &WorkloadId) {
+        match self.gather(id, seen, &identity) {
+            true => {
+                let purpose = Purpose::Learned(id.clone(), Box::new(identity));
+                self.track(seen.key, seen.exec, purpose);
+            }
+            false => self.deviates(seen, id, Reason::Unlisted, Vec::new(), None),
+        }
+    }
+}
+
+/// What was around an exec; its arguments where they may be kept.
+pub fn around<'a>(exec: &'a Exec, identity: &Identity, with_arguments: bool) -> Around<'a> {
+    let of_applet = matches!(identity.role, Role::Applet(_));
+    let parent = exec.ancestors.first();
+    Around {
+        node: None,
+        user: Some(exec.uid),
+        put_in: exec.origin == Origin::Injected,
+        parent: parent
+            .filter(|parent| !parent.path_cut)
+            .and_then(|parent| parent.path.as_ref()),
+        arguments: with_arguments.then(|| exec.args.after_name(of_applet)),
     }
 }

@@ -3,12 +3,14 @@
 
 use super::Node;
 use super::documents::document_of;
+use super::states::shortcomings;
 use super::workloads::Phase;
 use crate::alert::{AlertId, Subject};
 use crate::allowlist::write_document;
+use crate::config::Promotion;
 use crate::containers::{Container, Since};
-use crate::learn::{Baseline, Gap};
-use crate::model::{CgroupId, ContainerId, Reason, WorkloadId};
+use crate::learn::{Appearance, Baseline, Gap};
+use crate::model::{CgroupId, ContainerId, Digest, Identity, Inspection, Reason, WorkloadId};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
@@ -30,15 +32,19 @@ impl Node {
                 // One that an agent before this one saw start is no gap of its
                 // own: that the agent was away is noted already.
                 if before && !baseline.containers().iter().any(|known| known == name) {
-                    baseline.note(Gap::PreExisting {
+                    let gap = Gap::PreExisting {
                         container: name.clone(),
-                    });
+                    };
+                    baseline.note(gap, Timestamp::now());
                 }
-                let image = container
-                    .description
-                    .as_ref()
-                    .and_then(|description| description.image.as_deref());
-                baseline.appeared(name, image);
+                let description = container.description.as_ref();
+                baseline.appeared(&Appearance {
+                    container: name,
+                    image: description.and_then(|found| found.image.as_deref()),
+                    image_digest: description.and_then(|found| found.image_digest.as_deref()),
+                    node: self.config.node_name.as_str(),
+                    from_its_start: !before,
+                });
                 *dirty = true;
             }
             // One that starts now is reported with its first exec.
@@ -51,12 +57,17 @@ impl Node {
                     self.record(alert, at, reason, Vec::new(), subject, id, Some(container));
                 self.alerts.raise(record, 1, at);
             }
-            Phase::NoAllowlist | Phase::Enforcing { .. } | Phase::Off => {}
+            Phase::Enforcing { .. } => self.meet_image(container, id),
+            Phase::NoAllowlist | Phase::Off => {}
         }
     }
 
-    /// Ends what is due: writes its document and holds the workload to it.
+    /// Ends what is due: writes its document and holds the workload to it. Where
+    /// a person is to say so, it goes on.
     pub(super) fn end_windows(&mut self) {
+        if self.config.learning.promotion == Promotion::ByHand {
+            return;
+        }
         let now = Timestamp::now();
         let due: Vec<WorkloadId> = self
             .workloads
@@ -107,38 +118,77 @@ impl Node {
     /// between ends the same window once more. Whether both are written.
     fn finish(&mut self, mut baseline: Baseline, now: Timestamp) -> bool {
         baseline.finish(now);
-        let document = document_of(&baseline);
-        let file = match write_document(self.learned.path(), &document) {
-            Ok(file) => file,
-            Err(error) => {
-                tracing::error!(%error, "what was learned cannot be written; learning goes on until it can");
-                return false;
-            }
-        };
-        if let Err(error) = self.store.save(&[&baseline]) {
-            tracing::error!(%error, "what was learned cannot be saved; learning goes on until it can");
+        if !self.write_learned(&baseline) {
             return false;
         }
         let gaps = baseline.gaps().count();
         tracing::info!(
             workload = %baseline.workload(),
-            processes = document.spec.processes.len(),
+            processes = baseline.entries().len(),
             gaps,
-            file = %file.display(),
             "learned; enforced from now on"
         );
-        for gap in baseline.gaps() {
-            tracing::warn!(workload = %baseline.workload(), %gap, "the allowlist may be incomplete");
+        for sentence in shortcomings(&baseline, now) {
+            tracing::warn!(workload = %baseline.workload(), "{sentence}");
         }
+        let id = baseline.workload().clone();
+        self.workloads.finished.insert(id, baseline);
+        true
+    }
+
+    /// Writes the document of what was learned, then saves that. Whether both
+    /// are done; else they are tried again.
+    pub(super) fn write_learned(&mut self, baseline: &Baseline) -> bool {
+        let document = document_of(baseline);
+        let file = match write_document(self.learned.path(), &document) {
+            Ok(file) => file,
+            Err(error) => {
+                tracing::error!(%error, "what was learned cannot be written; it is tried again");
+                return false;
+            }
+        };
+        if let Err(error) = self.store.save(&[baseline]) {
+            tracing::error!(%error, "what was learned cannot be saved; it is tried again");
+            return false;
+        }
+        tracing::debug!(workload = %baseline.workload(), file = %file.display(), "written");
         for error in self.learned.reload().errors {
             tracing::error!(%error, "a learned allowlist is broken");
         }
         true
     }
 
+    /// What was reckoned by the wall clock goes with it when it is set.
+    pub(super) fn follow_the_clock(&mut self) {
+        let Some(by) = self.clock.step() else {
+            return;
+        };
+        tracing::warn!(
+            by_s = by.as_secs(),
+            "the clock was set; learning goes on from where it was"
+        );
+        for (_, workload) in self.workloads.iter_mut() {
+            if let Phase::Learning {
+                baseline, dirty, ..
+            } = &mut workload.phase
+            {
+                baseline.clock_set(by);
+                *dirty = true;
+            }
+        }
+        for baseline in self.workloads.dormant.values_mut() {
+            baseline.clock_set(by);
+        }
+        for baseline in self.workloads.finished.values_mut() {
+            baseline.clock_set(by);
+        }
+    }
+
     /// Saves what the store lacks; what cannot be saved is tried again at the
     /// next tick.
     pub(super) fn save(&mut self) {
+        let finished = &self.workloads.finished;
+        let of_finished = { self.workloads.unsaved.iter() }.filter_map(|id| finished.get(id));
         let unsaved: Vec<&Baseline> = self
             .workloads
             .iter()
@@ -150,6 +200,7 @@ impl Node {
                 } => Some(&**baseline),
                 _ => None,
             })
+            .chain(of_finished)
             .collect();
         if unsaved.is_empty() {
             return;
@@ -158,6 +209,7 @@ impl Node {
             tracing::error!(%error, "what was learned since the last time is not saved");
             return;
         }
+        self.workloads.unsaved.clear();
         for (_, workload) in self.workloads.iter_mut() {
             if let Phase::Learning { dirty, .. } = &mut workload.phase {
                 *dirty = false;
@@ -181,7 +233,7 @@ impl Node {
                 baseline, dirty, ..
             } = &mut workload.phase
             {
-                baseline.note(Gap::EventsLost { count });
+                baseline.note(Gap::EventsLost { count }, Timestamp::now());
                 *dirty = true;
             }
         }
@@ -194,4 +246,14 @@ pub fn container_name(container: Option<&Container>, cgroup: CgroupId) -> Contai
         Some(container) => container.name.id.clone(),
         None => ContainerId::new(&format!("cgroup-{cgroup}")).expect("digits and a dash are plain"),
     }
+}
+
+/// The digest of the file that the identity stands for, where it was read: of a
+/// script its own.
+pub fn digest_of(identity: &Identity, inspection: &Inspection) -> Option<Digest> {
+    let content = match identity.as_script() {
+        Some(_) => inspection.script,
+        None => inspection.program,
+    };
+    content.and_then(|content| content.proven_sha256())
 }

@@ -11,7 +11,11 @@
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
 //! - [`health`]: what the kernel could not do, and whether its counts add up
+//! - [`entries`]: what stands behind each entry
+//! - [`extending`]: a person lets a workload learn on
 //! - [`learning`]: windows end, baselines are saved, documents are written
+//! - [`probation`]: a new image of what has learned
+//! - [`states`]: the state of each workload, and its changes
 //! - [`policy`]: documents change → slots and maps change
 //! - [`terms`]: whose word holds for a workload (pure)
 //! - [`permits`]: what the kernel is told of a policy (pure)
@@ -32,15 +36,19 @@ mod clock;
 mod counting;
 mod deviations;
 mod documents;
+mod entries;
 mod execs;
+mod extending;
 mod health;
 mod inspecting;
 mod learning;
 mod naming;
 mod permits;
 mod policy;
+mod probation;
 mod settling;
 mod start;
+mod states;
 mod tally;
 mod terms;
 mod workloads;
@@ -61,6 +69,7 @@ use crate::model::{CgroupId, WorkloadId};
 use crate::store::Store;
 use agent_common::wire::SeenKey;
 use alerts::Alerts;
+use clock::WallClock;
 use counting::Tracked;
 use execs::Waiting;
 use inspecting::Inspecting;
@@ -113,6 +122,7 @@ struct Node {
     /// By container first, so that all of one are found together.
     tracked: BTreeMap<SeenKey, Tracked>,
     escapes_told: HashMap<(CgroupId, CgroupId), u64>,
+    clock: WallClock,
     health_told: health::Told,
     alerts: Alerts,
 }
@@ -251,7 +261,10 @@ impl Node {
         #[cfg(debug_assertions)]
         self.kernel.pass_on_diagnostics();
         self.drain_containers();
+        self.follow_the_clock();
         self.end_windows();
+        self.end_probations();
+        self.tell_states();
         self.save();
         if self.store_told.elapsed() >= learning::ALIVE {
             self.note_alive();

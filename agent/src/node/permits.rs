@@ -42,10 +42,14 @@ pub fn of_exec(phase: &Phase, exec: &Exec, identity: &Identity) -> Vec<Permit> {
 }
 
 /// What tells two execs of a file apart that the kernel does not know.
-pub fn detail(phase: &Phase) -> (Needs, Names) {
+/// `gathers`: what is new is learned in spite of the phase.
+pub fn detail(phase: &Phase, gathers: bool) -> (Needs, Names) {
     match phase {
         // Each name and each argument is learned, from the first on.
         Phase::Learning { .. } => (Needs::ARGS, Names::Own),
+        Phase::Enforcing { allowlist, .. } if gathers => {
+            (allowlist.needs_of_patterns().union(Needs::ARGS), Names::Own)
+        }
         Phase::Enforcing { allowlist, .. } => (
             allowlist.needs_of_patterns(),
             match allowlist.has_applet_patterns() {

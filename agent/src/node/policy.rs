@@ -13,11 +13,10 @@ use crate::allowlist::{Allowlist, Reload};
 use crate::config::AnnotationPolicy;
 use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
-use crate::learn::{Baseline, Window};
+use crate::learn::{Baseline, Ending, Window};
 use crate::model::{ContainerKind, Slot, WorkloadId};
 use agent_common::wire::SLOT_PENDING;
 use jiff::Timestamp;
-use std::time::Duration;
 
 impl Node {
     /// Whose word holds for a workload, of which the newest container is this.
@@ -25,6 +24,7 @@ impl Node {
         let person = self.people.get(id);
         terms::terms(&Case {
             mode: self.config.mode,
+            ending: self.config.learning.ending(id),
             class: self.config.classes.of(in_pod.kind),
             policy: policy_for(self.config.annotations, in_pod.kind),
             document: person.map(|loaded| loaded.document.spec.mode),
@@ -56,26 +56,26 @@ impl Node {
         }
     }
 
-    /// What is to be done with a workload. `window` is that of the baseline it
+    /// What is to be done with a workload. `ending` is that of the baseline it
     /// learns into, if another is to hold than it began with.
     pub(super) fn first_phase(
         &mut self,
         id: &WorkloadId,
         terms: &Terms,
-        window: Option<Duration>,
+        ending: Option<Ending>,
     ) -> Phase {
         let person = self.person(id, terms);
         let learned = match terms.plan {
             Plan::Off => return Phase::Off,
             Plan::Learn {
-                window: length,
+                ending: of_plan,
                 is_asked,
             } => {
                 let beside = person.map(|loaded| loaded.allowlist.clone());
-                let window = is_asked.then_some(length).or(window);
-                let mut baseline = self.baseline(id, length);
-                if let Some(window) = window {
-                    baseline.learn_for(window);
+                let ending = is_asked.then_some(of_plan).or(ending);
+                let mut baseline = self.baseline(id, of_plan);
+                if let Some(ending) = ending {
+                    baseline.end_when(ending);
                 }
                 return Phase::Learning {
                     baseline: Box::new(baseline),
@@ -108,10 +108,10 @@ impl Node {
     }
 
     /// The baseline it learns into: the one it had, or a new one.
-    fn baseline(&mut self, id: &WorkloadId, length: Duration) -> Baseline {
+    fn baseline(&mut self, id: &WorkloadId, ending: Ending) -> Baseline {
         self.workloads.dormant.remove(id).unwrap_or_else(|| {
             let started = Timestamp::now();
-            Baseline::new(id.clone(), Window { started, length })
+            Baseline::new(id.clone(), Window { started, ending })
         })
     }
 
@@ -145,7 +145,7 @@ impl Node {
             let baseline = (**baseline).clone();
             self.workloads.dormant.insert(id.clone(), baseline);
         }
-        let phase = self.first_phase(id, &terms, before.window_to_undo(&terms));
+        let phase = self.first_phase(id, &terms, before.ending_to_undo(&terms));
         if let Some(workload) = self.workloads.get_mut(id) {
             tracing::info!(workload = %id, mode = phase.mode().as_str(), "mode");
             workload.phase = phase;
@@ -160,7 +160,7 @@ impl Node {
     /// first, then the slot, whose new generation makes old verdicts miss.
     pub(super) fn apply_policy(&mut self, id: &WorkloadId) {
         let quota = self.kernel.sizes().quota;
-        let Some(workload) = self.workloads.get_mut(id) else {
+        let Some(workload) = self.workloads.get(id) else {
             return;
         };
         let slot = workload.slot;
@@ -169,7 +169,12 @@ impl Node {
         }
         let permits = permits::all(&workload.phase);
         let told = self.kernel.replace_allowed(slot, permits);
-        let state = workload.next_slot_state(quota);
+        let finished = self.workloads.finished.get(id);
+        let gathers = finished.is_some_and(|finished| finished.probation().is_some());
+        let Some(workload) = self.workloads.get_mut(id) else {
+            return;
+        };
+        let state = workload.next_slot_state(quota, gathers);
         let told = told.and(self.kernel.set_slot(slot, state));
         self.told(told);
     }

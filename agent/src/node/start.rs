@@ -2,6 +2,7 @@
 //! what runs already.
 
 use super::alerts::Alerts;
+use super::clock::WallClock;
 use super::inspecting::Inspecting;
 use super::permits;
 use super::workloads::{Phase, Workloads};
@@ -17,7 +18,7 @@ use crate::containers::{
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
 use crate::kernel::{ExecHooks, Kernel, KernelError, Sizes};
-use crate::learn::{Baseline, Gap, Outcome, Sighting, State, Window};
+use crate::learn::{Around, Baseline, Gap, Outcome, Sighting, State, Window};
 use crate::model::{CgroupId, Identity, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -148,6 +149,7 @@ impl Node {
             inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),
             escapes_told: HashMap::new(),
+            clock: WallClock::new(),
             health_told: health::Told::since(kernel.losses()),
             alerts: Alerts::new(Sinks::start(targets, Settings::new(std::process::id()))),
             kernel,
@@ -210,27 +212,27 @@ impl Node {
         let loaded = self.store.load()?;
         let last_alive = self.store.last_alive()?;
         for mut baseline in loaded.baselines {
+            let id = baseline.workload().clone();
             if baseline.state() != State::Learning {
+                self.workloads.finished.insert(id, baseline);
                 continue;
             }
             if let Some(from) = last_alive {
-                baseline.note(Gap::AgentDown { from, to: now });
+                baseline.note(Gap::AgentDown { from, to: now }, now);
             }
-            self.workloads
-                .dormant
-                .insert(baseline.workload().clone(), baseline);
+            self.workloads.dormant.insert(id, baseline);
         }
         for damaged in loaded.damaged {
             tracing::error!(problem = damaged.problem, "learning begins again");
-            if let (Some(id), Some(length)) = (damaged.workload, self.config.mode.window()) {
-                let mut baseline = Baseline::new(
-                    id.clone(),
-                    Window {
-                        started: now,
-                        length,
-                    },
-                );
-                baseline.note(Gap::RecordLost);
+            if let Some(id) = damaged.workload
+                && self.config.mode.window().is_some()
+            {
+                let window = Window {
+                    started: now,
+                    ending: self.config.learning.ending(&id),
+                };
+                let mut baseline = Baseline::new(id.clone(), window);
+                baseline.note(Gap::RecordLost, now);
                 self.workloads.dormant.insert(id, baseline);
             }
         }
@@ -313,6 +315,7 @@ impl Node {
                 execs: 0,
                 container: &container.name.id,
                 image: None,
+                around: Around::default(),
                 digest: None,
                 code: None,
             },

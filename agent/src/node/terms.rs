@@ -13,6 +13,7 @@
 use crate::allowlist::Mode;
 use crate::config::{AnnotationPolicy, ClassMode, ModeChoice, Window};
 use crate::containers::Wishes;
+use crate::learn::Ending;
 use crate::model::{Untrusted, WorkloadId};
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +23,8 @@ use std::time::Duration;
 pub struct Case<'a> {
     /// The agent's mode.
     pub mode: ModeChoice,
+    /// When it ends to learn, as the operator says.
+    pub ending: Ending,
     /// What is done with containers of its kind.
     pub class: ClassMode,
     /// What annotations may change.
@@ -58,8 +61,8 @@ pub enum Plan {
     Off,
     /// It learns.
     Learn {
-        /// For how long.
-        window: Duration,
+        /// Until when.
+        ending: Ending,
         /// Whether that is for its annotations to say: it then counts for a
         /// window that has begun, too.
         is_asked: bool,
@@ -100,8 +103,10 @@ enum Whose {
 pub enum Why {
     /// It is no mode.
     NoMode,
-    /// It is no time to learn for.
-    NoWindow,
+    /// It is no time.
+    NoTime,
+    /// It is no number.
+    NoNumber,
     /// It would make the workload's terms less strict.
     Loosens,
     /// The workload has an allowlist already.
@@ -118,7 +123,8 @@ impl Why {
     fn as_str(self) -> &'static str {
         match self {
             Self::NoMode => "it is none of learn, enforce and off",
-            Self::NoWindow => "it is not a whole number and s, m, h or d, up to 365 days",
+            Self::NoNumber => "it is no whole number",
+            Self::NoTime => "it is not a whole number and s, m, h or d, up to 365 days",
             Self::Loosens => "annotations may only tighten",
             Self::HasOne => "the workload has an allowlist, and annotations may only tighten",
             Self::NoDocument => "no document among the allowlists has this name",
@@ -153,7 +159,9 @@ pub fn terms(case: &Case<'_>) -> Terms {
     if case.document.is_none() && case.policy != AnnotationPolicy::Ignore {
         terms.hear(case, Wishes::ALLOWLIST, Terms::borrow);
         terms.hear(case, Wishes::MODE, Terms::take_mode);
-        terms.hear(case, Wishes::WINDOW, Terms::take_window);
+        for (key, take) in Terms::OF_LEARNING {
+            terms.hear(case, key, take);
+        }
         terms.by_annotation = terms.borrowed.is_some() || terms.plan != plan;
     }
     terms
@@ -184,9 +192,8 @@ impl Case<'_> {
     }
 
     fn learning(&self) -> Plan {
-        let usual = Window::default().into();
         Plan::Learn {
-            window: self.mode.window().unwrap_or(usual),
+            ending: self.ending,
             is_asked: false,
         }
     }
@@ -199,17 +206,17 @@ impl Case<'_> {
 type Take = fn(&mut Terms, &Case<'_>, &str) -> Result<(), Why>;
 
 impl Terms {
-    /// The window that holds for a baseline again, when `now` does not ask for
-    /// one any more.
-    pub fn window_to_undo(&self, now: &Self) -> Option<Duration> {
+    /// When a baseline ends to learn again, when `now` asks for nothing else any
+    /// more.
+    pub fn ending_to_undo(&self, now: &Self) -> Option<Ending> {
         match (self.plan, now.plan) {
             (
                 Plan::Learn { is_asked: true, .. },
                 Plan::Learn {
-                    window,
+                    ending,
                     is_asked: false,
                 },
-            ) => Some(window),
+            ) => Some(ending),
             _ => None,
         }
     }
@@ -227,6 +234,9 @@ impl Terms {
             let value = match key {
                 Wishes::ALLOWLIST => &wishes.allowlist,
                 Wishes::MODE => &wishes.mode,
+                Wishes::QUIET => &wishes.quiet,
+                Wishes::STARTS => &wishes.starts,
+                Wishes::MAX => &wishes.max,
                 _ => &wishes.window,
             };
             let Some(value) = value else { continue };
@@ -280,18 +290,74 @@ impl Terms {
         Ok(())
     }
 
-    /// Of a workload that does not learn, nothing follows from it.
-    fn take_window(&mut self, case: &Case<'_>, text: &str) -> Result<(), Why> {
-        let asked: Window = text.parse().map_err(|_| Why::NoWindow)?;
-        let asked = Duration::from(asked);
-        if let Plan::Learn { window, is_asked } = &mut self.plan {
-            if asked > *window && !case.may_loosen() {
+    /// What annotations may ask of learning; the window first, since what is not
+    /// said of the others follows from it.
+    const OF_LEARNING: [(&str, Take); 4] = [
+        (Wishes::WINDOW, |terms, case, text| {
+            let asked = time(text)?;
+            terms.end_sooner(
+                case,
+                |ending| (ending.minimum, asked),
+                |ending| {
+                    ending.minimum = asked;
+                },
+            )
+        }),
+        (Wishes::QUIET, |terms, case, text| {
+            let asked = time(text)?;
+            terms.end_sooner(
+                case,
+                |ending| (ending.quiet(), asked),
+                |ending| {
+                    ending.quiet = Some(asked);
+                },
+            )
+        }),
+        (Wishes::STARTS, |terms, case, text| {
+            let asked: u32 = text.parse().map_err(|_| Why::NoNumber)?;
+            terms.end_sooner(
+                case,
+                |ending| (ending.starts, asked),
+                |ending| {
+                    ending.starts = asked;
+                },
+            )
+        }),
+        (Wishes::MAX, |terms, case, text| {
+            let asked = time(text)?;
+            terms.end_sooner(
+                case,
+                |ending| (ending.maximum(), asked),
+                |ending| {
+                    ending.maximum = Some(asked);
+                },
+            )
+        }),
+    ];
+
+    /// Takes over what annotations ask for, where that is less than what `parts`
+    /// says there is. Of a workload that does not learn, nothing follows from it.
+    fn end_sooner<T: Ord>(
+        &mut self,
+        case: &Case<'_>,
+        parts: impl Fn(&Ending) -> (T, T),
+        set: impl Fn(&mut Ending),
+    ) -> Result<(), Why> {
+        if let Plan::Learn { ending, is_asked } = &mut self.plan {
+            let (there_is, asked) = parts(ending);
+            if asked > there_is && !case.may_loosen() {
                 return Err(Why::Loosens);
             }
-            (*window, *is_asked) = (asked, true);
+            set(ending);
+            *is_asked = true;
         }
         Ok(())
     }
+}
+
+fn time(text: &str) -> Result<Duration, Why> {
+    let time: Window = text.parse().map_err(|_| Why::NoTime)?;
+    Ok(time.into())
 }
 
 #[cfg(test)]

@@ -16,8 +16,18 @@ const HELD: Plan = Plan::Enforce(Learned::Instead);
 const HELD_AND_LEARNED: Plan = Plan::Enforce(Learned::Beside);
 const HELD_ALONE: Plan = Plan::Enforce(Learned::Ignored);
 
+const fn ending(minimum: Duration) -> Ending {
+    Ending {
+        minimum,
+        quiet: None,
+        starts: 1,
+        maximum: None,
+    }
+}
+
 const fn learns(window: Duration, is_asked: bool) -> Plan {
-    Plan::Learn { window, is_asked }
+    let ending = ending(window);
+    Plan::Learn { ending, is_asked }
 }
 
 fn wishes(text: &str) -> Wishes {
@@ -28,6 +38,9 @@ fn wishes(text: &str) -> Wishes {
         match key {
             "mode" => wishes.mode = value,
             "window" => wishes.window = value,
+            "quiet" => wishes.quiet = value,
+            "starts" => wishes.starts = value,
+            "max" => wishes.max = value,
             "allowlist" => wishes.allowlist = value,
             other => panic!("there is no wish {other}"),
         }
@@ -48,6 +61,7 @@ fn named(name: &str) -> Result<Mode, Why> {
 fn case<'a>(pod: &'a Wishes, namespace: &'a Wishes) -> Case<'a> {
     Case {
         mode: AUTOMATIC,
+        ending: ending(DAY),
         class: ClassMode::Learn,
         policy: Tighten,
         document: None,
@@ -204,8 +218,8 @@ fn a_window_is_granted_if_it_is_shorter_or_everything_is() {
         (AUTOMATIC, Tighten, "window=2d", LEARNS, &[Why::Loosens]),
         (AUTOMATIC, Any, "window=2d", learns(2 * DAY, true), &[]),
         (AUTOMATIC, Ignore, "window=1h", LEARNS, &[]),
-        (AUTOMATIC, Any, "window=1w", LEARNS, &[Why::NoWindow]),
-        (AUTOMATIC, Any, "window=0s", LEARNS, &[Why::NoWindow]),
+        (AUTOMATIC, Any, "window=1w", LEARNS, &[Why::NoTime]),
+        (AUTOMATIC, Any, "window=0s", LEARNS, &[Why::NoTime]),
         (ENFORCE, Tighten, "window=1h", HELD, &[]),
         (
             ENFORCE,
@@ -465,16 +479,49 @@ fn a_namespace_speaks_for_pods_that_say_nothing_that_holds() {
 }
 
 #[test]
+fn whatever_ends_learning_sooner_is_granted() {
+    let check = |policy, wish: &str, expected: Ending, refused: &[Why]| {
+        let (pod, none) = (wishes(wish), Wishes::default());
+        let found = terms(&Case {
+            policy,
+            ..case(&pod, &none)
+        });
+        let is_asked = refused.is_empty();
+        let plan = Plan::Learn {
+            ending: expected,
+            is_asked,
+        };
+        assert_eq!(found.plan, plan, "{policy:?} {wish}");
+        assert_eq!(whys(&found), refused, "{policy:?} {wish}");
+    };
+    let day = ending(DAY);
+
+    let quiet = Some(HOUR);
+    check(Tighten, "quiet=1h", Ending { quiet, ..day }, &[]);
+    check(Tighten, "quiet=4h", day, &[Why::Loosens]);
+    check(Tighten, "starts=0", Ending { starts: 0, ..day }, &[]);
+    check(Tighten, "starts=2", day, &[Why::Loosens]);
+    check(Any, "starts=2", Ending { starts: 2, ..day }, &[]);
+    check(Any, "starts=two", day, &[Why::NoNumber]);
+    let maximum = Some(2 * DAY);
+    check(Tighten, "max=2d", Ending { maximum, ..day }, &[]);
+    check(Tighten, "max=4d", day, &[Why::Loosens]);
+}
+
+#[test]
 fn a_refusal_is_one_line_whatever_was_asked() {
     let hostile = Wishes {
         mode: Some("off\n<34>1 \u{1b}[31m\u{202e}".into()),
         window: Some(Untrusted::new(vec![0xff; 300])),
+        quiet: Some("\n".into()),
+        starts: Some("-1".into()),
+        max: Some("1h\u{1b}[31m".into()),
         allowlist: Some("a\0b".into()),
     };
 
     let found = terms(&case(&hostile, &hostile));
 
-    assert_eq!(found.refused.len(), 6);
+    assert_eq!(found.refused.len(), 12);
     for refusal in &found.refused {
         let sentence = refusal.to_string();
         assert!(!sentence.contains(char::is_control), "{sentence:?}");
@@ -495,19 +542,31 @@ fn a_window_that_nobody_asks_for_any_more_is_the_operators_again() {
     let before = terms(&case(&asked, &none));
     let now = terms(&case(&none, &none));
 
-    assert_eq!(before.window_to_undo(&now), Some(DAY));
-    assert_eq!(now.window_to_undo(&before), None);
-    assert_eq!(now.window_to_undo(&now), None);
+    assert_eq!(before.ending_to_undo(&now), Some(ending(DAY)));
+    assert_eq!(now.ending_to_undo(&before), None);
+    assert_eq!(now.ending_to_undo(&now), None);
 }
 
-/// How strict a plan is: what it asks, and how soon.
-fn strictness(plan: Plan) -> (u8, std::cmp::Reverse<Duration>) {
-    let (rank, window) = match plan {
-        Plan::Off => (0, Duration::ZERO),
-        Plan::Learn { window, .. } => (1, window),
-        Plan::Enforce(_) => (2, Duration::ZERO),
-    };
-    (rank, std::cmp::Reverse(window))
+/// How strict a plan is: what it asks.
+fn rank(plan: Plan) -> u8 {
+    match plan {
+        Plan::Off => 0,
+        Plan::Learn { .. } => 1,
+        Plan::Enforce(_) => 2,
+    }
+}
+
+/// Whether a plan is no less strict than another, in what it asks and in how soon.
+fn is_as_strict(plan: Plan, other: Plan) -> bool {
+    match (plan, other) {
+        (Plan::Learn { ending: a, .. }, Plan::Learn { ending: b, .. }) => {
+            a.minimum <= b.minimum
+                && a.quiet() <= b.quiet()
+                && a.starts <= b.starts
+                && a.maximum() <= b.maximum()
+        }
+        _ => rank(plan) >= rank(other),
+    }
 }
 
 fn any_wishes() -> impl Strategy<Value = Wishes> {
@@ -517,10 +576,17 @@ fn any_wishes() -> impl Strategy<Value = Wishes> {
     let mode = wish(&["learn", "enforce", "off", "loud", ""]);
     let window = wish(&["1h", "24h", "7d", "365d", "1w", ""]);
     let allowlist = wish(&["web", "slack", "twice", "other"]);
-    (mode, window, allowlist).prop_map(|(mode, window, allowlist)| Wishes {
-        mode,
-        window,
-        allowlist,
+    let starts = wish(&["0", "1", "3", "many"]);
+    let terms = (window.clone(), window.clone(), starts);
+    (mode, window, allowlist, terms).prop_map(|(mode, window, allowlist, (quiet, max, starts))| {
+        Wishes {
+            mode,
+            window,
+            quiet,
+            starts,
+            max,
+            allowlist,
+        }
     })
 }
 
@@ -540,7 +606,7 @@ proptest! {
         let asked = |policy| terms(&Case { policy, pod: &pod, namespace: &namespace, ..base });
 
         let tightened = asked(Tighten);
-        prop_assert!(strictness(tightened.plan) >= strictness(operators.plan), "{tightened:?}");
+        prop_assert!(is_as_strict(tightened.plan, operators.plan), "{tightened:?}");
         prop_assert!(tightened.borrowed.is_none() || !(has_learned || document.is_some()));
         prop_assert_eq!(asked(Ignore), operators);
     }

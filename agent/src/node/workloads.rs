@@ -6,13 +6,14 @@ use super::terms::Terms;
 use crate::allowlist::Allowlist;
 use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
-use crate::control::status::WorkloadMode;
+use crate::control::status::{WorkloadMode, WorkloadState};
 use crate::judge::Policy;
 use crate::kernel::{Accounting, detail_bits};
 use crate::learn::Baseline;
 use crate::model::{CgroupId, PutIn, Slot, WorkloadId};
 use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
-use std::collections::{BTreeMap, HashMap};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What is done with a workload, with all that it takes.
 pub enum Phase {
@@ -86,6 +87,8 @@ pub struct Workload {
     pub newest: Newest,
     /// Execs that the kernel counted before it knew the workload.
     pub early: u64,
+    /// The state that was told last, and since when it is so.
+    pub state: Option<(WorkloadState, Timestamp)>,
     /// Deviating execs so far.
     pub deviations: u64,
     /// Its live containers.
@@ -103,9 +106,10 @@ pub struct Workload {
 
 impl Workload {
     /// The slot's state for the kernel, of a new generation.
-    pub fn next_slot_state(&mut self, quota: u64) -> wire::Slot {
+    /// `gathers`: what is new is told apart as where it is learned.
+    pub fn next_slot_state(&mut self, quota: u64, gathers: bool) -> wire::Slot {
         self.generation = self.generation.wrapping_add(1);
-        let (needs, names) = permits::detail(&self.phase);
+        let (needs, names) = permits::detail(&self.phase, gathers);
         self.detail = detail_bits(needs, names);
         self.slot_state(quota)
     }
@@ -164,6 +168,11 @@ pub struct Workloads {
     used: u32,
     /// Baselines that learn, of workloads without a container at the moment.
     pub dormant: BTreeMap<WorkloadId, Baseline>,
+    /// What was learned of workloads that have, whether or not they have a
+    /// container.
+    pub finished: BTreeMap<WorkloadId, Baseline>,
+    /// Those of them that the store lacks the latest of.
+    pub unsaved: BTreeSet<WorkloadId>,
 }
 
 impl Workloads {
@@ -231,6 +240,7 @@ impl Workloads {
             terms,
             newest,
             early: 0,
+            state: None,
             deviations: 0,
             containers: 0,
             pre_existing: 0,

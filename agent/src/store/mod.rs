@@ -26,7 +26,9 @@ use std::path::{Path, PathBuf};
 /// of an older is read, and has this one from then on.
 ///
 /// 2: baselines have applets, the layers of scripts, digests and arguments.
-pub const FORMAT: u32 = 2;
+/// 3: they have what has to hold before learning ends, what is held for a person,
+/// images by their digests, probations, and more evidence for each entry.
+pub const FORMAT: u32 = 3;
 
 /// `format`, `node` and `last-alive`, as text.
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
@@ -170,7 +172,7 @@ impl Store {
         match found.parse::<u32>() {
             Ok(FORMAT) => Ok(()),
             // Every baseline of it is one of this format as well.
-            Ok(1) => self.write("note the format", |transaction| {
+            Ok(1..FORMAT) => self.write("note the format", |transaction| {
                 let mut meta = transaction.open_table(META)?;
                 meta.insert("format", FORMAT.to_string().as_str())?;
                 Ok(())

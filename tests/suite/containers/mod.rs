@@ -5,6 +5,7 @@
 //!   up, and exactly the expected records came
 //! - [`expect`]: how an expected record is written
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
+//! - [`learning`]: when learning ends, what it never takes in, new images
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
@@ -40,6 +41,7 @@ pub mod image;
 mod injected;
 mod inodes;
 mod kube;
+mod learning;
 mod loaders;
 mod long_paths;
 mod masses;
@@ -73,6 +75,10 @@ pub const TESTS: &[Named] = tests![
     restarts: learning_goes_on_after_a_restart, learning_goes_on_after_a_crash,
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,
         a_container_that_starts_as_the_agent_ends_is_not_lost;
+    learning: it_ends_when_time_quiet_and_starts_hold,
+        what_was_never_seen_to_start_is_incomplete_until_a_person_lets_it_learn_on,
+        a_person_may_be_the_one_who_ends_it, b23_what_attacks_while_it_learns_is_not_learned,
+        a_new_image_is_one_notice;
     host: a_unit_learns_and_is_enforced;
     pods: a_pod_is_named_by_its_runtime, a_pod_of_cri_o_is_named_by_it,
         a_runtime_that_is_away_is_waited_for,

@@ -3,7 +3,7 @@
 use super::{learners, percent};
 use crate::cli::output::plain;
 use crate::cli::table::{grouped, wrapped};
-use crate::control::status::{CriStatus, KubeStatus, Losses, Status};
+use crate::control::status::{CriStatus, KubeStatus, Losses, Status, WorkloadState};
 
 /// From how full a map is worth a word, in percent.
 const FULL_PERCENT: u128 = 80;
@@ -69,6 +69,26 @@ pub(super) fn sentences(status: &Status) -> String {
             .iter()
             .map(move |reason| format!("{name}: {reason}"))
     });
+    let short = status.workloads.iter().flat_map(|workload| {
+        let name = workload.workload.as_str();
+        let sentences = workload.shortcomings.iter();
+        sentences.map(move |sentence| format!("{name}: {sentence}"))
+    });
+    let settled = { status.workloads.iter() }
+        .filter(|workload| workload.state == Some(WorkloadState::Stable))
+        .map(|workload| {
+            let name = workload.workload.as_str();
+            format!("{name}: has learned, and waits for a person to have it enforced")
+        });
+    let pending = { status.workloads.iter() }
+        .filter(|workload| workload.pending > 0)
+        .map(|workload| {
+            format!(
+                "{}: what it ran while it learned, and never learns, waits for a person to look at it: {}",
+                workload.workload,
+                grouped(workload.pending)
+            )
+        });
     let older = status
         .workloads
         .iter()
@@ -99,6 +119,9 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(allowlists)
         .chain(refused)
         .chain(incomplete)
+        .chain(short)
+        .chain(settled)
+        .chain(pending)
         .chain(older)
         .map(|sentence| wrapped("-", &plain(&sentence)))
         .collect()

@@ -1,6 +1,6 @@
 use super::*;
 use crate::control::status::tests::status;
-use crate::control::status::{Counts, WorkloadMode};
+use crate::control::status::{Counts, WorkloadMode, WorkloadState};
 use crate::model::ContainerKind;
 
 fn troubled() -> Status {
@@ -25,7 +25,11 @@ fn troubled() -> Status {
         "a-very-long-namespace/StatefulSet/with-a-long-name/container".to_owned();
     status.workloads[1].execs = 12_345_678_901;
     status.workloads[1].mode = WorkloadMode::Learn;
+    status.workloads[1].state = Some(WorkloadState::Learning);
     status.workloads[1].pre_existing = 2;
+    status.workloads[1].pending = 4;
+    status.workloads[0].state = Some(WorkloadState::Incomplete);
+    status.workloads[0].shortcomings = vec!["what it has learned may not be all; restart one of its containers, so that its start is seen".to_owned()];
     status.workloads[1].refused = vec![
         "its pod's annotation execwarden.dev/mode: \"off\" is refused: annotations may only tighten".to_owned(),
     ];
@@ -33,6 +37,12 @@ fn troubled() -> Status {
         window_s: 86_400,
         elapsed_s: 3600,
         remaining_s: 82_800,
+        unbroken_s: 3000,
+        quiet_s: 600,
+        quiet_asked_s: 10_800,
+        starts: 1,
+        starts_asked: 3,
+        maximum_s: 259_200,
         incomplete: vec![
             "the agent was down from 10:00 to 10:05, and what ran then was not seen".to_owned(),
         ],
@@ -50,7 +60,7 @@ fn a_quiet_node_is_a_short_page() {
     execs 12,345 = known 12,000 + learning 300 + deviating 40 + ignored 5 + errors 0  ✓ holds
 
     Workloads
-    WORKLOAD                  MODE          PROCESSES  CONTAINERS  EXECS  DEVIATIONS
+    WORKLOAD                  STATE         PROCESSES  CONTAINERS  EXECS  DEVIATIONS
     shop/Deploy…checkout/api  enforce              12           3  4,000           0
     runc/web                  no-allowlist         12           3  4,000           0
 
@@ -73,13 +83,13 @@ fn trouble_is_said_in_sentences() {
     execs 2 = known 1 + learning 0 + deviating 0 + ignored 0 + errors 0  ✗ BROKEN: the parts are 1
 
     Workloads
-    WORKLOAD                       MODE     PROCESSES  CONTAINERS  EXECS  DEVIATIONS
-    a-very-long-na…name/container  enforce         12           3  4,000           0
-    runc/web                       learn           12           3  12.3G           0
+    WORKLOAD                    STATE       PROCESSES  CONTAINERS  EXECS  DEVIATIONS
+    a-very-long-…ame/container  incomplete         12           3  4,000           0
+    runc/web                    learning           12           3  12.3G           0
 
     Learning
-    WORKLOAD  LEARNED  OF  REMAINING  SO FAR
-    runc/web       1h  1d        23h  incomplete
+    WORKLOAD  LEARNED  OF  QUIET  OF  STARTS  ENDS IN  SO FAR
+    runc/web      50m  1d    10m  3h     1/3      23h  incomplete
 
     Alerts
     TO             STATE      SENT  QUEUED  LOST
@@ -104,6 +114,11 @@ fn trouble_is_said_in_sentences() {
       annotations may only tighten
     - runc/web: the agent was down from 10:00 to 10:05, and what ran then was not
       seen
+    - a-very-long-namespace/StatefulSet/with-a-long-name/container: what it has
+      learned may not be all; restart one of its containers, so that its start is
+      seen
+    - runc/web: what it ran while it learned, and never learns, waits for a person
+      to look at it: 4
     - runc/web: containers that ran before the agent came: 2 of 3
     "#);
 }

@@ -72,7 +72,7 @@ fn in_pod(container: Option<&Container>, sandbox: &PodSandbox) -> InPod {
         Some(container) => InPod {
             attempt: container.metadata.as_ref().map(|named| named.attempt),
             runtime_handler,
-            wishes: Wishes::of(&sandbox.annotations),
+            wishes: Wishes::of(&sandbox.annotations, &sandbox.labels),
             ..InPod::default()
         },
     }

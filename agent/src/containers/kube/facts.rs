@@ -78,7 +78,7 @@ pub(super) fn pod(pod: &Pod) -> Option<PodFacts> {
         namespace,
         name,
         containers: containers(pod),
-        wishes: Wishes::of(&metadata.annotations),
+        wishes: Wishes::of(&metadata.annotations, &metadata.labels),
     })
 }
 

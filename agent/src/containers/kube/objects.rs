@@ -32,6 +32,8 @@ pub(super) struct Metadata {
     #[serde(deserialize_with = "or_default")]
     pub(super) annotations: Labels,
     #[serde(deserialize_with = "or_default")]
+    pub(super) labels: Labels,
+    #[serde(deserialize_with = "or_default")]
     pub(super) owner_references: Vec<OwnerReference>,
 }
 

@@ -120,7 +120,7 @@ fn named(namespace: &Object) -> Option<(String, Wishes)> {
     let metadata = &namespace.metadata;
     Some((
         plain_name(&metadata.name)?,
-        Wishes::of(&metadata.annotations),
+        Wishes::of(&metadata.annotations, &metadata.labels),
     ))
 }
 

@@ -1,4 +1,4 @@
-use crate::learn::{Baseline, Sighting, State, Window, arbitrary};
+use crate::learn::{Around, Baseline, Ending, Sighting, State, Window, arbitrary};
 use crate::model::{ContainerId, Identity, WorkloadId};
 use crate::store::{BASELINES, META, Store};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ pub(super) fn unit(name: &str) -> WorkloadId {
 pub(super) fn baseline(name: &str, entries: usize, execs: u64) -> Baseline {
     let window = Window {
         started: Timestamp::UNIX_EPOCH,
-        length: Duration::from_secs(60),
+        ending: Ending::after(Duration::from_secs(60)),
     };
     let mut baseline = Baseline::new(unit(name), window);
     for n in 0..entries * 3 {
@@ -27,6 +27,7 @@ pub(super) fn baseline(name: &str, entries: usize, execs: u64) -> Baseline {
             execs,
             container: &ContainerId::new(&format!("{container:064}")).unwrap(),
             image: Some("docker.io/library/nginx@sha256:e3b0c44298fc1c149afbf4c8996fb924"),
+            around: Around::default(),
             digest: None,
             code: None,
         };
@@ -142,7 +143,7 @@ fn the_first_format_is_read_and_is_of_this_one_then() {
     assert_eq!(load(dir.path()), [web]);
 
     let mut store = Store::open(dir.path()).unwrap();
-    assert_eq!(store.meta("format").unwrap().as_deref(), Some("2"));
+    assert_eq!(store.meta("format").unwrap().as_deref(), Some("3"));
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn a_newer_format_is_refused() {
     let mut store = Store::open(dir.path()).unwrap();
     store
         .write("pretend", |transaction| {
-            transaction.open_table(META)?.insert("format", "3")?;
+            transaction.open_table(META)?.insert("format", "4")?;
             Ok(())
         })
         .unwrap();
@@ -162,7 +163,7 @@ fn a_newer_format_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has format 3, and this version knows 2 at most"),
+            .contains("has format 4, and this version knows 3 at most"),
         "{error}"
     );
 }

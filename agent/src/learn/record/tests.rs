@@ -1,5 +1,7 @@
+use super::identity::Bytes;
 use super::*;
-use crate::learn::{Sighting, arbitrary};
+use crate::learn::{Arguments, Around, Sighting, arbitrary};
+use crate::model::{Digest, Identity, Layer, Role, Script, Untrusted};
 use proptest::prelude::*;
 
 /// A baseline with one entry, as JSON.
@@ -10,6 +12,7 @@ fn written() -> serde_json::Value {
         execs: 3,
         container: &ContainerId::new("c1").unwrap(),
         image: Some("nginx@sha256:1"),
+        around: Around::default(),
         digest: None,
         code: None,
     };
@@ -54,6 +57,7 @@ fn what_a_file_is_run_as_and_with_is_plain_too() {
             execs: 3,
             container: &ContainerId::new("c1").unwrap(),
             image: None,
+            around: Around::default(),
             digest,
             code,
         };
