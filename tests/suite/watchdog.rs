@@ -1,5 +1,6 @@
 //! Ends the run when a test hangs, and says what every process was doing.
 
+use crate::containers::day;
 use procfs::process::{Process, all_processes};
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use testbed::patience;
 
 /// Far above what any test takes on a busy machine; multiplied like every time
-/// that a test gives.
+/// that a test gives. A soak takes what it is given beyond that.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Watches one test; dropping it ends the watch.
@@ -25,7 +26,7 @@ impl Watchdog {
     pub fn watch(test: &str) -> Self {
         let (_ends_the_watch, end) = channel::<()>();
         let test = test.to_owned();
-        let limit = LIMIT * patience();
+        let limit = LIMIT * patience() + day::length();
         thread::spawn(move || {
             if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 eprintln!(

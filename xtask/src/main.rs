@@ -1,5 +1,5 @@
 //! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
-//! `image`, `dist`.
+//! `soak`, `image`, `dist`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
@@ -13,6 +13,7 @@ mod digest;
 mod dist;
 mod image;
 mod setup;
+mod soak;
 mod sum;
 mod test;
 mod toolchain;
@@ -44,6 +45,9 @@ enum Task {
     Image,
     /// Build a release: a tar file and a Debian package, with their checksums
     Dist,
+    /// Run a day's life of twenty containers, compressed: no alert but for what was
+    /// planted (root)
+    Soak(soak::Args),
     /// Measure what the agent costs
     #[command(disable_help_subcommand = true)]
     Bench(bench::Args),
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::run(args),
         Task::Image => image::run(),
         Task::Dist => dist::run(),
+        Task::Soak(args) => soak::run(&args),
         Task::Bench(args) => bench::run(args),
     };
     match done {

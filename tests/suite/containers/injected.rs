@@ -161,7 +161,8 @@ fn entering(container: &Container) -> Result<Vec<String>> {
 
 /// Runs a program in the container as a person at a terminal does: `script` of
 /// util-linux is the terminal.
-fn with_a_terminal(container: &Container, program: &str) -> Result<()> {
+/// Runs a program as a person does who looks in at a terminal.
+pub fn with_a_terminal(container: &Container, program: &str) -> Result<()> {
     let exec = container.exec_command([program]);
     let mut line = format!("{} exec --tty", exec.get_program().display());
     for arg in exec.get_args().skip(1) {

@@ -5,6 +5,7 @@
 //!   up, and exactly the expected records came
 //! - [`expect`]: how an expected record is written
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
+//! - [`ordinary_days`], [`day`]: no alert for what is ordinary
 //! - [`learning`]: when learning ends, what it never takes in, new images
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
@@ -26,6 +27,7 @@ mod cluster;
 mod commands;
 mod conditions;
 mod contents;
+pub mod day;
 mod disguises;
 mod disk;
 mod doctor;
@@ -119,6 +121,7 @@ pub const TESTS: &[Named] = tests![
     evidence: a_record_has_where_it_ran_and_below_whom,
         a_record_has_what_a_file_gives_to_who_runs_it;
     ordinary_days: an_ordinary_life_gives_no_alert;
+    day: a_day_of_twenty_containers;
     loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned;
     breakouts: b36_a_descriptor_of_the_nodes_root, b36_nsenter_to_the_nodes_files,
         b36_an_orphan_among_the_nodes_files;
