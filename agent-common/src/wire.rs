@@ -558,7 +558,8 @@ wire! {
 }
 
 wire! {
-    /// One CPU's counts of what could not be done.
+    /// One CPU's counts of what could not be done, and how near the ring was
+    /// to it.
     Losses, 64, {
         /// Doorbells that found the ring full; the map still has the truth.
         ring_full: u64,
@@ -574,7 +575,7 @@ wire! {
         ring_sent: u64,
         /// Escapes that found their map full.
         escapes_full: u64,
-        /// Zero.
-        pad: u64,
+        /// The most bytes that waited in the ring when a record came to it.
+        ring_peak: u64,
     }
 }

@@ -112,6 +112,7 @@ pub const JUDGED_BY_STAND_IN: &[Named] = judged!(by_stand_in);
 /// More of [`TESTS`]: what is not about one exec.
 pub const OTHERS: &[Named] = tests![    floods:
         b24_a_full_ring_loses_nothing,
+        the_ring_remembers_how_full_it_was,
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
         every_cpu_counts_and_one_of_them_is_first,
         no_run_of_a_program_is_missed;
