@@ -407,11 +407,14 @@ wire! {
 
 wire! {
     /// A cgroup that came or went since the agent last looked.
-    Newborn, 544, {
+    Newborn, 552, {
         /// Monotonic clock of its mkdir; 0 if only its end was seen.
         made_ns: u64,
         /// Monotonic clock of its rmdir; 0 while it lives.
         removed_ns: u64,
+        /// When its maker began, in nanoseconds since boot; 0 if only its end
+        /// was seen.
+        maker_start_ns: u64,
         /// The length of `path` in bytes.
         path_len: u32,
         /// 1 if the path is longer than `path`, which then has its beginning.
@@ -561,7 +564,8 @@ wire! {
 }
 
 wire! {
-    /// One CPU's counts of what could not be done.
+    /// One CPU's counts of what could not be done, and how near the ring was
+    /// to it.
     Losses, 64, {
         /// Doorbells that found the ring full; the map still has the truth.
         ring_full: u64,
@@ -577,7 +581,7 @@ wire! {
         ring_sent: u64,
         /// Escapes that found their map full.
         escapes_full: u64,
-        /// Zero.
-        pad: u64,
+        /// The most bytes that waited in the ring when a record came to it.
+        ring_peak: u64,
     }
 }

@@ -3,7 +3,7 @@
 use crate::applet;
 use crate::identity::{APPLET_WORDS, ARGS_WORDS};
 use crate::kernel::{copy, in_memory, within};
-use crate::maps::{RING, SEEN, SLOT, USAGE, add_shared, lost, scratch};
+use crate::maps::{LOSSES, RING, SEEN, SLOT, USAGE, add_shared, lost, scratch};
 use crate::path;
 use crate::script;
 use crate::tail::{TAIL_MAX, TAIL_WORDS};
@@ -11,8 +11,8 @@ use agent_common::wire::{
     AllowKey, Bell, ClearedKey, ExecRecord, FastKey, Header, Init, PATH_MAX, SEEN_TAIL_MAX, Seen,
     VERSION, kind,
 };
-use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_FORCE_WAKEUP};
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_ringbuf_output};
+use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_ringbuf_output, bpf_ringbuf_query};
 
 /// Words in a path.
 pub const PATH_WORDS: usize = PATH_MAX / 8;
@@ -173,18 +173,32 @@ pub fn bell(kind: u16, subject: u64) {
 /// maps have the truth, and the agent walks them.
 #[inline(always)]
 pub fn send(record: *mut u8, size: u32) {
+    let ring = (&raw const RING).cast_mut();
     // SAFETY: `record` has `size` bytes; the verifier checks it.
     let sent = unsafe {
         bpf_ringbuf_output(
-            (&raw const RING).cast_mut().cast(),
+            ring.cast(),
             record.cast(),
             size as u64,
             BPF_RB_FORCE_WAKEUP as u64,
         )
     };
-    if sent == 0 {
-        lost!(ring_sent);
-    } else {
-        lost!(ring_full);
+    // SAFETY: the ring is there as long as the program.
+    let waiting = unsafe { bpf_ringbuf_query(ring.cast(), BPF_RB_AVAIL_DATA as u64) };
+    let Some(losses) = LOSSES.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: a value of an array, valid while the program runs. Where a program
+    // can be preempted, another on this CPU may write a peak in between, and the
+    // greater one be lost: once, and it is a peak of many.
+    unsafe {
+        add_shared(if sent == 0 {
+            &raw mut (*losses).ring_sent
+        } else {
+            &raw mut (*losses).ring_full
+        });
+        if waiting > (*losses).ring_peak {
+            (*losses).ring_peak = waiting;
+        }
     }
 }

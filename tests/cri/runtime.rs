@@ -31,10 +31,13 @@ pub const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff001122334455667
 /// What the runtime has, and how it answers.
 #[derive(Clone)]
 pub struct Runtime {
-    /// Its containers; all are listed, whatever a filter says, as a runtime may.
+    /// Its containers.
     pub containers: Vec<Container>,
     /// Its pods.
     pub sandboxes: Vec<PodSandbox>,
+    /// It lists the containers that are asked for, and not all that there are,
+    /// as a runtime may.
+    pub heeds_filters: bool,
     /// How long it takes for each answer.
     pub delay: Duration,
     /// It refuses each.
@@ -71,6 +74,7 @@ impl Runtime {
                 annotations: [].into(),
                 runtime_handler: "runsc".to_owned(),
             }],
+            heeds_filters: false,
             delay: Duration::ZERO,
             refuses: false,
             is_no_cri: false,
@@ -124,18 +128,21 @@ async fn answer(
 
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Lists all of them, whatever the filter says: a runtime may.
 struct ListContainers(Runtime);
 
 impl UnaryService<ListContainersRequest> for ListContainers {
     type Response = ListContainersResponse;
     type Future = Pending<Result<Response<Self::Response>, Status>>;
 
-    fn call(&mut self, _: Request<ListContainersRequest>) -> Self::Future {
+    fn call(&mut self, request: Request<ListContainersRequest>) -> Self::Future {
         let runtime = self.0.clone();
+        let filter = request.into_inner().filter.unwrap_or_default();
         Box::pin(async move {
             runtime.allows().await?;
-            let containers = runtime.containers;
+            let mut containers = runtime.containers;
+            if runtime.heeds_filters {
+                containers.retain(|container| container.id == filter.id);
+            }
             Ok(Response::new(ListContainersResponse { containers }))
         })
     }

@@ -6,7 +6,7 @@ use super::output::plain;
 use super::paint::Paint;
 use super::table::{Column, Table, compact, grouped, shorten, wrapped};
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, LearningStatus, Status, WorkloadStatus,
+    Accounting, AgentMode, AgentStatus, LearningStatus, RingFill, Status, WorkloadStatus,
 };
 use crate::model::format_duration;
 use std::time::Duration;
@@ -191,8 +191,19 @@ fn maps(status: &Status) -> String {
     if status.maps.is_empty() {
         String::new()
     } else {
-        table.render()
+        table.render() + &ring(status.ring)
     }
+}
+
+/// Nothing from an agent that does not tell.
+fn ring(ring: RingFill) -> String {
+    if ring.capacity_bytes == 0 {
+        return String::new();
+    }
+    let percent = percent(ring.peak_bytes, ring.capacity_bytes);
+    let (peak, capacity) = (grouped(ring.peak_bytes), grouped(ring.capacity_bytes));
+    let sentence = format!("at most {peak} of {capacity} bytes were waiting in it, {percent}%");
+    wrapped("ring:", &sentence)
 }
 
 /// Rounded down: 100 only if it is full.

@@ -35,6 +35,9 @@ pub struct Status {
     pub allowlist_errors: Vec<String>,
     /// How full the kernel's maps are.
     pub maps: Vec<MapFill>,
+    /// How full the ring was that wakes the agent up.
+    #[serde(default)]
+    pub ring: RingFill,
     /// Deviations since the agent started, by namespace and reason.
     #[serde(default)]
     pub deviations: Vec<DeviationCount>,
@@ -412,6 +415,17 @@ pub struct MapFill {
     pub max: u64,
 }
 
+/// How full the ring was, since the programs were attached. One of "now" would
+/// say nothing: who answers has just emptied it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RingFill {
+    /// The most bytes that waited in it when a record came, this record among
+    /// them.
+    pub peak_bytes: u64,
+    /// Bytes that it has room for; 0 from an agent that does not tell.
+    pub capacity_bytes: u64,
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -508,6 +522,10 @@ pub(crate) mod tests {
                 used: 300,
                 max: 65_536,
             }],
+            ring: RingFill {
+                peak_bytes: 5_120,
+                capacity_bytes: 2_097_152,
+            },
             deviations: vec![DeviationCount {
                 namespace: "shop".to_owned(),
                 reason: "drift".to_owned(),

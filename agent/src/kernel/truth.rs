@@ -183,7 +183,8 @@ impl Kernel {
         })
     }
 
-    /// What could not be done, summed over the CPUs.
+    /// What could not be done, summed over the CPUs; of the ring's peaks the
+    /// greatest.
     pub fn losses(&self) -> Losses {
         let mut sum = Losses {
             ring_full: 0,
@@ -193,7 +194,7 @@ impl Kernel {
             read_failed: 0,
             ring_sent: 0,
             escapes_full: 0,
-            pad: 0,
+            ring_peak: 0,
         };
         if let Ok(losses) = self.per_cpu::<Losses>("LOSSES").get(&0, 0) {
             for cpu in losses.iter() {
@@ -204,6 +205,8 @@ impl Kernel {
                 sum.read_failed += cpu.read_failed;
                 sum.ring_sent += cpu.ring_sent;
                 sum.escapes_full += cpu.escapes_full;
+                // All CPUs share one ring.
+                sum.ring_peak = sum.ring_peak.max(cpu.ring_peak);
             }
         }
         sum

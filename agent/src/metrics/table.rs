@@ -184,6 +184,12 @@ metrics! {
     "execwarden_map_entries_max" Gauge ["map"]
         "Entries that it has room for"
         |status| maps(status, |map| map.max);
+    "execwarden_ring_peak_bytes" Gauge []
+        "The most bytes that waited for the agent in the kernel's ring since the programs were attached"
+        |status| one(status.ring.peak_bytes);
+    "execwarden_ring_capacity_bytes" Gauge []
+        "Bytes that the ring has room for"
+        |status| one(status.ring.capacity_bytes);
     "execwarden_cri_questions" Counter ["answered"]
         "Questions to the runtime about containers of pods"
         |status| cri(status, |cri| vec![

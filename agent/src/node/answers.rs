@@ -14,7 +14,7 @@ use crate::control::protocol::{
 };
 use crate::control::status::{
     Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus,
-    LearningStatus, Losses, MapFill, SinkStatus, Status, WorkloadStatus,
+    LearningStatus, Losses, MapFill, RingFill, SinkStatus, Status, WorkloadStatus,
 };
 use crate::kernel;
 use crate::learn::Baseline;
@@ -104,6 +104,10 @@ impl Node {
                     max: fill.max,
                 })
                 .collect(),
+            ring: RingFill {
+                peak_bytes: losses.ring_peak,
+                capacity_bytes: u64::from(self.kernel.sizes().ring),
+            },
             deviations: self.alerts.tally().deviations(),
             latency: self.alerts.tally().latency(),
         }

@@ -3,8 +3,9 @@
 use super::container::Container;
 use super::files::Folder;
 use super::watch::{Watch, watching, watching_with};
+use agent_common::wire::ExecRecord;
 use agent_common::wire::mode::ENFORCE;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use execwarden::kernel::Sizes;
 use execwarden::model::Identity;
 use std::collections::HashSet;
@@ -30,6 +31,43 @@ pub fn b24_a_full_ring_loses_nothing() -> Result<()> {
         let paths: HashSet<_> = seen.iter().map(|entry| &entry.exec.identity.file).collect();
         ensure!(paths.len() as u64 == EXECS, "{} distinct", paths.len());
         ensure!(seen.iter().all(|entry| entry.count == 1));
+        Ok(())
+    })
+}
+
+pub fn the_ring_remembers_how_full_it_was() -> Result<()> {
+    const RING: u32 = 1 << 16;
+    // Longer than any of these records, with its file and its folder.
+    const RECORD: u64 = 2048;
+    // More than it holds, even if each record were as small as can be.
+    const EXECS: u64 = RING as u64 / size_of::<ExecRecord>() as u64;
+    let sizes = Sizes {
+        ring: RING,
+        quota: EXECS,
+        ..Sizes::default()
+    };
+    watching_with(sizes, |watch| {
+        let folder = Folder::new()?;
+        let mut web = watch.container(ENFORCE)?;
+        let peak = |watch: &Watch| watch.kernel.losses().ring_peak;
+
+        web.exec(&[&folder.hello("first")?])?;
+        let first = peak(watch);
+        ensure!(first >= size_of::<ExecRecord>() as u64, "{first}");
+        // Who empties the ring does not lower the mark.
+        watch.rung(&web)?;
+        ensure!(peak(watch) >= first, "{} after {first}", peak(watch));
+
+        run_distinct(&mut web, &folder, EXECS)?;
+        watch.expected.ring_full = true;
+        let losses = watch.kernel.losses();
+        ensure!(losses.ring_full > 0, "{losses:?}");
+        let left = u64::from(RING).checked_sub(losses.ring_peak);
+        let left = left.context("more than there is room for")?;
+        ensure!(left < RECORD, "{left} bytes were left: {losses:?}");
+
+        watch.rung(&web)?;
+        ensure!(peak(watch) >= losses.ring_peak, "{}", peak(watch));
         Ok(())
     })
 }

@@ -112,9 +112,12 @@ pub const JUDGED_BY_STAND_IN: &[Named] = judged!(by_stand_in);
 /// More of [`TESTS`]: what is not about one exec.
 pub const OTHERS: &[Named] = tests![    floods:
         b24_a_full_ring_loses_nothing,
+        the_ring_remembers_how_full_it_was,
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
         every_cpu_counts_and_one_of_them_is_first,
         no_run_of_a_program_is_missed;
+    cgroups:
+        a_new_cgroup_is_told_of_with_who_made_it;
     verifier:
         the_verifier_walks_no_more_than_is_written_down;
     trial:

@@ -267,7 +267,7 @@ impl Watch {
             read_failed: 0,
             ring_sent: losses.ring_sent,
             escapes_full: 0,
-            pad: 0,
+            ring_peak: losses.ring_peak,
         };
         ensure!(losses == expected, "{losses:?}, but expected {expected:?}");
         let escapes = self.escapes();

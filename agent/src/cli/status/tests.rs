@@ -71,6 +71,7 @@ fn a_quiet_node_is_a_short_page() {
     Kernel maps
     MAP      USED      OF  FULL
     allowed   300  65,536    0%
+    ring: at most 5,120 of 2,097,152 bytes were waiting in it, 0%
     ");
 }
 
@@ -98,6 +99,7 @@ fn trouble_is_said_in_sentences() {
     Kernel maps
     MAP        USED      OF  FULL
     allowed  65,000  65,536   99%
+    ring: at most 5,120 of 2,097,152 bytes were waiting in it, 0%
 
     Attention
     - NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen
@@ -167,6 +169,10 @@ proptest::proptest! {
         status.sinks[0].sent = number;
         status.maps[0].name = text.clone();
         status.maps[0].used = number;
+        status.ring = RingFill {
+            peak_bytes: number,
+            capacity_bytes: number,
+        };
         status.workloads[1].execs = number;
         status.allowlist_errors = vec![text];
 
