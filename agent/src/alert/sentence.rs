@@ -1,6 +1,6 @@
 //! The one sentence that a person reads first.
 
-use super::{ExecEvidence, Kind, Lost, Message, Nearest, Record, Subject, list};
+use super::{About, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record, Subject, list};
 use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) fn sentence(message: Message<'_>, bound: usize) -> String {
     match message {
         Message::Record(record) => Teller { record, bound }.tell(),
+        Message::Notice(notice) => told(notice, bound),
         Message::Lost(lost) => lost_records(lost),
     }
 }
@@ -21,6 +22,50 @@ fn lost_records(lost: &Lost) -> String {
         "{} alerts were lost (numbers {} to {}): the receiver could not be reached and the queue was full",
         lost.count, lost.first, lost.last
     )
+}
+
+fn told(notice: &Notice, bound: usize) -> String {
+    let text = |text: &Untrusted| ascii(text, bound);
+    let mut out = text(&notice.workload.to_string().as_str().into());
+    let _ = match notice.about {
+        About::Allowed { until } => write!(
+            out,
+            " may run anything until {until}: nothing of it is reported one by one"
+        ),
+        About::AllowEnded {
+            until,
+            execs,
+            executables,
+            more,
+        } => write!(
+            out,
+            " is held to its allowlist again: {execs} execs of {}{executables} executables were \
+             not reported one by one until {until}",
+            if more { "more than " } else { "" }
+        ),
+    };
+    if let Some(by) = &notice.by {
+        let _ = write!(out, "; decided by {}", text(by));
+    }
+    if let Some(why) = &notice.why {
+        let _ = write!(out, "; {}", text(why));
+    }
+    out
+}
+
+/// Escaped, in at most `bound` bytes before what is beyond ASCII is escaped too.
+fn ascii(text: &Untrusted, bound: usize) -> String {
+    let mut out = String::new();
+    for c in text.escaped(bound).chars() {
+        match c {
+            '…' => out.push_str("..."),
+            c if c.is_ascii() => out.push(c),
+            c => {
+                let _ = write!(out, "{}", c.escape_unicode());
+            }
+        }
+    }
+    out
 }
 
 struct Teller<'a> {
@@ -146,17 +191,7 @@ impl Teller<'_> {
     }
 
     fn text(&self, text: &Untrusted) -> String {
-        let mut out = String::new();
-        for c in text.escaped(self.bound).chars() {
-            match c {
-                '…' => out.push_str("..."),
-                c if c.is_ascii() => out.push(c),
-                c => {
-                    let _ = write!(out, "{}", c.escape_unicode());
-                }
-            }
-        }
-        out
+        ascii(text, self.bound)
     }
 }
 
@@ -181,6 +216,7 @@ fn why(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::notice::tests::notice;
     use super::super::record::tests::record;
     use super::super::{Leaver, Record};
     use super::*;
@@ -198,6 +234,33 @@ mod tests {
         check(
             |_| {},
             "web (runc/web) ran /tmp/evil, which was written after the container started [drift]; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
+        );
+    }
+
+    #[test]
+    fn a_notice_says_what_passed() {
+        let mut notice = notice();
+        let mut said = |about, by: Option<&str>| {
+            notice.about = about;
+            notice.by = by.map(Untrusted::from);
+            notice.why = by.map(|_| "a \n fix".into());
+            sentence(Message::Notice(&notice), 256)
+        };
+        let until = "2026-01-02T03:34:05Z".parse().expect("a time");
+
+        assert_eq!(
+            said(About::Allowed { until }, Some("root")),
+            "runc/web may run anything until 2026-01-02T03:34:05Z: nothing of it is reported one by one; decided by root; a \\x0a fix"
+        );
+        let ended = About::AllowEnded {
+            until,
+            execs: 57,
+            executables: 4096,
+            more: true,
+        };
+        assert_eq!(
+            said(ended, None),
+            "runc/web is held to its allowlist again: 57 execs of more than 4096 executables were not reported one by one until 2026-01-02T03:34:05Z"
         );
     }
 
