@@ -60,6 +60,20 @@ fn every_flag_is_in_the_manual_and_nothing_else() {
     check("## `execwarden doctor`", "doctor");
     check("### `execwarden allowlist list`", "allowlist list");
     check("### `execwarden allowlist show WORKLOAD`", "allowlist show");
+    check(
+        "### `execwarden allowlist remove WORKLOAD PATH`",
+        "allowlist remove",
+    );
+    check(
+        "### `execwarden allowlist restore WORKLOAD PATH|ID…`",
+        "allowlist restore",
+    );
+    check("## `execwarden alerts`", "alerts");
+    check("## `execwarden why ID`", "why");
+    check("## `execwarden accept ID`", "accept");
+    check("## `execwarden allow`", "allow");
+    check("## `execwarden promote [WORKLOAD]`", "promote");
+    check("## `execwarden log`", "log");
     assert!(flags("allowlist validate").is_empty());
 }
 

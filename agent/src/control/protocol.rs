@@ -3,7 +3,9 @@
 //! A request is one JSON object on one line, `{"v":1,"do":"status"}`; so is
 //! the response, `{"v":1,"ok":…}` or `{"v":1,"error":…}`.
 
+use super::operation::{Alert, Change, Operation};
 use super::status::{Status, WorkloadMode};
+use crate::history::{AlertRow, Decision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -30,6 +32,8 @@ pub enum Request {
     },
     /// Read the allowlists' folder again, as SIGHUP does.
     Reload,
+    /// What an operator asks for beside that.
+    Operation(Operation),
 }
 
 /// What the agent answers.
@@ -47,6 +51,14 @@ pub enum Answer {
     AllowlistShow(AllowlistText),
     /// To [`Request::Reload`].
     Reload(Reloaded),
+    /// To [`Operation::Alerts`].
+    Alerts(Vec<AlertRow>),
+    /// To [`Operation::Why`].
+    Why(Box<Alert>),
+    /// To [`Operation::Log`].
+    Log(Vec<Decision>),
+    /// To every operation that changes something.
+    Change(Change),
 }
 
 /// One line of the list of allowlists.
@@ -83,8 +95,14 @@ pub struct AllowlistText {
     pub workload: String,
     /// Where it comes from.
     pub source: AllowlistSource,
-    /// The ProcessAllowlist document.
+    /// The ProcessAllowlist document, with what was decided laid over it.
     pub yaml: String,
+    /// The file of those decisions, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<String>,
+    /// What they add and take away, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<String>,
 }
 
 /// What rereading the folder came to.
@@ -116,6 +134,8 @@ pub enum RefusalKind {
     NotFound,
     /// The agent has too much to do, or is stopping; ask again.
     Busy,
+    /// The answer is no, for the reason that it gives.
+    Refused,
     /// The agent tried and failed.
     Failed,
 }
@@ -156,6 +176,11 @@ impl Request {
                 json!({"v": VERSION, "do": "allowlist-show", "workload": workload})
             }
             Self::Reload => json!({"v": VERSION, "do": "reload"}),
+            Self::Operation(operation) => {
+                let mut line = operation.encode();
+                line["v"] = VERSION.into();
+                line
+            }
         };
         format!("{line}\n")
     }
@@ -166,6 +191,9 @@ impl Request {
             .map_err(|error| Refusal::bad(format!("the request is not JSON: {error}")))?;
         // Before the fields: another version may have others.
         check_version(&value).map_err(Refusal::bad)?;
+        if let Some(operation) = Operation::decode(&value) {
+            return operation.map(Self::Operation);
+        }
         let line: RequestLine = serde_json::from_value(value)
             .map_err(|error| Refusal::bad(format!("the request is not understood: {error}")))?;
         match (line.action.as_str(), line.workload) {
@@ -178,8 +206,7 @@ impl Request {
                 Err(Refusal::bad(format!("{} takes no `workload`", line.action)))
             }
             (other, _) => Err(Refusal::bad(format!(
-                "there is no request {:?}; the requests are status, allowlist-list, \
-                 allowlist-show and reload",
+                "there is no request {:?}; docs/CONFIGURATION.md lists those there are",
                 other.chars().take(40).collect::<String>()
             ))),
         }

@@ -39,6 +39,8 @@ impl Window {
 pub enum EndedBecause {
     /// The window was over.
     WindowEnded,
+    /// The operator ended it.
+    Promoted,
 }
 
 impl EndedBecause {
@@ -46,6 +48,7 @@ impl EndedBecause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WindowEnded => "window-ended",
+            Self::Promoted => "promoted",
         }
     }
 }
@@ -202,10 +205,15 @@ impl Baseline {
 
     /// Ends learning because the window is over. The first end stands.
     pub fn finish(&mut self, now: Timestamp) {
+        self.finish_because(now, EndedBecause::WindowEnded);
+    }
+
+    /// Ends learning. The first end stands.
+    pub fn finish_because(&mut self, now: Timestamp, because: EndedBecause) {
         if self.state == State::Learning {
             self.state = State::Finished {
                 ended: now,
-                because: EndedBecause::WindowEnded,
+                because,
             };
         }
     }

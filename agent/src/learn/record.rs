@@ -64,6 +64,7 @@ struct Record {
 enum StateRecord {
     Learning,
     WindowEnded(Timestamp),
+    Promoted(Timestamp),
 }
 
 /// A sample; `more` is left out where it is false.
@@ -208,10 +209,10 @@ impl From<&Baseline> for Record {
             length: baseline.window.length,
             state: match baseline.state {
                 State::Learning => StateRecord::Learning,
-                State::Finished {
-                    ended,
-                    because: EndedBecause::WindowEnded,
-                } => StateRecord::WindowEnded(ended),
+                State::Finished { ended, because } => match because {
+                    EndedBecause::WindowEnded => StateRecord::WindowEnded(ended),
+                    EndedBecause::Promoted => StateRecord::Promoted(ended),
+                },
             },
             containers: containers.list(&baseline.containers),
             images: images.list(&baseline.images),
@@ -299,6 +300,10 @@ impl TryFrom<Record> for Baseline {
                 StateRecord::WindowEnded(ended) => State::Finished {
                     ended,
                     because: EndedBecause::WindowEnded,
+                },
+                StateRecord::Promoted(ended) => State::Finished {
+                    ended,
+                    because: EndedBecause::Promoted,
                 },
             },
             entries,

@@ -119,12 +119,15 @@ impl Node {
     /// judged.
     pub(super) fn verdict(&self, exec: &Exec, inspection: &Inspection) -> Option<Verdict> {
         let workload = self.workloads.get(self.workload_of(exec.container)?)?;
-        let scope = match self.containers.lookup(exec.container) {
+        let policy = workload.phase.policy(self.config.classes.put_in)?;
+        Some(judge(policy, self.scope_of(exec), exec, inspection))
+    }
+
+    pub(super) fn scope_of(&self, exec: &Exec) -> Scope {
+        match self.containers.lookup(exec.container) {
             Some(_) => Scope::Container,
             None => Scope::Unit,
-        };
-        let policy = workload.phase.policy(self.config.classes.put_in)?;
-        Some(judge(policy, scope, exec, inspection))
+        }
     }
 
     pub(super) fn judge(&mut self, key: SeenKey, exec: &Exec, inspection: &Inspection) {
@@ -139,6 +142,10 @@ impl Node {
                 self.track(key, exec, Purpose::Known);
             }
             Verdict::RuntimeStage => self.track(key, exec, Purpose::RuntimeStage),
+            // What runs in an emergency is not what the workload is.
+            Verdict::Learn(_) if self.allowances.get(&id).is_some() => {
+                self.passes(key, exec, inspection, &id);
+            }
             Verdict::Learn(identity) => self.learn(key, exec, inspection, identity, &id),
             Verdict::Deviates {
                 reason,

@@ -167,7 +167,7 @@ impl Pod {
         self.folder.path().join("cri.sock")
     }
 
-    fn workload(&self) -> String {
+    pub fn workload(&self) -> String {
         format!("shop/Deployment/{}/api", self.name)
     }
 

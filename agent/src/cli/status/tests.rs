@@ -26,6 +26,7 @@ fn troubled() -> Status {
     status.workloads[1].execs = 12_345_678_901;
     status.workloads[1].mode = WorkloadMode::Learn;
     status.workloads[1].pre_existing = 2;
+    status.workloads[1].allowed_until = Some("2026-01-02T03:04:05Z".to_owned());
     status.workloads[1].refused = vec![
         "its pod's annotation execwarden.dev/mode: \"off\" is refused: annotations may only tighten".to_owned(),
     ];
@@ -98,6 +99,7 @@ fn trouble_is_said_in_sentences() {
       containers that wait for their names: 3
     - /run/docker.sock: the runtime cannot be reached: refused
     - nothing is asked of init containers: their class is off
+    - runc/web may run anything until 2026-01-02T03:04:05Z
     - /etc/execwarden/allowlists/a\x1b[31m\x0ab.yaml:12:7: unknown field `comand`,
       expected one of `path`, `interpreter`, `layer`
     - runc/web: its pod's annotation execwarden.dev/mode: "off" is refused:
