@@ -111,6 +111,7 @@ async fn a_container_is_named_by_its_pods_labels() {
             in_pod: InPod {
                 attempt: Some(2),
                 runtime_handler: Some("runsc".to_owned()),
+                labels: [("pod-template-hash".to_owned(), "7d5f".to_owned())].into(),
                 ..InPod::default()
             },
             complete: true,

@@ -1,6 +1,6 @@
 //! Every fact of an alert, named once.
 
-use super::{Kind, Message, Record, Subject, Upgrade, capabilities, list};
+use super::{About, Kind, Message, Notice, Record, Subject, Upgrade, capabilities, list};
 use crate::model::{
     Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId, last_component,
 };
@@ -62,7 +62,12 @@ fields! {
     "last" "execwarden.last" 0 |m| Some(word(&repeats(m)?.1.to_string()));
     "from" "execwarden.from" 0 |m| Some(Value::Number(lost(m)?.0));
     "to" "execwarden.to" 0 |m| Some(Value::Number(lost(m)?.1));
-    "workload" "execwarden.workload" 512 |m| text(&record(m)?.workload.to_string());
+    "notice" "execwarden.notice" 0 |m| Some(word(notice(m)?.about.as_str()));
+    "until" "execwarden.until" 0 |m| Some(word(&notice(m)?.about.until()?.to_string()));
+    "executables" "execwarden.executables" 0 |m| Some(Value::Number(executables(m)?));
+    "by" "execwarden.by" 256 |m| notice(m)?.by.clone().map(Value::Text);
+    "why" "execwarden.why" 512 |m| notice(m)?.why.clone().map(Value::Text);
+    "workload" "execwarden.workload" 512 |m| text(&workload(m)?.to_string());
     "attributed" "execwarden.attributed" 0 |m| Some(Value::Flag(record(m)?.attributed));
     "runtime" "execwarden.runtime" 0 |m| Some(word(container(m)?.runtime?.as_str()));
     "namespace" "pod.namespace" 256 |m| text(namespace(m)?);
@@ -138,13 +143,35 @@ fn texts(texts: Vec<Untrusted>) -> Option<Value> {
 fn record(message: Message<'_>) -> Option<&Record> {
     match message {
         Message::Record(record) => Some(record),
+        Message::Notice(_) | Message::Lost(_) => None,
+    }
+}
+
+fn notice(message: Message<'_>) -> Option<&Notice> {
+    match message {
+        Message::Notice(notice) => Some(notice),
+        Message::Record(_) | Message::Lost(_) => None,
+    }
+}
+
+fn workload(message: Message<'_>) -> Option<&WorkloadId> {
+    match message {
+        Message::Record(record) => Some(&record.workload),
+        Message::Notice(notice) => Some(&notice.workload),
         Message::Lost(_) => None,
+    }
+}
+
+fn executables(message: Message<'_>) -> Option<u64> {
+    match notice(message)?.about {
+        About::AllowEnded { executables, .. } => Some(executables),
+        About::Allowed { .. } | About::Upgrade(_) => None,
     }
 }
 
 fn lost(message: Message<'_>) -> Option<(u64, u64)> {
     match message {
-        Message::Record(_) => None,
+        Message::Record(_) | Message::Notice(_) => None,
         Message::Lost(lost) => Some((lost.first, lost.last)),
     }
 }
@@ -159,19 +186,22 @@ fn kind(message: Message<'_>) -> &'static str {
             kind: Kind::Repeats { .. },
             ..
         }) => "repeats",
-        Message::Record(Record {
-            kind: Kind::Notice, ..
-        }) => "notice",
+        Message::Notice(_) => "notice",
         Message::Lost(_) => "lost",
     }
 }
 
-/// How many deviations (or lost records) this one message stands for.
+/// How many deviations (or lost records) this one message stands for; of a
+/// notice, how many were not reported one by one.
 fn count(message: Message<'_>) -> u64 {
     match message {
         Message::Record(record) => match (record.kind, &record.subject) {
             (Kind::Repeats { count, .. }, _) | (_, &Subject::Overflow { count }) => count,
             _ => 1,
+        },
+        Message::Notice(notice) => match notice.about {
+            About::AllowEnded { execs, .. } => execs,
+            About::Allowed { .. } | About::Upgrade(_) => 0,
         },
         Message::Lost(lost) => lost.count,
     }
@@ -179,7 +209,7 @@ fn count(message: Message<'_>) -> u64 {
 
 fn repeats(message: Message<'_>) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
     match record(message)?.kind {
-        Kind::Deviation | Kind::Notice => None,
+        Kind::Deviation => None,
         Kind::Repeats { first, last, .. } => Some((first, last)),
     }
 }
@@ -194,16 +224,16 @@ fn container(message: Message<'_>) -> Option<&super::ContainerInfo> {
 }
 
 fn namespace(message: Message<'_>) -> Option<&str> {
-    match &record(message)?.workload {
+    match workload(message)? {
         WorkloadId::Kubernetes { namespace, .. } => Some(namespace),
         WorkloadId::Runtime { .. } | WorkloadId::Unit { .. } => None,
     }
 }
 
 fn upgrade(message: Message<'_>) -> Option<&Upgrade> {
-    match &record(message)?.subject {
-        Subject::Upgrade(upgrade) => Some(upgrade),
-        _ => None,
+    match &notice(message)?.about {
+        About::Upgrade(upgrade) => Some(upgrade),
+        About::Allowed { .. } | About::AllowEnded { .. } => None,
     }
 }
 

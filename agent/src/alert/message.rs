@@ -1,6 +1,6 @@
-//! What the encoders take: a record, or the notice that records were lost.
+//! What the encoders take: a record, a notice, or that records were lost.
 
-use super::{Record, Severity};
+use super::{About, Notice, Record, Severity};
 use jiff::Timestamp;
 
 /// The notice a sink puts in place of records that it had to throw away.
@@ -23,6 +23,8 @@ pub struct Lost {
 pub enum Message<'a> {
     /// An alert.
     Record(&'a Record),
+    /// What else is told of a workload.
+    Notice(&'a Notice),
     /// Records that never went out.
     Lost(&'a Lost),
 }
@@ -32,6 +34,7 @@ impl Message<'_> {
     pub fn time(&self) -> Timestamp {
         match self {
             Self::Record(record) => record.time,
+            Self::Notice(notice) => notice.time,
             Self::Lost(lost) => lost.time,
         }
     }
@@ -40,6 +43,7 @@ impl Message<'_> {
     pub fn node(&self) -> &str {
         match self {
             Self::Record(record) => &record.node,
+            Self::Notice(notice) => &notice.node,
             Self::Lost(lost) => &lost.node,
         }
     }
@@ -48,6 +52,7 @@ impl Message<'_> {
     pub fn number(&self) -> u64 {
         match self {
             Self::Record(record) => record.number,
+            Self::Notice(notice) => notice.number,
             Self::Lost(lost) => lost.last,
         }
     }
@@ -56,14 +61,19 @@ impl Message<'_> {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Record(record) => Severity::of(record.reason),
+            Self::Notice(notice) => match notice.about {
+                About::Allowed { .. } | About::AllowEnded { .. } => Severity::Warning,
+                About::Upgrade(_) => Severity::Notice,
+            },
             Self::Lost(_) => Severity::Error,
         }
     }
 
-    /// The word to filter by: the reason's code, or `lost`.
+    /// The word to filter by: the reason's code, the notice's, or `lost`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Record(record) => record.reason.as_str(),
+            Self::Notice(notice) => notice.about.as_str(),
             Self::Lost(_) => "lost",
         }
     }

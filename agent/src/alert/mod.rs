@@ -1,6 +1,7 @@
 //! A deviation on its way out: record, encoder, sink.
 //!
-//! - [`Record`] is one alert as plain data; [`Repeats`] sums what comes again.
+//! - [`Record`] is one alert as plain data; [`Repeats`] sums what comes again;
+//!   [`Notice`] is what else is told of a workload.
 //! - [`FIELDS`] names every fact of a record once; both encoders, [`rfc5424`]
 //!   and [`json`], read that table and nothing else, so they cannot disagree.
 //! - [`Sinks`] carries encoded records out: a socket or stdout, each with its
@@ -16,6 +17,7 @@ mod id;
 pub mod json;
 mod list;
 mod message;
+mod notice;
 mod record;
 mod repeats;
 pub mod rfc5424;
@@ -27,7 +29,8 @@ pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
 pub use id::AlertId;
 pub use message::{Lost, Message};
-pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject, Upgrade};
+pub use notice::{About, Notice, Upgrade};
+pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject};
 pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
 pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError, try_open};

@@ -11,8 +11,6 @@ use jiff::Timestamp;
 pub enum Kind {
     /// The first one.
     Deviation,
-    /// The only one: no deviation, but something to look at.
-    Notice,
     /// More of an id that was reported before, summed.
     Repeats {
         /// How many, not counting those in earlier records of this id.
@@ -45,20 +43,6 @@ pub enum Subject {
     },
     /// The container as a whole: its workload has no allowlist.
     Container,
-    /// The workload as a whole: new images of it were on probation.
-    Upgrade(Upgrade),
-}
-
-/// What new images of a workload run, beside what it had learned.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Upgrade {
-    /// The digests of the images.
-    pub images: Vec<Untrusted>,
-    /// What they ran beyond what was learned, a path each; an applet stands behind
-    /// it.
-    pub new: Vec<Untrusted>,
-    /// What was learned and is no file of theirs any more, likewise.
-    pub gone: Vec<Untrusted>,
 }
 
 /// A process that left its container's cgroup.

@@ -1,6 +1,6 @@
 //! The one sentence that a person reads first.
 
-use super::{ExecEvidence, Kind, Lost, Message, Nearest, Record, Subject, list};
+use super::{About, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record, Subject, list};
 use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) fn sentence(message: Message<'_>, bound: usize) -> String {
     match message {
         Message::Record(record) => Teller { record, bound }.tell(),
+        Message::Notice(notice) => told(notice, bound),
         Message::Lost(lost) => lost_records(lost),
     }
 }
@@ -21,6 +22,72 @@ fn lost_records(lost: &Lost) -> String {
         "{} alerts were lost (numbers {} to {}): the receiver could not be reached and the queue was full",
         lost.count, lost.first, lost.last
     )
+}
+
+fn told(notice: &Notice, bound: usize) -> String {
+    let text = |text: &Untrusted| ascii(text, bound);
+    let mut out = text(&notice.workload.to_string().as_str().into());
+    let _ = match &notice.about {
+        About::Allowed { until } => write!(
+            out,
+            " may run anything until {until}: nothing of it is reported one by one"
+        ),
+        About::AllowEnded {
+            until,
+            execs,
+            executables,
+            more,
+        } => write!(
+            out,
+            " is held to its allowlist again: {execs} execs of {}{executables} executables were \
+             not reported one by one until {until}",
+            if *more { "more than " } else { "" }
+        ),
+        About::Upgrade(upgrade) => write!(
+            out,
+            " has a new image, which ran {} beyond what was learned{}{}",
+            upgrade.new.len(),
+            named("new", &upgrade.new, bound),
+            named("gone", &upgrade.gone, bound)
+        ),
+    };
+    if let Some(by) = &notice.by {
+        let _ = write!(out, "; decided by {}", text(by));
+    }
+    if let Some(why) = &notice.why {
+        let _ = write!(out, "; {}", text(why));
+    }
+    out
+}
+
+/// No more than a few of these paths.
+fn named(what: &str, paths: &[Untrusted], bound: usize) -> String {
+    const NAMED: usize = 3;
+
+    if paths.is_empty() {
+        return String::new();
+    }
+    let some = paths.iter().take(NAMED).map(|path| ascii(path, bound));
+    let some = some.collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(NAMED) {
+        0 => format!("; {what}: {some}"),
+        more => format!("; {what}: {some} and {more} more"),
+    }
+}
+
+/// Escaped, in at most `bound` bytes before what is beyond ASCII is escaped too.
+fn ascii(text: &Untrusted, bound: usize) -> String {
+    let mut out = String::new();
+    for c in text.escaped(bound).chars() {
+        match c {
+            '…' => out.push_str("..."),
+            c if c.is_ascii() => out.push(c),
+            c => {
+                let _ = write!(out, "{}", c.escape_unicode());
+            }
+        }
+    }
+    out
 }
 
 struct Teller<'a> {
@@ -61,7 +128,7 @@ impl Teller<'_> {
             }
             Subject::Overflow { count } => {
                 let count = match record.kind {
-                    Kind::Deviation | Kind::Notice => *count,
+                    Kind::Deviation => *count,
                     Kind::Repeats { count, .. } => count,
                 };
                 let _ = write!(
@@ -69,19 +136,6 @@ impl Teller<'_> {
                     ": {count} execs beyond the number that is kept apart [{}]",
                     record.reason
                 );
-            }
-            Subject::Upgrade(upgrade) => {
-                let _ = write!(
-                    out,
-                    " has a new image, which runs {} beyond what was learned [{}]",
-                    upgrade.new.len(),
-                    record.reason
-                );
-                for (what, paths) in [("new", &upgrade.new), ("gone", &upgrade.gone)] {
-                    if !paths.is_empty() {
-                        let _ = write!(out, "; {what}: {}", self.paths(paths));
-                    }
-                }
             }
             Subject::Container => {
                 let _ = write!(
@@ -91,18 +145,6 @@ impl Teller<'_> {
                     record.reason
                 );
             }
-        }
-        out
-    }
-
-    /// Names of no more than a few.
-    fn paths(&self, paths: &[Untrusted]) -> String {
-        const NAMED: usize = 3;
-
-        let named = paths.iter().take(NAMED).map(|path| self.text(path));
-        let mut out = named.collect::<Vec<_>>().join(", ");
-        if paths.len() > NAMED {
-            let _ = write!(out, " and {} more", paths.len() - NAMED);
         }
         out
     }
@@ -171,17 +213,7 @@ impl Teller<'_> {
     }
 
     fn text(&self, text: &Untrusted) -> String {
-        let mut out = String::new();
-        for c in text.escaped(self.bound).chars() {
-            match c {
-                '…' => out.push_str("..."),
-                c if c.is_ascii() => out.push(c),
-                c => {
-                    let _ = write!(out, "{}", c.escape_unicode());
-                }
-            }
-        }
-        out
+        ascii(text, self.bound)
     }
 }
 
@@ -201,14 +233,15 @@ fn why(reason: Reason) -> &'static str {
         Reason::Args => "which may run, but not with these arguments",
         Reason::NoAllowlist => "but the workload has no allowlist",
         Reason::Overflow => "beyond the number that is kept apart",
-        Reason::Probation => "which is new with a new image",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::notice::tests::notice;
     use super::super::record::tests::record;
-    use super::super::{Leaver, Record, Upgrade};
+    use super::super::notice::Upgrade;
+    use super::super::{Leaver, Record};
     use super::*;
     use crate::model::CgroupId;
 
@@ -224,6 +257,42 @@ mod tests {
         check(
             |_| {},
             "web (runc/web) ran /tmp/evil, which was written after the container started [drift]; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
+        );
+    }
+
+    #[test]
+    fn a_notice_says_what_passed() {
+        let mut notice = notice();
+        let mut said = |about, by: Option<&str>| {
+            notice.about = about;
+            notice.by = by.map(Untrusted::from);
+            notice.why = by.map(|_| "a \n fix".into());
+            sentence(Message::Notice(&notice), 256)
+        };
+        let until = "2026-01-02T03:34:05Z".parse().expect("a time");
+
+        assert_eq!(
+            said(About::Allowed { until }, Some("root")),
+            "runc/web may run anything until 2026-01-02T03:34:05Z: nothing of it is reported one by one; decided by root; a \\x0a fix"
+        );
+        let ended = About::AllowEnded {
+            until,
+            execs: 57,
+            executables: 4096,
+            more: true,
+        };
+        assert_eq!(
+            said(ended, None),
+            "runc/web is held to its allowlist again: 57 execs of more than 4096 executables were not reported one by one until 2026-01-02T03:34:05Z"
+        );
+        let upgrade = About::Upgrade(Upgrade {
+            images: vec!["sha256:1".into()],
+            new: ["/a", "/b x", "/c", "/d"].map(Untrusted::from).to_vec(),
+            gone: vec!["/e\n".into()],
+        });
+        assert_eq!(
+            said(upgrade, None),
+            "runc/web has a new image, which ran 4 beyond what was learned; new: /a, /b x, /c and 1 more; gone: /e\\x0a"
         );
     }
 
@@ -346,19 +415,6 @@ mod tests {
                 r.subject = Subject::Overflow { count: 12 };
             },
             "web (runc/web): 12 execs beyond the number that is kept apart [overflow]",
-        );
-        check(
-            |r| {
-                r.reason = Reason::Probation;
-                r.kind = Kind::Notice;
-                r.container = None;
-                r.subject = Subject::Upgrade(Upgrade {
-                    images: vec!["sha256:1".into()],
-                    new: ["/a", "/b x", "/c", "/d"].map(Untrusted::from).to_vec(),
-                    gone: vec!["/e\n".into()],
-                });
-            },
-            "runc/web has a new image, which runs 4 beyond what was learned [probation]; new: /a, /b x, /c and 1 more; gone: /e\\x0a",
         );
         check(
             |r| {

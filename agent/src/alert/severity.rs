@@ -29,7 +29,7 @@ impl Severity {
             | Reason::Parent
             | Reason::User
             | Reason::Args => Self::Warning,
-            Reason::NoAllowlist | Reason::Probation => Self::Notice,
+            Reason::NoAllowlist => Self::Notice,
         }
     }
 

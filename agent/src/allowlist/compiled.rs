@@ -1,13 +1,14 @@
 //! The form of a document that execs are judged with.
 
 use super::conditions::{Conditions, Digests};
+use super::decided::lay_over;
 use super::document::{Document, Spec};
 use super::observed::Observed;
 use super::patterns::Patterns;
 use super::process::{Process, RunAs};
 use super::removed::Removed;
 use crate::model::{Called, Identity, Layer, Needs, Role, Untrusted, is_own_name, last_component};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Why a document cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,14 @@ impl Allowlist {
             digests,
             ..
         } = &document.spec;
+        Self::of(processes, removed, *digests)
+    }
+
+    fn of(
+        processes: &BTreeSet<Process>,
+        removed: &BTreeSet<Removed>,
+        digests: Option<Digests>,
+    ) -> Result<Self, CompileError> {
         let patterns = processes.iter().filter(|p| p.path().has_wildcard());
         let mut exact: HashMap<Identity, Vec<Process>> = HashMap::new();
         let mut programs = HashSet::new();
@@ -93,9 +102,25 @@ impl Allowlist {
             removed: Patterns::new(removed.iter().cloned(), |removed| &removed.path)?,
             programs,
             interpreters,
-            digests: *digests,
+            digests,
             processes: processes.iter().cloned().collect(),
         })
+    }
+
+    /// It with decisions laid over it: see [`lay_over`].
+    ///
+    /// # Errors
+    /// As [`Allowlist::new`].
+    pub fn with_decisions(&self, decided: &Document) -> Result<Self, CompileError> {
+        let mut processes = self.processes.iter().cloned().collect();
+        let mut removed = self.removed.entries().cloned().collect();
+        lay_over(&mut processes, &mut removed, decided)?;
+        Self::of(&processes, &removed, self.digests)
+    }
+
+    /// What its document says about digests.
+    pub fn digests(&self) -> Option<Digests> {
+        self.digests
     }
 
     /// What it says of one exec. What the kernel could not place is never

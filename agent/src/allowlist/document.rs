@@ -4,6 +4,7 @@ use super::conditions::Digests;
 use super::process::Process;
 use super::removed::Removed;
 use crate::model::WorkloadId;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -104,7 +105,8 @@ pub struct Spec {
 }
 
 /// What is done with a workload.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// What the allowlist does not cover is reported.
     #[default]

@@ -5,6 +5,8 @@
 //! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
 //!   Strict, bounded, and the same state gives the same bytes. `raw` has the
 //!   shape of the YAML.
+//! - [`decided`]: what people decided on the running agent, laid over whichever
+//!   document is in force.
 //! - [`observed`], [`compiled`], [`nearest`]: what is asked, and the form that
 //!   execs are judged with; `patterns` finds entries by their path.
 //! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
@@ -16,6 +18,7 @@
 pub mod args;
 pub mod compiled;
 pub mod conditions;
+pub mod decided;
 pub mod document;
 pub mod folder;
 pub mod nearest;
@@ -36,6 +39,7 @@ pub(crate) mod arbitrary;
 pub use args::{ArgsError, ArgsPattern};
 pub use compiled::{Allowlist, CompileError, Coverage};
 pub use conditions::{Conditions, Contents, Digests, Parent};
+pub use decided::{DecisionError, lay_over};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
 pub use folder::{Folder, FolderError, Loaded, Reload};
 pub use nearest::{Difference, Nearest};
@@ -44,6 +48,6 @@ pub use parse::{ParseError, parse};
 pub use path::{ExactPath, PathError, PathPattern};
 pub use process::{Applet, Process, ProcessError, RunAs};
 pub use removed::{Removed, StruckAs};
-pub use render::render;
+pub use render::{render, render_process, render_removed};
 pub use watch::{FolderWatch, WatchError};
 pub use write::{WriteError, write_document};

@@ -7,6 +7,17 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+impl PathPattern {
+    /// Whether it covers `path`.
+    ///
+    /// # Errors
+    /// It is too costly to match.
+    pub fn covers(&self, path: &Untrusted) -> Result<bool, CompileError> {
+        let patterns = Patterns::new([self.clone()].into_iter(), |path| path)?;
+        Ok(patterns.at(Some(path)).next().is_some())
+    }
+}
+
 /// Entries found by their path.
 #[derive(Clone, Debug)]
 pub(super) struct Patterns<T> {

@@ -174,6 +174,15 @@ impl Process {
         Self { conditions, ..self }
     }
 
+    /// The same at every path that `path` covers.
+    ///
+    /// # Errors
+    /// As [`Process::new`].
+    pub fn at(self, path: PathPattern) -> Result<Self, ProcessError> {
+        let conditions = self.conditions;
+        Ok(Self::new(path, self.run_as, self.layer)?.under(conditions))
+    }
+
     /// The same for another document, when its own says `digests`.
     #[must_use]
     pub fn with_digests_of(mut self, digests: Option<Digests>) -> Self {

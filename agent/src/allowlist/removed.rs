@@ -48,9 +48,9 @@ impl Removed {
                 .is_none_or(|wanted| wanted == identity.path_layer())
     }
 
-    /// Whether `process` says the opposite in the same words. An entry for a
-    /// program under any name does, of each of its applets.
-    pub(super) fn contradicts(&self, process: &Process) -> bool {
+    /// Whether what it strikes may be among what `process` allows, as far as role
+    /// and layer tell.
+    pub(super) fn may_be(&self, process: &Process) -> bool {
         let same_role = match (&self.run_as, process.run_as()) {
             (None, _) | (Some(StruckAs::Applet(_)), RunAs::Program) => true,
             (Some(StruckAs::Applet(struck)), RunAs::Applet(allowed)) => struck == allowed,
@@ -59,9 +59,13 @@ impl Removed {
             }
             _ => false,
         };
-        same_role
-            && self.path == *process.path()
-            && self.layer.is_none_or(|wanted| wanted == process.layer())
+        same_role && self.layer.is_none_or(|wanted| wanted == process.layer())
+    }
+
+    /// Whether `process` says the opposite in the same words. An entry for a
+    /// program under any name does, of each of its applets.
+    pub(super) fn contradicts(&self, process: &Process) -> bool {
+        self.path == *process.path() && self.may_be(process)
     }
 }
 

@@ -21,6 +21,29 @@ pub fn render(document: &Document) -> String {
     out
 }
 
+/// One entry of `processes` as a document has it, without the indent.
+pub fn render_process(entry: &Process) -> String {
+    let mut out = String::new();
+    let _ = process(&mut out, entry);
+    without_indent(&out)
+}
+
+/// One entry of `removed` as a document has it, without the indent.
+pub fn render_removed(entry: &Removed) -> String {
+    let mut out = String::new();
+    let _ = removed(&mut out, entry);
+    without_indent(&out)
+}
+
+/// Every line without the four spaces that entries have in front.
+fn without_indent(text: &str) -> String {
+    let lines = text.lines();
+    let lines: Vec<&str> = lines
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    lines.join("\n")
+}
+
 fn document_to(out: &mut String, document: &Document) -> fmt::Result {
     writeln!(out, "apiVersion: {API_VERSION}\nkind: {KIND}")?;
     metadata(out, &document.metadata)?;

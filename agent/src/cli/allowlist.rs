@@ -1,12 +1,12 @@
 //! `execwarden allowlist`: what the agent has, and what a file is worth.
 
 use super::args::AllowlistCommand;
-use super::output::{self, plain_lines};
+use super::output::{self, plain, plain_lines};
 use super::table::{Column, Table, grouped};
-use super::{CommandError, Outcome};
+use super::{CommandError, Outcome, decide};
 use crate::allowlist::Allowlist;
 use crate::control::client;
-use crate::control::protocol::{AllowlistSource, AllowlistSummary, Answer, Request};
+use crate::control::protocol::{AllowlistSource, AllowlistSummary, AllowlistText, Answer, Request};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
             json,
             agent,
         } => evidence(workload, json, &PathBuf::from(agent.control)),
+        AllowlistCommand::Remove(arguments) => decide::remove(arguments),
+        AllowlistCommand::Restore(arguments) => decide::restore(arguments),
         AllowlistCommand::Validate { files } => validate(&files),
     }
 }
@@ -51,7 +53,7 @@ fn show(workload: String, json: bool, agent: &Path) -> Result<Outcome, CommandEr
     if json {
         output::print_json(&text)?;
     } else {
-        output::print(&plain_lines(&text.yaml))?;
+        output::print(&plain_lines(&with_decisions(&text)))?;
     }
     Ok(Outcome::Done)
 }
@@ -67,6 +69,28 @@ fn evidence(workload: String, json: bool, agent: &Path) -> Result<Outcome, Comma
         output::print(&super::evidence::render(&entries))?;
     }
     Ok(Outcome::Done)
+}
+
+/// The document, below what of it was decided on the running agent: comments,
+/// so that it is still a document.
+fn with_decisions(text: &AllowlistText) -> String {
+    let Some(file) = &text.decided else {
+        return text.yaml.clone();
+    };
+    let base = match &text.source {
+        AllowlistSource::File(path) => path,
+        AllowlistSource::Learned => "what was learned",
+        AllowlistSource::Learning => "what was learned so far",
+        AllowlistSource::None => "nothing",
+    };
+    let comment = |line: &String| format!("#   {}\n", plain(line));
+    let decisions: String = text.decisions.iter().map(comment).collect();
+    format!(
+        "# {}, and laid over it {}:\n{decisions}{}",
+        plain(base),
+        plain(file),
+        text.yaml
+    )
 }
 
 fn render_list(list: &[AllowlistSummary]) -> String {
@@ -183,6 +207,24 @@ mod tests {
         runc/web                      learn        1,234  learning
         runc/\x1b[2J                  enforce          1  learned
         ");
+    }
+
+    #[test]
+    fn what_was_decided_stands_above_the_document_as_comments() {
+        let mut text = AllowlistText {
+            workload: "runc/web".to_owned(),
+            source: AllowlistSource::Learned,
+            yaml: "spec: {}\n".to_owned(),
+            decided: None,
+            decisions: vec!["accepted /tmp/\ntool (upper)".to_owned()],
+        };
+        assert_eq!(with_decisions(&text), "spec: {}\n");
+
+        text.decided = Some("/state/decided/x.yaml".to_owned());
+
+        let expected = "# what was learned, and laid over it /state/decided/x.yaml:\n\
+                        #   accepted /tmp/\\x0atool (upper)\nspec: {}\n";
+        assert_eq!(with_decisions(&text), expected);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The command line, as typed. [`crate::config::Config`] is what it means.
 
+use super::operator_args::{
+    AcceptArguments, AlertsArguments, AllowArguments, LogArguments, PromoteArguments,
+    RemoveArguments, RestoreArguments, WhyArguments,
+};
 use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath, Window};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
@@ -29,12 +33,24 @@ pub enum Command {
     Status(StatusArguments),
     /// Try whether this node can run the agent, and say what each absence costs
     Doctor(DoctorArguments),
-    /// Look at allowlists
+    /// Look at allowlists, and change what is in force
     #[command(subcommand)]
     Allowlist(AllowlistCommand),
+    /// List the alerts that the agent keeps, the newest last
+    Alerts(AlertsArguments),
+    /// Say of one alert what ran, and what would allow it
+    Why(WhyArguments),
+    /// Let run from now on what an alert is about
+    Accept(AcceptArguments),
+    /// Let a workload run anything for a time, on record
+    Allow(AllowArguments),
+    /// Set the mode of a workload, or of all in a namespace
+    Promote(PromoteArguments),
     /// Let a workload learn on: one that learns, or one that is held to what it
     /// learned
     Extend(ExtendArguments),
+    /// Print the journal of decisions, the newest last
+    Log(LogArguments),
 }
 
 /// `execwarden extend`.
@@ -181,6 +197,10 @@ pub enum AllowlistCommand {
         #[command(flatten)]
         agent: AgentArguments,
     },
+    /// Take something out of what is in force, and never learn it again
+    Remove(RemoveArguments),
+    /// Take an accept or a remove back
+    Restore(RestoreArguments),
     /// Check documents, without an agent; exit status 1 if one has an error
     Validate {
         /// ProcessAllowlist documents
@@ -221,6 +241,27 @@ mod tests {
             ("execwarden run --node-name ä", "\"ä\" is no node name"),
             ("execwarden allowlist validate", "<FILE>"),
             ("execwarden allowlist show", "<WORKLOAD>"),
+            ("execwarden alerts --since 1w", "\"1w\" is not a duration"),
+            ("execwarden alerts --reason odd", "the reasons are breakout"),
+            ("execwarden why", "<ID>"),
+            ("execwarden allow --workload w", "--for"),
+            ("execwarden allow --workload w --for 1h --end", "'--end'"),
+            ("execwarden promote --mode off", "<WORKLOAD>"),
+            ("execwarden promote w", "--mode"),
+            ("execwarden promote --label a --mode off", "KEY=VALUE"),
+            (
+                "execwarden promote w --mode block",
+                "there is no mode \"block\"",
+            ),
+            (
+                "execwarden promote w --mode enforce --action block",
+                "action block is not yet supported in this version",
+            ),
+            (
+                "execwarden allowlist remove w /a --applet x --script-of /b",
+                "'--script-of",
+            ),
+            ("execwarden allowlist restore w", "<PATH|ID>"),
         ] {
             check_refused(line, expected);
         }

@@ -3,16 +3,22 @@
 //!
 //! - [`args`]: the command line as typed;
 //! - [`logging`]: the agent's own log;
-//! - `status`, `allowlist`, `doctor`: what those commands print;
+//! - [`operator_args`]: that of alerts and decisions;
+//! - `status`, `allowlist`, `doctor`, `alerts`, `log`: what those commands print;
+//! - `decide`: the commands that change something, which ask before;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
-//! A command other than `run` and `extend` changes nothing on the node.
+//! What changes something is asked of the running agent, and done by it alone.
 
+mod alerts;
 mod allowlist;
 pub mod args;
+mod decide;
 mod doctor;
 mod evidence;
+mod log;
 pub mod logging;
+pub mod operator_args;
 mod output;
 mod paint;
 mod status;
@@ -55,6 +61,8 @@ enum CommandError {
     Client(#[from] ClientError),
     #[error("cannot write to stdout: {0}")]
     Output(#[from] io::Error),
+    #[error("nothing was changed: there is no terminal to ask at; --yes does it without asking")]
+    NotAsked,
     #[error(transparent)]
     Agent(#[from] StartError),
 }
@@ -82,7 +90,7 @@ fn exit_status(result: &Result<Outcome, CommandError>) -> u8 {
         Ok(Outcome::No) => 1,
         Ok(Outcome::NotFit) => 2,
         Err(CommandError::Client(ClientError::Refused(refusal)))
-            if refusal.kind == RefusalKind::NotFound =>
+            if matches!(refusal.kind, RefusalKind::NotFound | RefusalKind::Refused) =>
         {
             1
         }
@@ -97,6 +105,12 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
         Command::Doctor(arguments) => doctor::execute(arguments),
         Command::Allowlist(command) => allowlist::execute(command),
         Command::Extend(arguments) => extend(arguments),
+        Command::Alerts(arguments) => alerts::list(arguments),
+        Command::Why(arguments) => alerts::why(arguments),
+        Command::Accept(arguments) => decide::accept(arguments),
+        Command::Allow(arguments) => decide::allow(arguments),
+        Command::Promote(arguments) => decide::promote(arguments),
+        Command::Log(arguments) => log::execute(arguments),
     }
 }
 
@@ -156,8 +170,10 @@ mod tests {
             (Ok(Outcome::No), 1),
             (Ok(Outcome::NotFit), 2),
             (refused(RefusalKind::NotFound), 1),
+            (refused(RefusalKind::Refused), 1),
             (refused(RefusalKind::Busy), 2),
             (Err(CommandError::Agent(StartError::NotRoot)), 2),
+            (Err(CommandError::NotAsked), 2),
         ] {
             assert_eq!(exit_status(&result), expected, "{result:?}");
         }

@@ -128,6 +128,22 @@ pub(super) fn wrapped(mark: &str, text: &str) -> String {
     trimmed(&table)
 }
 
+/// What is said of one thing, a name and a text each, on lines that fit the page.
+pub(super) fn facts(rows: &[(&str, String)]) -> String {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_style(TableStyle::new())
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH as u16);
+    for (name, text) in rows {
+        table.add_row([*name, text]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP as u16));
+    }
+    trimmed(&table)
+}
+
 fn trimmed(table: &comfy_table::Table) -> String {
     let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
     lines.collect()

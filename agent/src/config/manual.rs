@@ -65,6 +65,20 @@ fn every_flag_is_in_the_manual_and_nothing_else() {
         "### `execwarden allowlist evidence WORKLOAD`",
         "allowlist evidence",
     );
+    check(
+        "### `execwarden allowlist remove WORKLOAD PATH`",
+        "allowlist remove",
+    );
+    check(
+        "### `execwarden allowlist restore WORKLOAD PATH|ID…`",
+        "allowlist restore",
+    );
+    check("## `execwarden alerts`", "alerts");
+    check("## `execwarden why ID`", "why");
+    check("## `execwarden accept ID`", "accept");
+    check("## `execwarden allow`", "allow");
+    check("## `execwarden promote [WORKLOAD]`", "promote");
+    check("## `execwarden log`", "log");
     assert!(flags("allowlist validate").is_empty());
 }
 

@@ -2,7 +2,7 @@
 //! asks for it. Pure.
 
 use super::Labels;
-use super::plain::NAME_MAX;
+use super::plain::{NAME_MAX, plain_name};
 use crate::model::{ContainerKind, Untrusted, WorkloadId};
 
 /// What is known of a container beside its names.
@@ -14,10 +14,32 @@ pub struct InPod {
     pub attempt: Option<u32>,
     /// The runtime handler that its pod asked for: `runsc`, `kata`.
     pub runtime_handler: Option<String>,
+    /// Its pod's labels, as far as they are plain: by them an operator picks
+    /// workloads, and nothing else goes by them.
+    pub labels: Labels,
     /// What its pod's annotations ask for.
     pub wishes: Wishes,
     /// What its namespace's annotations ask for.
     pub defaults: Wishes,
+}
+
+/// The most labels of a pod that are kept.
+const MAX_LABELS: usize = 64;
+
+/// Labels as Kubernetes has them: a key is a name, or two with a slash between,
+/// a value is a name or nothing. What is anything else is left out.
+pub fn plain_labels(labels: &Labels) -> Labels {
+    let is_key = |key: &str| {
+        let (prefix, name) = key.split_once('/').unwrap_or(("a", key));
+        plain_name(prefix).is_some() && plain_name(name).is_some()
+    };
+    let is_value = |value: &str| value.is_empty() || plain_name(value).is_some();
+    let plain = labels.iter();
+    plain
+        .filter(|(key, value)| is_key(key) && is_value(value))
+        .take(MAX_LABELS)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// What annotations ask for: their text as it is, since a value that is none is
@@ -103,6 +125,27 @@ fn is_named_by_kubectl_debug(container: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_plain_labels_are_kept_and_not_too_many() {
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let labels = [
+            label("app", "web"),
+            label("app.kubernetes.io/name", "web_1"),
+            label("empty", ""),
+            label("", "x"),
+            label("a/b/c", "x"),
+            label("bad\n", "x"),
+            label("worse", "\u{1b}[2J"),
+        ];
+
+        let kept = plain_labels(&labels.into());
+
+        let keys: Vec<&str> = kept.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["app", "app.kubernetes.io/name", "empty"]);
+        let many = (0..1000).map(|number| label(&format!("l{number}"), ""));
+        assert_eq!(plain_labels(&many.collect()).len(), MAX_LABELS);
+    }
 
     fn check(container: &str, kind: Option<ContainerKind>, attempt: Option<u32>, expected: &str) {
         let mut workload = WorkloadId::Kubernetes {

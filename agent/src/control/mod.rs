@@ -2,6 +2,7 @@
 //! line asks and one JSON line answers.
 //!
 //! - [`protocol`]: what can be asked and answered, as bytes and as values;
+//! - [`operation`]: the part of it that is about alerts and decisions;
 //! - [`status`]: the answer to `status`;
 //! - [`socket`]: the socket's file, its rights, and who may replace it;
 //! - [`server`]: the agent's side; it owns no state, and asks the node;
@@ -13,6 +14,7 @@
 //! wrong with it.
 
 pub mod client;
+pub mod operation;
 pub mod protocol;
 pub mod server;
 pub mod socket;

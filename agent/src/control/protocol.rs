@@ -3,7 +3,9 @@
 //! A request is one JSON object on one line, `{"v":1,"do":"status"}`; so is
 //! the response, `{"v":1,"ok":…}` or `{"v":1,"error":…}`.
 
+use super::operation::{Alert, Change, Operation};
 use super::status::{Status, WorkloadMode};
+use crate::history::{AlertRow, Decision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,6 +45,8 @@ pub enum Request {
         /// For how long at least, in seconds; as ever where it is not said.
         for_s: Option<u64>,
     },
+    /// What an operator asks for beside that.
+    Operation(Operation),
 }
 
 /// What the agent answers.
@@ -64,6 +68,14 @@ pub enum Answer {
     Reload(Reloaded),
     /// To [`Request::Extend`].
     Extend(Extended),
+    /// To [`Operation::Alerts`].
+    Alerts(Vec<AlertRow>),
+    /// To [`Operation::Why`].
+    Why(Box<Alert>),
+    /// To [`Operation::Log`].
+    Log(Vec<Decision>),
+    /// To every operation that changes something.
+    Change(Change),
 }
 
 /// One line of the list of allowlists.
@@ -100,8 +112,14 @@ pub struct AllowlistText {
     pub workload: String,
     /// Where it comes from.
     pub source: AllowlistSource,
-    /// The ProcessAllowlist document.
+    /// The ProcessAllowlist document, with what was decided laid over it.
     pub yaml: String,
+    /// The file of those decisions, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<String>,
+    /// What they add and take away, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<String>,
 }
 
 /// What is known of one entry that was learned. Texts are escaped; a list ends in
@@ -180,6 +198,8 @@ pub enum RefusalKind {
     NotFound,
     /// The agent has too much to do, or is stopping; ask again.
     Busy,
+    /// The answer is no, for the reason that it gives.
+    Refused,
     /// The agent tried and failed.
     Failed,
 }
@@ -227,6 +247,11 @@ impl Request {
             Self::Extend { workload, for_s } => {
                 json!({"v": VERSION, "do": "extend", "workload": workload, "for_s": for_s})
             }
+            Self::Operation(operation) => {
+                let mut line = operation.encode();
+                line["v"] = VERSION.into();
+                line
+            }
         };
         format!("{line}\n")
     }
@@ -237,6 +262,9 @@ impl Request {
             .map_err(|error| Refusal::bad(format!("the request is not JSON: {error}")))?;
         // Before the fields: another version may have others.
         check_version(&value).map_err(Refusal::bad)?;
+        if let Some(operation) = Operation::decode(&value) {
+            return operation.map(Self::Operation);
+        }
         let line: RequestLine = serde_json::from_value(value)
             .map_err(|error| Refusal::bad(format!("the request is not understood: {error}")))?;
         let action = line.action.as_str();
@@ -262,8 +290,7 @@ impl Request {
                 Err(Refusal::bad(format!("{} takes no `workload`", line.action)))
             }
             (other, _) => Err(Refusal::bad(format!(
-                "there is no request {:?}; the requests are status, allowlist-list, \
-                 allowlist-show, allowlist-evidence, extend and reload",
+                "there is no request {:?}; docs/CONFIGURATION.md lists those there are",
                 other.chars().take(40).collect::<String>()
             ))),
         }

@@ -25,8 +25,30 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Call {
     /// What is asked.
     pub request: Request,
+    /// Who asks over the control socket; `None` for the agent's own parts.
+    pub peer: Option<Peer>,
     /// Where the answer goes. Nobody may be waiting any more.
     pub reply: oneshot::Sender<Response>,
+}
+
+/// Who asks, by the kernel's word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// The effective user id when it connected.
+    pub uid: u32,
+    /// The process id, where the agent can see that process.
+    pub pid: Option<u32>,
+}
+
+impl Peer {
+    fn of(stream: &UnixStream) -> Option<Self> {
+        let credentials = stream.peer_cred().ok()?;
+        let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
+        Some(Self {
+            uid: credentials.uid(),
+            pid: pid.filter(|pid| *pid != 0),
+        })
+    }
 }
 
 /// The listening socket. Dropping it takes its file away.
@@ -101,10 +123,11 @@ fn turn_away(stream: UnixStream) {
 
 /// One request, one response. Errors of the stream are the asker's affair.
 async fn exchange(mut stream: UnixStream, calls: mpsc::Sender<Call>, deadline: Duration) {
+    let peer = Peer::of(&stream);
     let response = match timeout(deadline, read_request(&mut stream)).await {
         Ok(Ok(None)) | Ok(Err(_)) => return,
         Ok(Ok(Some(line))) => match decode(&line) {
-            Ok(request) => ask(request, &calls, deadline).await,
+            Ok(request) => ask(request, peer, &calls, deadline).await,
             Err(refusal) => Err(refusal),
         },
         Err(_) => Err(Refusal::new(
@@ -136,10 +159,20 @@ fn decode(line: &[u8]) -> Result<Request, Refusal> {
 }
 
 /// Asks the node, as whoever connects to the socket does.
-pub async fn ask(request: Request, calls: &mpsc::Sender<Call>, deadline: Duration) -> Response {
+pub async fn ask(
+    request: Request,
+    peer: Option<Peer>,
+    calls: &mpsc::Sender<Call>,
+    deadline: Duration,
+) -> Response {
     let (reply, answer) = oneshot::channel();
+    let call = Call {
+        request,
+        peer,
+        reply,
+    };
     let asked = async {
-        calls.send(Call { request, reply }).await.ok()?;
+        calls.send(call).await.ok()?;
         answer.await.ok()
     };
     match timeout(deadline, asked).await {

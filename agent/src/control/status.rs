@@ -304,6 +304,9 @@ pub struct WorkloadStatus {
     /// What its annotations ask for in vain: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
+    /// Until when it may run anything (RFC 3339), if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_until: Option<String>,
     /// Entries of its allowlist, or what it has learned so far.
     pub processes: u64,
     /// Containers that live now.
@@ -441,6 +444,7 @@ pub(crate) mod tests {
             shortcomings: Vec::new(),
             pending: 0,
             refused: Vec::new(),
+            allowed_until: None,
             processes: 12,
             containers: 3,
             pre_existing: 0,

@@ -17,8 +17,7 @@ pub(super) struct Case<'a> {
 type Rule = (Reason, fn(&Case<'_>) -> bool);
 
 /// The precedence: strongest first, in the order of [`Reason::ALL`], which a
-/// test compares. [`Reason::Overflow`] and [`Reason::Probation`] are not
-/// about an exec.
+/// test compares. [`Reason::Overflow`] is about a count, not about an exec.
 pub(super) const RULES: [Rule; 13] = [
     (Reason::Breakout, |case| case.breaks_out()),
     // An entry names a file, and no entry names a way out: leaving the

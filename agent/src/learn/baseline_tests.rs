@@ -369,7 +369,7 @@ fn what_nobody_saw_start_is_incomplete_until_one_is() {
 }
 
 #[test]
-fn what_a_person_ends_early_is_incomplete() {
+fn what_a_person_ends_early_is_incomplete_where_it_has_gaps() {
     let mut learned = baseline();
     start(&mut learned, "a");
 
@@ -379,7 +379,12 @@ fn what_a_person_ends_early_is_incomplete() {
         panic!("it goes on");
     };
     assert_eq!(because, EndedBecause::ByHand);
-    assert!(learned.is_incomplete(at(110)));
+    assert!(!learned.is_incomplete(at(110)));
+    let mut with_gaps = baseline();
+    start(&mut with_gaps, "a");
+    with_gaps.note(Gap::RecordLost, at(105));
+    with_gaps.finish(at(110));
+    assert!(with_gaps.is_incomplete(at(110)));
 }
 
 #[test]

@@ -187,8 +187,8 @@ impl Baseline {
         let was_cut_short = match (self.state, self.progress(now)) {
             (State::Finished { because, .. }, _) => match because {
                 EndedBecause::Complete => false,
-                EndedBecause::MaximumReached | EndedBecause::ByHand => true,
-                EndedBecause::WindowEnded => has_gaps,
+                EndedBecause::MaximumReached => true,
+                EndedBecause::ByHand | EndedBecause::WindowEnded => has_gaps,
             },
             (State::Learning, Some(progress)) => !progress.is_settled() && has_gaps,
             (State::Learning, None) => false,

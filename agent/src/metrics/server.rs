@@ -113,7 +113,7 @@ async fn page(method: &Method, path: &str, calls: &mpsc::Sender<Call>) -> Respon
 }
 
 async fn status(calls: &mpsc::Sender<Call>) -> Result<Box<Status>, String> {
-    match server::ask(Request::Status, calls, server::DEADLINE).await {
+    match server::ask(Request::Status, None, calls, server::DEADLINE).await {
         Ok(Answer::Status(status)) => Ok(status),
         Ok(_) => Err("the agent answered something else".to_owned()),
         Err(refusal) => Err(refusal.to_string()),

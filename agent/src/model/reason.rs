@@ -37,13 +37,11 @@ pub enum Reason {
     NoAllowlist,
     /// More distinct deviations than are kept apart.
     Overflow,
-    /// What a new image ran beyond what was learned, all of it at once.
-    Probation,
 }
 
 impl Reason {
     /// Every reason, strongest first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Breakout,
         Self::Escaped,
         Self::Fileless,
@@ -58,7 +56,6 @@ impl Reason {
         Self::Args,
         Self::NoAllowlist,
         Self::Overflow,
-        Self::Probation,
     ];
 
     /// The code, as alerts have it.
@@ -78,7 +75,6 @@ impl Reason {
             Self::Args => "args",
             Self::NoAllowlist => "no-allowlist",
             Self::Overflow => "overflow",
-            Self::Probation => "probation",
         }
     }
 }

@@ -1,8 +1,10 @@
 //! From a deviation to a numbered record in every sink, and the sums of what
 //! comes again.
 
+use super::remedy::without_exec;
 use super::tally::Tally;
-use crate::alert::{AlertId, Due, Kind, Record, Repeats, Sinks};
+use crate::alert::{AlertId, Due, Kind, Notice, Record, Repeats, Sinks};
+use crate::history::{Pending, Remedy, Told as Kept};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -18,10 +20,13 @@ pub struct Alerts {
     told: HashMap<AlertId, Told>,
     last_number: u64,
     tally: Tally,
+    /// What the history lacks.
+    pub pending: Pending,
 }
 
 struct Told {
     record: Record,
+    remedy: Remedy,
     total: u64,
 }
 
@@ -34,25 +39,28 @@ impl Alerts {
             told: HashMap::new(),
             last_number: 0,
             tally: Tally::default(),
+            pending: Pending::default(),
         }
     }
 
     /// Reports `count` occurrences of `record.id`: the first of an id at once,
     /// further ones summed. `record.number` is filled in here.
     pub fn raise(&mut self, record: Record, count: u64, at: Timestamp) {
+        let remedy = without_exec(record.reason);
+        self.raise_with(record, remedy, count, at);
+    }
+
+    /// The same of an exec, with what would allow it.
+    pub fn raise_with(&mut self, record: Record, remedy: Remedy, count: u64, at: Timestamp) {
         let id = record.id;
         let took = Timestamp::now().duration_since(at);
         self.tally.took(took.try_into().unwrap_or_default());
-        self.told.entry(id).or_insert(Told { record, total: 0 });
+        self.told.entry(id).or_insert(Told {
+            record,
+            remedy,
+            total: 0,
+        });
         self.more(id, count, at);
-    }
-
-    /// Sends a notice, which is no deviation and does not come again.
-    pub fn notify(&mut self, mut record: Record) {
-        self.last_number += 1;
-        record.number = self.last_number;
-        record.kind = Kind::Notice;
-        self.sinks.send(record);
     }
 
     /// `count` more of an id that was raised before.
@@ -63,9 +71,22 @@ impl Alerts {
         told.total = told.total.saturating_add(count);
         self.tally.count(&told.record, count);
         let total = told.total;
-        if let Some(due) = self.repeats.saw(id, total, at, Instant::now()) {
-            self.send(id, due);
-        }
+        let due = self.repeats.saw(id, total, at, Instant::now());
+        let kept = due.and_then(|due| {
+            let record = self.send(id, due)?;
+            let told = self.told.get(&id)?;
+            Some(Kept::of(&record, told.remedy.clone()))
+        });
+        self.pending.saw(id, count, at, kept);
+    }
+
+    /// Tells something else of a workload; `notice.number` is filled in here.
+    pub fn tell(&mut self, notice: Notice) {
+        self.last_number += 1;
+        self.sinks.tell(Notice {
+            number: self.last_number,
+            ..notice
+        });
     }
 
     /// Sends the sums that are due.
@@ -101,10 +122,9 @@ impl Alerts {
         self.sinks.drain(deadline).await;
     }
 
-    fn send(&mut self, id: AlertId, due: Due) {
-        let Some(told) = self.told.get(&id) else {
-            return;
-        };
+    /// Sends a record, and gives it back as it was sent.
+    fn send(&mut self, id: AlertId, due: Due) -> Option<Record> {
+        let told = self.told.get(&id)?;
         self.last_number += 1;
         let mut record = told.record.clone();
         record.number = self.last_number;
@@ -112,6 +132,7 @@ impl Alerts {
             record.kind = Kind::Repeats { count, first, last };
             record.time = Timestamp::now();
         }
-        self.sinks.send(record);
+        self.sinks.send(record.clone());
+        Some(record)
     }
 }

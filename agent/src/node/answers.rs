@@ -1,17 +1,18 @@
 //! What the control socket asks.
 
 use super::Node;
-use super::documents::document_of;
+use super::decisions::failed;
 use super::policy::listed;
 use super::states::shortcomings;
 use super::workloads::{Phase, Workload};
 use crate::alert::SinkState;
-use crate::allowlist::render;
+use crate::allowlist::{lay_over, render};
 use crate::config::ModeChoice;
 use crate::control::protocol::{
     AllowlistSource, AllowlistSummary, AllowlistText, Answer, Refusal, RefusalKind, Reloaded,
     Request, Response,
 };
+use crate::control::server::Peer;
 use crate::control::status::{
     Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus,
     LearningStatus, Losses, MapFill, RingFill, SinkStatus, Status, WorkloadStatus,
@@ -27,7 +28,7 @@ const READINGS: usize = 5;
 
 impl Node {
     /// Answers one request; never fails the agent.
-    pub(super) fn answer(&mut self, request: Request) -> Response {
+    pub(super) fn answer(&mut self, request: Request, peer: Option<Peer>) -> Response {
         match request {
             Request::Status => Ok(Answer::Status(Box::new(self.status()))),
             Request::AllowlistList => Ok(Answer::AllowlistList(self.allowlists())),
@@ -35,12 +36,14 @@ impl Node {
             Request::AllowlistEvidence { workload } => self.evidence_of(&workload),
             Request::Extend { workload, for_s } => self.extend(&workload, for_s),
             Request::Reload => {
-                self.reload();
+                let who = peer.map(|peer| self.who(peer));
+                self.reload(who);
                 Ok(Answer::Reload(Reloaded {
                     allowlists: self.people.iter().count() as u64,
                     errors: self.document_errors.clone(),
                 }))
             }
+            Request::Operation(operation) => self.operate(operation, peer),
         }
     }
 
@@ -231,6 +234,7 @@ impl Node {
             refused: { workload.terms.refused.iter() }
                 .map(ToString::to_string)
                 .collect(),
+            allowed_until: { self.allowances.get(id) }.map(|allowance| allowance.ends.to_string()),
             processes: listed(&workload.phase),
             containers: workload.containers,
             pre_existing: workload.pre_existing,
@@ -253,39 +257,38 @@ impl Node {
     }
 
     fn allowlist(&self, name: &str) -> Response {
-        let active = self.workloads.iter().find(|(id, _)| id.to_string() == name);
-        if let Some((_, workload)) = active
-            && let Phase::Learning { baseline, .. } = &workload.phase
-        {
-            let document = document_of(baseline);
-            return Ok(Answer::AllowlistShow(AllowlistText {
-                workload: name.to_owned(),
-                source: AllowlistSource::Learning,
-                yaml: render(&document),
-            }));
+        let none = || {
+            Refusal::new(
+                RefusalKind::NotFound,
+                format!(
+                    "there is no allowlist of {name:?}; `execwarden allowlist list` names those there are"
+                ),
+            )
+        };
+        let id = self.workload_named(name).map_err(|_| none())?;
+        let decided = self.decided.iter();
+        let decided = decided
+            .map(|(file, loaded)| (file, &loaded.document))
+            .find(|(_, document)| document.spec.workload == id);
+        let base = self.base_document(&id);
+        let (source, mut document) = match (base, decided.as_ref()) {
+            (Some(base), _) => base,
+            (None, Some((_, decided))) => (AllowlistSource::None, (*decided).clone()),
+            (None, None) => return Err(none()),
+        };
+        if let Some((_, decided)) = &decided {
+            let spec = &mut document.spec;
+            lay_over(&mut spec.processes, &mut spec.removed, decided).map_err(failed)?;
         }
-        let of = |folder: &crate::allowlist::Folder| {
-            folder
-                .iter()
-                .find(|(_, loaded)| loaded.document.spec.workload.to_string() == name)
-                .map(|(file, loaded)| (file, render(&loaded.document)))
-        };
-        let (source, yaml) = match (of(&self.people), of(&self.learned)) {
-            (Some((file, yaml)), _) => (AllowlistSource::File(file.display().to_string()), yaml),
-            (None, Some((_, yaml))) => (AllowlistSource::Learned, yaml),
-            (None, None) => {
-                return Err(Refusal::new(
-                    RefusalKind::NotFound,
-                    format!(
-                        "there is no allowlist of {name:?}; `execwarden allowlist list` names those there are"
-                    ),
-                ));
-            }
-        };
         Ok(Answer::AllowlistShow(AllowlistText {
             workload: name.to_owned(),
             source,
-            yaml,
+            yaml: render(&document),
+            decisions: decided
+                .iter()
+                .flat_map(|(_, one)| one.decisions())
+                .collect(),
+            decided: decided.map(|(file, _)| file.display().to_string()),
         }))
     }
 }

@@ -32,6 +32,8 @@ pub struct Tracked {
 pub enum Purpose {
     /// The sum of an alert.
     Alert(AlertId, WorkloadId),
+    /// What passed of a workload that may run anything for a time.
+    Passed(WorkloadId),
     /// A learned entry's evidence; later ones are known to the kernel.
     Learned(WorkloadId, Box<Identity>),
     /// Nothing: covered by the allowlist, or outside containers. Later ones
@@ -84,7 +86,9 @@ impl Node {
                 let rests = now.saturating_duration_since(tracked.moved);
                 match tracked.purpose {
                     Purpose::Known | Purpose::Learned(..) => rests >= SETTLING,
-                    Purpose::Alert(..) | Purpose::RuntimeStage => rests >= RESTING,
+                    Purpose::Alert(..) | Purpose::Passed(_) | Purpose::RuntimeStage => {
+                        rests >= RESTING
+                    }
                 }
             })
             .map(|(key, _)| *key)
@@ -109,6 +113,10 @@ impl Node {
                     workload.deviations += more;
                 }
                 self.alerts.more(*id, more, at);
+            }
+            Purpose::Passed(workload) => {
+                let workload = workload.clone();
+                self.passes_beyond(&workload, more);
             }
             Purpose::Learned(workload, identity) => {
                 if let Some(workload) = self.workloads.get_mut(workload)

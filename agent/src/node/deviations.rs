@@ -5,14 +5,18 @@ use super::Node;
 use super::clock::time_of;
 use super::counting::Purpose;
 use super::execs::Seen;
+use super::remedy::{Deviation, remedy, without_exec};
 use super::workloads::Phase;
 use crate::alert::{
     Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
 };
 use crate::containers::Container;
+use crate::history::Remedy;
 use crate::judge::role_of;
 use crate::learn::Gap;
-use crate::model::{CgroupId, Content, Exec, Identity, Reason, Slot, Untrusted, WorkloadId};
+use crate::model::{
+    CgroupId, Content, Exec, Identity, Inspection, Reason, Slot, Untrusted, WorkloadId,
+};
 use jiff::Timestamp;
 
 impl Node {
@@ -29,16 +33,20 @@ impl Node {
             exec,
             inspection,
         } = *seen;
+        if self.is_allowed(workload_id, reason) {
+            return self.passes(key, exec, inspection, workload_id);
+        }
         let container = self.containers.lookup(exec.container).cloned();
         let at = time_of(exec.at_ns);
         let digest = |content: Option<Content>| content.and_then(|content| content.sha256);
         let (program, script) = (digest(inspection.program), digest(inspection.script));
         // A workload without an allowlist: one alert per container, and all
         // that is merely unlisted in its sum.
-        let (id, subject) = if reason == Reason::NoAllowlist {
+        let (id, subject, remedy) = if reason == Reason::NoAllowlist {
             (
                 AlertId::new(&self.boot, exec.container, reason, None),
                 Subject::Container,
+                without_exec(reason),
             )
         } else {
             let identity = role_of(exec, inspection);
@@ -51,7 +59,7 @@ impl Node {
                 evidence: Some(Box::new(evidence)),
                 nearest,
             };
-            (id, subject)
+            (id, subject, self.remedy(workload_id, exec, inspection))
         };
         let record = self.record(
             id,
@@ -62,7 +70,7 @@ impl Node {
             workload_id,
             container.as_ref(),
         );
-        self.alerts.raise(record, 1, at);
+        self.alerts.raise_with(record, remedy, 1, at);
         if let Some(workload) = self.workloads.get_mut(workload_id) {
             workload.deviations += 1;
         }
@@ -80,6 +88,18 @@ impl Node {
             baseline.hold(identity, reason, at);
             *dirty = true;
         }
+    }
+
+    fn remedy(&self, workload: &WorkloadId, exec: &Exec, inspection: &Inspection) -> Remedy {
+        let phase = self.workloads.get(workload).map(|found| &found.phase);
+        remedy(&Deviation {
+            workload,
+            allowlist: phase.and_then(Phase::allowlist),
+            scope: self.scope_of(exec),
+            exec,
+            inspection,
+            keeps_arguments: self.config.alert_arguments,
+        })
     }
 
     fn evidence(&self, exec: &Exec) -> ExecEvidence {
@@ -195,13 +215,18 @@ impl Node {
             return;
         }
         workload.overflow_told = overflowed;
-        workload.deviations += count;
         if let Phase::Learning {
             baseline, dirty, ..
         } = &mut workload.phase
         {
             baseline.note(Gap::EventsLost { count }, Timestamp::now());
             *dirty = true;
+        }
+        if self.is_allowed(&id, Reason::Overflow) {
+            return self.passes_beyond(&id, count);
+        }
+        if let Some(workload) = self.workloads.get_mut(&id) {
+            workload.deviations += count;
         }
         let at = Timestamp::now();
         // One per workload: its containers share the quota.

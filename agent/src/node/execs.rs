@@ -122,10 +122,6 @@ impl Node {
     pub(super) fn verdict(&self, exec: &Exec, inspection: &Inspection) -> Option<Verdict> {
         let id = self.workload_of(exec.container)?;
         let workload = self.workloads.get(id)?;
-        let scope = match self.containers.lookup(exec.container) {
-            Some(_) => Scope::Container,
-            None => Scope::Unit,
-        };
         let put_in = self.config.classes.put_in;
         let policy = match &workload.phase {
             // What a new image runs is gathered; the floor holds as ever.
@@ -134,7 +130,14 @@ impl Node {
             }
             phase => phase.policy(put_in)?,
         };
-        Some(judge(policy, scope, exec, inspection))
+        Some(judge(policy, self.scope_of(exec), exec, inspection))
+    }
+
+    pub(super) fn scope_of(&self, exec: &Exec) -> Scope {
+        match self.containers.lookup(exec.container) {
+            Some(_) => Scope::Container,
+            None => Scope::Unit,
+        }
     }
 
     pub(super) fn judge(&mut self, key: SeenKey, exec: &Exec, inspection: &Inspection) {
@@ -149,6 +152,10 @@ impl Node {
                 self.track(key, exec, Purpose::Known);
             }
             Verdict::RuntimeStage => self.track(key, exec, Purpose::RuntimeStage),
+            // What runs in an emergency is not what the workload is.
+            Verdict::Learn(_) if self.allowances.get(&id).is_some() => {
+                self.passes(key, exec, inspection, &id);
+            }
             Verdict::Learn(identity) => self.learn(key, exec, inspection, identity, &id),
             Verdict::Deviates {
                 reason,

@@ -6,7 +6,7 @@ use super::documents::document_of;
 use super::states::shortcomings;
 use super::workloads::Phase;
 use crate::alert::{AlertId, Subject};
-use crate::allowlist::write_document;
+use crate::allowlist::{Mode, write_document};
 use crate::config::Promotion;
 use crate::containers::{Container, Since};
 use crate::learn::{Appearance, Baseline, Gap};
@@ -93,15 +93,17 @@ impl Node {
             }
         }
         let waits = |baseline: &Baseline| {
-            let workload = self.workloads.get(baseline.workload());
-            workload.is_some_and(|workload| workload.terms.by_annotation)
+            let id = baseline.workload();
+            let is_off = matches!(self.decided_mode(id), Some((Mode::Off, _)));
+            let workload = self.workloads.get(id);
+            is_off || workload.is_some_and(|workload| workload.terms.by_annotation)
         };
         let dormant: Vec<Baseline> = self
             .workloads
             .dormant
             .values()
-            // Of a workload that learns no more because its team says so, what
-            // was learned until then waits: it would become an allowlist that
+            // Of a workload that learns no more because its team or the operator
+            // says so, what was learned until then waits: it would become an allowlist that
             // nobody asked for.
             .filter(|baseline| baseline.due(now) && !waits(baseline))
             .cloned()
@@ -116,7 +118,7 @@ impl Node {
 
     /// Writes the document first, then the finished baseline: a crash in
     /// between ends the same window once more. Whether both are written.
-    fn finish(&mut self, mut baseline: Baseline, now: Timestamp) -> bool {
+    pub(super) fn finish(&mut self, mut baseline: Baseline, now: Timestamp) -> bool {
         baseline.finish(now);
         if !self.write_learned(&baseline) {
             return false;

@@ -21,6 +21,11 @@
 //! - [`permits`]: what the kernel is told of a policy (pure)
 //! - [`workloads`]: who has a slot and what is done with it (pure)
 //! - [`alerts`]: records, their numbers and sums
+//! - [`remedy`]: what would allow a deviation (pure)
+//! - [`allowances`]: who may run anything for a time
+//! - [`decisions`]: what people decide over the control socket
+//! - [`operations`], [`promote`]: the single commands of theirs
+//! - [`who`]: who that is
 //! - [`tally`]: deviations by namespace and reason (pure)
 //! - [`documents`]: a baseline as a document (pure)
 //! - [`answers`]: what the control socket asks
@@ -30,10 +35,12 @@
 //! ring did not deliver is found in the maps at the next tick.
 
 mod alerts;
+mod allowances;
 mod answers;
 mod api_word;
 mod clock;
 mod counting;
+mod decisions;
 mod deviations;
 mod documents;
 mod entries;
@@ -43,14 +50,18 @@ mod health;
 mod inspecting;
 mod learning;
 mod naming;
+mod operations;
 mod permits;
 mod policy;
 mod probation;
+mod promote;
+mod remedy;
 mod settling;
 mod start;
 mod states;
 mod tally;
 mod terms;
+mod who;
 mod workloads;
 
 pub use start::StartError;
@@ -66,9 +77,10 @@ use crate::inspect::Answer;
 use crate::kernel::{AsyncRing, Kernel};
 use crate::metrics;
 use crate::model::{CgroupId, WorkloadId};
-use crate::store::Store;
+use crate::store::{History, Store};
 use agent_common::wire::SeenKey;
 use alerts::Alerts;
+use allowances::Allowances;
 use clock::WallClock;
 use counting::Tracked;
 use execs::Waiting;
@@ -111,8 +123,14 @@ struct Node {
     people: Folder,
     /// The documents that the agent wrote.
     learned: Folder,
+    /// The documents of what people decided on the running agent.
+    decided: Folder,
     document_errors: Vec<String>,
     store: Store,
+    history: History,
+    /// When the history could not be written, if it could not the last time.
+    history_failed: Option<Instant>,
+    allowances: Allowances,
     store_told: Instant,
     /// Execs of cgroups that have no name yet.
     waiting: HashMap<CgroupId, Vec<Waiting>>,
@@ -213,12 +231,12 @@ impl Node {
                 () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
                 _ = tick.tick() => self.tick(),
                 Some(call) = called.recv() => {
-                    let response = self.answer(call.request);
+                    let response = self.answer(call.request, call.peer);
                     // Nobody waits any more: nobody misses it.
                     let _ = call.reply.send(response);
                 }
-                () = documents.changed() => self.reload(),
-                _ = hangup.recv() => self.reload(),
+                () = documents.changed() => self.reload(None),
+                _ = hangup.recv() => self.reload(None),
                 _ = watchdog.tick(), if watchdog_interval.is_some() => systemd::alive(),
             }
         }
@@ -245,6 +263,7 @@ impl Node {
         self.settle_counts();
         self.judge_all_uninspected();
         self.save();
+        self.save_history();
         self.note_alive();
         self.alerts.finish(Instant::now() + DRAIN).await;
         // Its folder and file go with the server's task.
@@ -265,7 +284,9 @@ impl Node {
         self.end_windows();
         self.end_probations();
         self.tell_states();
+        self.end_allowances();
         self.save();
+        self.save_history();
         if self.store_told.elapsed() >= learning::ALIVE {
             self.note_alive();
         }

@@ -13,6 +13,9 @@ pub fn all(phase: &Phase) -> Vec<Permit> {
             baseline, beside, ..
         } => {
             let learned = baseline.entries().keys();
+            // What was learned and is struck since then stays in the baseline,
+            // in case that is taken back.
+            let learned = learned.filter(|identity| !beside.is_removed(identity));
             listed(beside)
                 .chain(learned.map(|identity| learned_as(baseline, identity)))
                 .collect()

@@ -9,10 +9,11 @@ use super::terms::{self, Case, Learned, Plan, Terms, Why};
 use super::workloads::{Newest, Phase};
 use super::{Node, permits};
 use crate::allowlist::folder::Loaded;
-use crate::allowlist::{Allowlist, Reload};
+use crate::allowlist::{Allowlist, Document, Mode, Reload};
 use crate::config::AnnotationPolicy;
 use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
+use crate::history::Who;
 use crate::learn::{Baseline, Ending, Window};
 use crate::model::{ContainerKind, Slot, WorkloadId};
 use agent_common::wire::SLOT_PENDING;
@@ -28,7 +29,8 @@ impl Node {
             class: self.config.classes.of(in_pod.kind),
             policy: policy_for(self.config.annotations, in_pod.kind),
             document: person.map(|loaded| loaded.document.spec.mode),
-            has_learned: self.learned.get(id).is_some(),
+            decided: self.decided_mode(id).map(|(mode, _)| mode),
+            has_learned: self.has_learned(id),
             pod: &in_pod.wishes,
             namespace: &in_pod.defaults,
             named: &|name| {
@@ -36,6 +38,39 @@ impl Node {
                 Ok(loaded.document.spec.mode)
             },
         })
+    }
+
+    /// The mode that the operator has set for a workload, and when.
+    pub(super) fn decided_mode(&self, id: &WorkloadId) -> Option<(Mode, Timestamp)> {
+        self.decided.get(id)?.document.decided_mode()
+    }
+
+    /// Whether it has learned; since it was told to learn, if it was.
+    pub(super) fn has_learned(&self, id: &WorkloadId) -> bool {
+        let Some(learned) = self.learned.get(id) else {
+            return false;
+        };
+        match self.decided_mode(id) {
+            Some((Mode::Learn, since)) => {
+                let status = learned.document.status.as_ref();
+                let ended = status.and_then(|status| status.window.ended);
+                ended.is_some_and(|ended| ended >= since)
+            }
+            _ => true,
+        }
+    }
+
+    /// An allowlist with what was decided about its workload laid over it.
+    fn with_decisions(&self, id: &WorkloadId, allowlist: Allowlist) -> Allowlist {
+        let Some(decided) = self.decided.get(id) else {
+            return allowlist;
+        };
+        allowlist
+            .with_decisions(&decided.document)
+            .unwrap_or_else(|error| {
+                tracing::error!(workload = %id, %error, "what was decided is left out");
+                allowlist
+            })
     }
 
     /// The one document of this name.
@@ -72,6 +107,7 @@ impl Node {
                 is_asked,
             } => {
                 let beside = person.map(|loaded| loaded.allowlist.clone());
+                let beside = self.with_decisions(id, beside.unwrap_or_default());
                 let ending = is_asked.then_some(of_plan).or(ending);
                 let mut baseline = self.baseline(id, of_plan);
                 if let Some(ending) = ending {
@@ -79,7 +115,7 @@ impl Node {
                 }
                 return Phase::Learning {
                     baseline: Box::new(baseline),
-                    beside: beside.unwrap_or_default(),
+                    beside,
                     dirty: true,
                 };
             }
@@ -95,10 +131,13 @@ impl Node {
             (None, Some(found), _) => (found.allowlist.clone(), AllowlistSource::Learned),
             (None, None, _) => return Phase::NoAllowlist,
         };
-        Phase::Enforcing { allowlist, source }
+        Phase::Enforcing {
+            allowlist: self.with_decisions(id, allowlist),
+            source,
+        }
     }
 
-    fn source_of(&self, person: &Loaded) -> AllowlistSource {
+    pub(super) fn source_of(&self, person: &Loaded) -> AllowlistSource {
         let workload = &person.document.spec.workload;
         let mut documents = self.people.iter();
         let file = documents.find(|(_, loaded)| loaded.document.spec.workload == *workload);
@@ -140,7 +179,7 @@ impl Node {
         let terms = self.terms(id, &workload.newest.in_pod);
         terms.tell_refusals(id, &before.refused);
         if let Phase::Learning { baseline, .. } = &workload.phase
-            && self.learned.get(id).is_none()
+            && !self.has_learned(id)
         {
             let baseline = (**baseline).clone();
             self.workloads.dormant.insert(id.clone(), baseline);
@@ -210,15 +249,18 @@ impl Node {
 
     /// Reads the documents again and applies what changed. A broken document
     /// changes nothing.
-    pub(super) fn reload(&mut self) {
+    pub(super) fn reload(&mut self, who: Option<Who>) {
         let people = self.people.reload();
         let learned = self.learned.reload();
+        let decided = self.decided.reload();
         let mut changed = people.changed.clone();
         changed.extend(learned.changed.iter().cloned());
+        changed.extend(decided.changed.iter().cloned());
+        self.log_reload(who, &changed);
         if !people.changed.is_empty() {
             changed.extend(self.borrowers());
         }
-        self.take_errors(&people, &learned);
+        self.take_errors([&people, &learned, &decided]);
         for id in changed {
             self.change_phase(&id);
         }
@@ -242,12 +284,11 @@ impl Node {
             .collect()
     }
 
-    /// Keeps the errors of both folders for the status, and logs the new ones.
-    pub(super) fn take_errors(&mut self, people: &Reload, learned: &Reload) {
-        let errors: Vec<String> = people
-            .errors
-            .iter()
-            .chain(&learned.errors)
+    /// Keeps the errors of all folders for the status, and logs the new ones.
+    pub(super) fn take_errors(&mut self, reloads: [&Reload; 3]) {
+        let errors: Vec<String> = reloads
+            .into_iter()
+            .flat_map(|reload| &reload.errors)
             .map(ToString::to_string)
             .collect();
         for error in &errors {
@@ -273,6 +314,15 @@ fn policy_for(policy: AnnotationPolicy, kind: Option<ContainerKind>) -> Annotati
 /// not strike. Where they said under which conditions something may run, or as
 /// what, that stands.
 fn with_learned(person: &Loaded, learned: &Loaded) -> Allowlist {
+    let document = document_with_learned(person, learned);
+    Allowlist::new(&document).unwrap_or_else(|error| {
+        tracing::error!(%error, "what was learned is left out");
+        person.allowlist.clone()
+    })
+}
+
+/// The same as a document.
+pub(super) fn document_with_learned(person: &Loaded, learned: &Loaded) -> Document {
     let mut document = person.document.clone();
     let learned = &learned.document.spec;
     let kept = learned.processes.iter().filter(|process| {
@@ -282,10 +332,7 @@ fn with_learned(person: &Loaded, learned: &Loaded) -> Allowlist {
     });
     let kept = kept.map(|process| process.clone().with_digests_of(learned.digests));
     document.spec.processes.extend(kept);
-    Allowlist::new(&document).unwrap_or_else(|error| {
-        tracing::error!(%error, "what was learned is left out");
-        person.allowlist.clone()
-    })
+    document
 }
 
 /// How many processes a phase lists.

@@ -5,11 +5,11 @@ use super::Node;
 use super::clock::time_of;
 use super::execs::Seen;
 use super::workloads::Phase;
-use crate::alert::{AlertId, Subject, Upgrade};
+use crate::alert::{About, Notice, Upgrade};
 use crate::containers::Container;
 use crate::control::protocol::AllowlistSource;
 use crate::learn::{Around, Probation, Sighting, code_in_arguments};
-use crate::model::{CgroupId, Identity, Layer, Reason, Role, Untrusted, WorkloadId};
+use crate::model::{CgroupId, Identity, Layer, Role, Untrusted, WorkloadId};
 use jiff::Timestamp;
 
 impl Node {
@@ -117,13 +117,15 @@ impl Node {
             gone = upgrade.gone.len(),
             "the probation of a new image is over; what it ran is learned"
         );
-        let reason = Reason::Probation;
-        let name = format!("{}/{id}/{:?}", self.boot, upgrade.images);
-        let alert = AlertId::new(&name, CgroupId(0), reason, None);
-        let at = Timestamp::now();
-        let subject = Subject::Upgrade(upgrade);
-        let record = self.record(alert, at, reason, Vec::new(), subject, id, None);
-        self.alerts.notify(record);
+        self.alerts.tell(Notice {
+            number: 0,
+            time: Timestamp::now(),
+            node: self.config.node_name.as_str().to_owned(),
+            workload: id.clone(),
+            about: About::Upgrade(upgrade),
+            by: None,
+            why: None,
+        });
     }
 
     /// The files of the image that entries name and that a container of the new

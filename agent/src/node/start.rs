@@ -2,6 +2,7 @@
 //! what runs already.
 
 use super::alerts::Alerts;
+use super::allowances::Allowances;
 use super::clock::WallClock;
 use super::inspecting::Inspecting;
 use super::permits;
@@ -93,6 +94,8 @@ impl Node {
         hierarchy.check_placement(&files)?;
         // Its lock keeps a second agent from going any further.
         let store = Store::open(&config.state)?;
+        let mut history = store.history()?;
+        let allowances = Allowances::new(history.allowances()?);
         come_first();
         let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel())?;
         if !kernel.layers_known() {
@@ -142,8 +145,12 @@ impl Node {
             workloads: Workloads::default(),
             people: Folder::new(&config.allowlists),
             learned: Folder::new(config.state.join("learned")),
+            decided: Folder::new(config.state.join("decided")),
             document_errors: Vec::new(),
             store,
+            history,
+            history_failed: None,
+            allowances,
             store_told: Instant::now(),
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),
@@ -160,6 +167,8 @@ impl Node {
         }
         node.read_documents();
         node.read_store()?;
+        // What was due while there was no agent.
+        node.end_allowances();
         node.kernel.attach()?;
         if let Some(error) = node.kernel.without_stand_in() {
             tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
@@ -199,10 +208,11 @@ impl Node {
     fn read_documents(&mut self) {
         let people = self.people.reload();
         let learned = self.learned.reload();
+        let decided = self.decided.reload();
         if people.missing {
             tracing::info!(folder = %self.people.path().display(), "there is no folder of allowlists yet; it is watched for");
         }
-        self.take_errors(&people, &learned);
+        self.take_errors([&people, &learned, &decided]);
     }
 
     /// Takes up the baselines that still learn. That there was no agent

@@ -7,6 +7,10 @@
 //! | another | as the agent's mode and the document say; neither class `off` nor annotations change that. Under class `enforce` it does not learn |
 //! | none | as the agent's mode and its class say, changed by what its annotations may |
 //!
+//! A mode that the operator has set for this very workload (`execwarden promote`)
+//! counts before all of that, unless a document has another one: then the
+//! document does.
+//!
 //! An annotation that is refused, or no value, changes nothing: the namespace's
 //! counts then, or else what the operator said.
 
@@ -31,7 +35,9 @@ pub struct Case<'a> {
     pub policy: AnnotationPolicy,
     /// The mode of the document that a person wrote about it.
     pub document: Option<Mode>,
-    /// Whether it has learned before.
+    /// The mode that the operator has set for it.
+    pub decided: Option<Mode>,
+    /// Whether it has learned before; since it was told to learn, if it was.
     pub has_learned: bool,
     /// What its pod's annotations ask for.
     pub pod: &'a Wishes,
@@ -156,7 +162,8 @@ pub fn terms(case: &Case<'_>) -> Terms {
         by_annotation: false,
         refused: Vec::new(),
     };
-    if case.document.is_none() && case.policy != AnnotationPolicy::Ignore {
+    let is_open = case.document.is_none() && case.decided.is_none();
+    if is_open && case.policy != AnnotationPolicy::Ignore {
         terms.hear(case, Wishes::ALLOWLIST, Terms::borrow);
         terms.hear(case, Wishes::MODE, Terms::take_mode);
         for (key, take) in Terms::OF_LEARNING {
@@ -169,10 +176,26 @@ pub fn terms(case: &Case<'_>) -> Terms {
 
 impl Case<'_> {
     fn by_operator(&self) -> Plan {
+        let agrees = |mode: &Mode| self.document.is_none_or(|document| document == *mode);
+        if let Some(mode) = self.decided.filter(agrees) {
+            return self.by_decision(mode);
+        }
         match (self.document, self.class) {
             (Some(Mode::Off), _) | (None, ClassMode::Off) => Plan::Off,
             (_, ClassMode::Enforce) => Plan::Enforce(Learned::Ignored),
             (document, ClassMode::Learn | ClassMode::Off) => self.by_mode(document),
+        }
+    }
+
+    fn by_decision(&self, mode: Mode) -> Plan {
+        match (mode, self.has_learned) {
+            (Mode::Off, _) => Plan::Off,
+            (Mode::Learn, false) => self.learning(),
+            (Mode::Learn, true) if self.document.is_some() => Plan::Enforce(Learned::Beside),
+            (Mode::Enforce, _) if self.class == ClassMode::Enforce => {
+                Plan::Enforce(Learned::Ignored)
+            }
+            (Mode::Learn, true) | (Mode::Enforce, _) => Plan::Enforce(Learned::Instead),
         }
     }
 

@@ -65,6 +65,7 @@ fn case<'a>(pod: &'a Wishes, namespace: &'a Wishes) -> Case<'a> {
         class: ClassMode::Learn,
         policy: Tighten,
         document: None,
+        decided: None,
         has_learned: false,
         pod,
         namespace,
@@ -545,6 +546,65 @@ fn a_window_that_nobody_asks_for_any_more_is_the_operators_again() {
     assert_eq!(before.ending_to_undo(&now), Some(ending(DAY)));
     assert_eq!(now.ending_to_undo(&before), None);
     assert_eq!(now.ending_to_undo(&now), None);
+}
+
+#[test]
+fn the_operators_word_counts_before_all_but_a_document_with_another_mode() {
+    use Mode::{Enforce, Learn, Off};
+
+    for (mode, class, document, has_learned, decided, expected) in [
+        (AUTOMATIC, ClassMode::Learn, None, false, Off, OFF),
+        (AUTOMATIC, ClassMode::Learn, None, false, Enforce, HELD),
+        (LEARN, ClassMode::Learn, None, false, Enforce, HELD),
+        (ENFORCE, ClassMode::Learn, None, false, Learn, LEARNS),
+        (ENFORCE, ClassMode::Learn, None, true, Learn, HELD),
+        (AUTOMATIC, ClassMode::Off, None, false, Learn, LEARNS),
+        (AUTOMATIC, ClassMode::Enforce, None, false, Learn, LEARNS),
+        (
+            AUTOMATIC,
+            ClassMode::Enforce,
+            None,
+            true,
+            Enforce,
+            HELD_ALONE,
+        ),
+        (LEARN, ClassMode::Learn, Some(Enforce), false, Enforce, HELD),
+        (ENFORCE, ClassMode::Learn, Some(Learn), false, Learn, LEARNS),
+        (
+            ENFORCE,
+            ClassMode::Learn,
+            Some(Learn),
+            true,
+            Learn,
+            HELD_AND_LEARNED,
+        ),
+        // The document counts.
+        (AUTOMATIC, ClassMode::Learn, Some(Enforce), false, Off, HELD),
+        (AUTOMATIC, ClassMode::Learn, Some(Off), false, Enforce, OFF),
+        (ENFORCE, ClassMode::Learn, Some(Enforce), false, Learn, HELD),
+    ] {
+        let (pod, none) = (
+            wishes("mode=off window=1h allowlist=web"),
+            Wishes::default(),
+        );
+        let found = terms(&Case {
+            mode,
+            class,
+            policy: Any,
+            document,
+            decided: Some(decided),
+            has_learned,
+            ..case(&pod, &none)
+        });
+
+        let context = format!("{mode:?}, class {class}, {document:?}, {has_learned}, {decided}");
+        assert_eq!(found.plan, expected, "{context}");
+        // Nobody asks the annotations, and nothing of them is refused.
+        assert!(
+            !found.by_annotation && found.refused.is_empty(),
+            "{context}"
+        );
+    }
 }
 
 /// How strict a plan is: what it asks.

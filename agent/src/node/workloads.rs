@@ -55,6 +55,15 @@ impl Phase {
         }
     }
 
+    /// What it may run by documents and decisions; a baseline is not among it.
+    pub fn allowlist(&self) -> Option<&Allowlist> {
+        match self {
+            Self::Learning { beside, .. } => Some(beside),
+            Self::Enforcing { allowlist, .. } => Some(allowlist),
+            Self::NoAllowlist | Self::Off => None,
+        }
+    }
+
     /// The word for it.
     pub fn mode(&self) -> WorkloadMode {
         match self {

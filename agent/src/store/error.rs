@@ -70,8 +70,8 @@ pub enum StoreError {
         /// Its format.
         found: u32,
     },
-    /// A baseline that has no written form.
-    #[error("a baseline cannot be written as JSON: {0}")]
+    /// A value that has no written form.
+    #[error("what is to be kept cannot be written as JSON: {0}")]
     Encode(serde_json::Error),
 }
 

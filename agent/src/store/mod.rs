@@ -6,12 +6,17 @@
 //! have; where a write fails, the caller's state stays whole and the next
 //! write tries again.
 //!
+//! Beside it [`History`]: alerts and decisions, in a file of its own, so that
+//! nothing that happens to them touches what is learned.
+//!
 //! Synchronous: a commit waits for the disk. It belongs to one task.
 
 mod error;
 mod folder;
+mod history;
 
 pub use error::StoreError;
+pub use history::History;
 
 use crate::learn::Baseline;
 use crate::model::{Untrusted, WorkloadId};
@@ -93,6 +98,13 @@ impl Store {
             .meta("node")?
             .ok_or_else(|| StoreError::corrupt(&store.path, "it does not name its node"))?;
         Ok(store)
+    }
+
+    /// Opens the history in the same folder, which stays locked while the store
+    /// is open.
+    pub fn history(&self) -> Result<History, StoreError> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        History::open(folder)
     }
 
     /// A random id that this node got with its store and keeps with it.

@@ -14,12 +14,16 @@
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
 //!   for; [`cluster`] has them
 //! - [`sinks`]: where records go
+//! - [`alerts`], [`decisions`], [`allowances`], [`promotions`]: what an operator
+//!   asks of the running agent
 //! - [`commands`], [`refusals`]: exit statuses and sentences
 //! - [`doctor`]: what it finds
 //! - [`circumstances`]: the program without rights, mounts or capabilities
 //! - [`systemd`]: what systemd is told
 //! - [`image`]: the agent in a container, as its DaemonSet has it
 
+mod alerts;
+mod allowances;
 mod applets;
 mod arguments;
 mod breakouts;
@@ -31,6 +35,7 @@ mod conditions;
 mod contents;
 mod crowds;
 pub mod day;
+mod decisions;
 mod disguises;
 mod disk;
 mod doctor;
@@ -56,6 +61,7 @@ mod namespaces;
 mod nested;
 mod ordinary_days;
 mod pods;
+mod promotions;
 mod races;
 pub mod refusals;
 mod restarts;
@@ -138,6 +144,15 @@ pub const TESTS: &[Named] = tests![
     hostile_names: b31_every_name_is_one_record;
     sinks: records_arrive_over_udp, records_arrive_over_tcp,
         records_wait_for_a_receiver_that_went_away;
+    alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;
+    decisions: an_accepted_alert_is_known_until_that_is_taken_back,
+        what_is_accepted_is_as_narrow_as_what_ran, what_was_removed_is_not_learned_and_taken_away,
+        a_persons_document_is_held_to_what_was_removed_and_not_written;
+    allowances: what_a_workload_may_run_for_a_time_is_counted_and_not_reported,
+        an_allowance_ends_on_time_also_while_there_is_no_agent;
+    promotions: a_workload_is_enforced_when_the_operator_says_so,
+        what_was_learned_with_gaps_is_enforced_only_as_it_is,
+        workloads_are_found_by_namespace_and_label, a_persons_document_says_its_mode_itself;
     commands: commands_end_with_a_status_that_means_something, sigterm_ends_it_within_a_second,
         a_stuck_receiver_does_not_hold_the_end_up;
     doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,

@@ -3,8 +3,8 @@
 use super::Target;
 use super::queue::Item;
 use super::stdout::Lines;
+use crate::alert::json;
 use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
-use crate::alert::{Message, json};
 use rustix::net::sockopt;
 use std::future::pending;
 use std::io;
@@ -44,10 +44,7 @@ impl Line {
     /// Writes one item whole. After an error, what part of it went out is not
     /// known: it has to be sent again, on a new line.
     pub(super) async fn send(&mut self, settings: &Settings, item: &Item) -> io::Result<()> {
-        let message = match item {
-            Item::Record(record) => Message::Record(record),
-            Item::Lost(lost) => Message::Lost(lost),
-        };
+        let message = item.message();
         match self {
             Self::UnixDatagram(socket) => {
                 let record = settings.encode(message, LOCAL_LIMIT);

@@ -10,9 +10,9 @@ mod task;
 
 pub use target::{Target, TargetError};
 
-use super::Record;
 use super::rfc5424::Settings;
-use queue::Queue;
+use super::{Notice, Record};
+use queue::{Item, Queue};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,9 +95,17 @@ impl Sinks {
 
     /// Hands the record to every sink. Never waits, never fails.
     pub fn send(&self, record: Record) {
-        let record = Arc::new(record);
+        self.put(&Item::Record(Arc::new(record)));
+    }
+
+    /// The same for a notice.
+    pub fn tell(&self, notice: Notice) {
+        self.put(&Item::Notice(Arc::new(notice)));
+    }
+
+    fn put(&self, item: &Item) {
         for sink in &self.sinks {
-            sink.queue.put(Arc::clone(&record));
+            sink.queue.put(item.clone());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What waits for one sink.
 
 use super::{SinkState, SinkStatus};
-use crate::alert::{Lost, Record};
+use crate::alert::{Lost, Message, Notice, Record};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -14,7 +14,24 @@ const HURRY: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     Record(Arc<Record>),
+    Notice(Arc<Notice>),
     Lost(Lost),
+}
+
+impl Item {
+    /// It, for the encoders.
+    pub(super) fn message(&self) -> Message<'_> {
+        match self {
+            Self::Record(record) => Message::Record(record),
+            Self::Notice(notice) => Message::Notice(notice),
+            Self::Lost(lost) => Message::Lost(lost),
+        }
+    }
+
+    /// Whether it was put here, and does not tell of losses here.
+    fn was_put(&self) -> bool {
+        !matches!(self, Self::Lost(_))
+    }
 }
 
 /// A bounded queue between the agent, which never waits for it, and one
@@ -39,7 +56,7 @@ struct Inner {
     /// The records thrown away since the last notice of it: they stood
     /// between `head` and `waiting`.
     dropped: Option<Lost>,
-    waiting: VecDeque<Arc<Record>>,
+    waiting: VecDeque<Item>,
     closing: bool,
     state: SinkState,
     sent: u64,
@@ -67,8 +84,8 @@ impl Queue {
         }
     }
 
-    /// Puts a record at the end.
-    pub(super) fn put(&self, record: Arc<Record>) {
+    /// Puts a record or a notice at the end.
+    pub(super) fn put(&self, item: Item) {
         let mut inner = self.lock();
         if inner.waiting.len() >= self.capacity
             && let Some(oldest) = inner.waiting.pop_front()
@@ -81,7 +98,7 @@ impl Queue {
             }
             inner.give_up(&oldest);
         }
-        inner.waiting.push_back(record);
+        inner.waiting.push_back(item);
         drop(inner);
         self.arrived.notify_one();
     }
@@ -106,7 +123,7 @@ impl Queue {
     /// The head was written.
     pub(super) fn done(&self) {
         let mut inner = self.lock();
-        if let Some(Item::Record(_)) = inner.head.take() {
+        if inner.head.take().is_some_and(|item| item.was_put()) {
             inner.sent += 1;
             inner.last_sent = Some(Instant::now());
         }
@@ -173,28 +190,29 @@ impl Inner {
         if self.head.is_none() {
             self.head = match self.dropped.take() {
                 Some(lost) => Some(Item::Lost(lost)),
-                None => self.waiting.pop_front().map(Item::Record),
+                None => self.waiting.pop_front(),
             };
         }
         self.head.clone()
     }
 
-    fn give_up(&mut self, record: &Record) {
+    fn give_up(&mut self, item: &Item) {
+        let message = item.message();
         self.lost += 1;
         let dropped = self.dropped.get_or_insert_with(|| Lost {
-            time: record.time,
-            node: record.node.clone(),
+            time: message.time(),
+            node: message.node().to_owned(),
             count: 0,
-            first: record.number,
-            last: record.number,
+            first: message.number(),
+            last: message.number(),
         });
         dropped.count += 1;
-        dropped.last = record.number;
-        dropped.time = record.time;
+        dropped.last = message.number();
+        dropped.time = message.time();
     }
 
     fn waiting(&self) -> usize {
-        self.waiting.len() + usize::from(matches!(self.head, Some(Item::Record(_))))
+        self.waiting.len() + usize::from(self.head.as_ref().is_some_and(Item::was_put))
     }
 }
 
@@ -209,7 +227,7 @@ mod tests {
     }
 
     fn put(queue: &Queue, number: u64) {
-        queue.put(Arc::new(Record { number, ..record() }));
+        queue.put(Item::Record(Arc::new(Record { number, ..record() })));
     }
 
     /// `7`, or `1-3` for a notice that three were lost.
@@ -217,7 +235,7 @@ mod tests {
         let item = queue.lock().head()?;
         queue.done();
         Some(match item {
-            Item::Record(record) => record.number.to_string(),
+            Item::Record(_) | Item::Notice(_) => item.message().number().to_string(),
             Item::Lost(lost) => format!("{}-{}", lost.first, lost.last),
         })
     }

@@ -104,6 +104,11 @@ pub(super) fn sentences(status: &Status) -> String {
         let refused = workload.refused.iter();
         refused.map(move |refusal| format!("{name}: {refusal}"))
     });
+    let allowed = status.workloads.iter().filter_map(|workload| {
+        let until = workload.allowed_until.as_ref()?;
+        let name = &workload.workload;
+        Some(format!("{name} may run anything until {until}"))
+    });
     let allowlists = status.allowlist_errors.iter().cloned();
     blind
         .into_iter()
@@ -116,6 +121,7 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(kube)
         .chain(left_out)
         .chain(off)
+        .chain(allowed)
         .chain(allowlists)
         .chain(refused)
         .chain(incomplete)

@@ -30,6 +30,7 @@ fn troubled() -> Status {
     status.workloads[1].pending = 4;
     status.workloads[0].state = Some(WorkloadState::Incomplete);
     status.workloads[0].shortcomings = vec!["what it has learned may not be all; restart one of its containers, so that its start is seen".to_owned()];
+    status.workloads[1].allowed_until = Some("2026-01-02T03:04:05Z".to_owned());
     status.workloads[1].refused = vec![
         "its pod's annotation execwarden.dev/mode: \"off\" is refused: annotations may only tighten".to_owned(),
     ];
@@ -110,6 +111,7 @@ fn trouble_is_said_in_sentences() {
       containers that wait for their names: 3
     - /run/docker.sock: the runtime cannot be reached: refused
     - nothing is asked of init containers: their class is off
+    - runc/web may run anything until 2026-01-02T03:04:05Z
     - /etc/execwarden/allowlists/a\x1b[31m\x0ab.yaml:12:7: unknown field `comand`,
       expected one of `path`, `interpreter`, `layer`
     - runc/web: its pod's annotation execwarden.dev/mode: "off" is refused:

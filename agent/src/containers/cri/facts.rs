@@ -7,6 +7,7 @@ use super::client::Answer;
 use super::messages::{Container, ImageSpec, PodSandbox};
 use crate::containers::asking::AskError;
 use crate::containers::cgroup_path::CgroupName;
+use crate::containers::in_pod::plain_labels;
 use crate::containers::plain::{is_digest, plain_image, plain_name};
 use crate::containers::pod_owner::{Owner, Pod};
 use crate::containers::runtime_state::SANDBOX;
@@ -72,6 +73,7 @@ fn in_pod(container: Option<&Container>, sandbox: &PodSandbox) -> InPod {
         Some(container) => InPod {
             attempt: container.metadata.as_ref().map(|named| named.attempt),
             runtime_handler,
+            labels: plain_labels(&sandbox.labels),
             wishes: Wishes::of(&sandbox.annotations, &sandbox.labels),
             ..InPod::default()
         },

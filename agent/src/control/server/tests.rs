@@ -72,6 +72,10 @@ async fn the_nodes_answer_comes_back() {
 
     let call = scene.calls.recv().await.expect("a call");
     assert_eq!(call.request, Request::Reload);
+    // Who asks, the kernel says.
+    let peer = call.peer.expect("a peer");
+    assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
+    assert_eq!(peer.pid, Some(std::process::id()));
     call.reply.send(reloaded()).expect("somebody waits");
 
     assert_eq!(response(asker).await, reloaded());

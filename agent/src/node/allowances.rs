@@ -1,0 +1,181 @@
+//! Workloads that may run anything for a time: nothing of it is reported one by
+//! one, and all of it is counted.
+//!
+//! In the kernel nothing changes. What deviates there is judged here as ever, and
+//! counted instead of reported; so it ends at once when its time is over. A way
+//! out of a container is reported all the same.
+
+use super::Node;
+use super::counting::Purpose;
+use crate::alert::{About, Notice};
+use crate::history::{Allowance, Decision, What, Who};
+use crate::judge::role_of;
+use crate::model::{Exec, Inspection, Reason, Untrusted, WorkloadId};
+use crate::store::StoreError;
+use agent_common::wire::SeenKey;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The allowances that hold.
+#[derive(Debug, Default)]
+pub struct Allowances(BTreeMap<WorkloadId, Held>);
+
+#[derive(Debug)]
+struct Held {
+    allowance: Allowance,
+    /// Whether more has passed than the store knows.
+    dirty: bool,
+}
+
+impl Allowances {
+    /// Those that the store has.
+    pub fn new(allowances: Vec<Allowance>) -> Self {
+        let held = allowances.into_iter().map(|allowance| {
+            let dirty = false;
+            (allowance.workload.clone(), Held { allowance, dirty })
+        });
+        Self(held.collect())
+    }
+
+    /// A workload's.
+    pub fn get(&self, workload: &WorkloadId) -> Option<&Allowance> {
+        self.0.get(workload).map(|held| &held.allowance)
+    }
+
+    /// Those of which the store lacks something.
+    pub fn unsaved(&self) -> impl Iterator<Item = &Allowance> {
+        let held = self.0.values().filter(|held| held.dirty);
+        held.map(|held| &held.allowance)
+    }
+
+    /// The store has all of it.
+    pub fn saved(&mut self) {
+        self.0.values_mut().for_each(|held| held.dirty = false);
+    }
+
+    fn of(&mut self, workload: &WorkloadId) -> Option<&mut Allowance> {
+        let held = self.0.get_mut(workload)?;
+        held.dirty = true;
+        Some(&mut held.allowance)
+    }
+}
+
+impl Node {
+    /// Whether a deviation for this reason is counted and not reported.
+    pub(super) fn is_allowed(&self, workload: &WorkloadId, reason: Reason) -> bool {
+        let is_way_out = matches!(reason, Reason::Breakout | Reason::Escaped);
+        !is_way_out && self.allowances.get(workload).is_some()
+    }
+
+    /// The first exec of its kind in a container, that would be reported or
+    /// learned.
+    pub(super) fn passes(
+        &mut self,
+        key: SeenKey,
+        exec: &Exec,
+        inspection: &Inspection,
+        workload: &WorkloadId,
+    ) {
+        if let Some(allowance) = self.allowances.of(workload) {
+            allowance.passed.saw(&role_of(exec, inspection));
+        }
+        self.track(key, exec, Purpose::Passed(workload.clone()));
+    }
+
+    /// More that would be, of what passed before or is not kept apart.
+    pub(super) fn passes_beyond(&mut self, workload: &WorkloadId, count: u64) {
+        if let Some(allowance) = self.allowances.of(workload) {
+            allowance.passed.count(count);
+        }
+    }
+
+    /// Begins one. What was seen before is judged anew, so that its repeats
+    /// count as passed.
+    pub(super) fn begin_allowance(
+        &mut self,
+        allowance: Allowance,
+        who: &Who,
+        why: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.history.save(&self.alerts.pending, &[&allowance])?;
+        self.alerts.pending.clear();
+        let id = allowance.workload.clone();
+        self.forget_execs_of_workload(&id);
+        tracing::warn!(workload = %id, until = %allowance.ends, "it may run anything until then");
+        self.alerts.tell(Notice {
+            number: 0,
+            time: Timestamp::now(),
+            node: self.config.node_name.as_str().to_owned(),
+            workload: id.clone(),
+            about: About::Allowed {
+                until: allowance.ends,
+            },
+            by: Some(who.to_string().as_str().into()),
+            why: why.map(Untrusted::from),
+        });
+        let dirty = false;
+        self.allowances.0.insert(id, Held { allowance, dirty });
+        Ok(())
+    }
+
+    /// Ends what is over by the clock on the wall, whenever that was.
+    pub(super) fn end_allowances(&mut self) {
+        let now = Timestamp::now();
+        let held = self.allowances.0.values();
+        let over: Vec<WorkloadId> = held
+            .filter(|held| held.allowance.is_over(now))
+            .map(|held| held.allowance.workload.clone())
+            .collect();
+        for id in over {
+            if let Err(error) = self.end_allowance(&id, None, None) {
+                tracing::error!(%error, "the end of an allowance is not saved; it has ended all the same");
+            }
+        }
+    }
+
+    /// Ends one now: at once, and for good once the store has it.
+    pub(super) fn end_allowance(
+        &mut self,
+        id: &WorkloadId,
+        who: Option<&Who>,
+        why: Option<&str>,
+    ) -> Result<(), StoreError> {
+        // What the kernel counted until now belongs to it.
+        self.forget_execs_of_workload(id);
+        let Some(Held { allowance, .. }) = self.allowances.0.remove(id) else {
+            return Ok(());
+        };
+        let (executables, more) = allowance.passed.distinct();
+        let execs = allowance.passed.execs;
+        let about = About::AllowEnded {
+            until: allowance.ends,
+            execs,
+            executables,
+            more,
+        };
+        tracing::warn!(workload = %id, execs, executables, "it is held to its allowlist again");
+        self.alerts.tell(Notice {
+            number: 0,
+            time: Timestamp::now(),
+            node: self.config.node_name.as_str().to_owned(),
+            workload: id.clone(),
+            about,
+            by: who.map(|who| who.to_string().as_str().into()),
+            why: why.map(Untrusted::from),
+        });
+        let more = if more { "more than " } else { "" };
+        let decision = Decision {
+            number: 0,
+            at: Timestamp::now(),
+            who: who.cloned(),
+            what: What::AllowEnded,
+            workload: Some(id.to_string()),
+            changes: vec![format!(
+                "{execs} execs of {more}{executables} executables were not reported one by one"
+            )],
+            reason: why.map(str::to_owned),
+        };
+        self.history.end_allowance(id)?;
+        self.history.decide(&[decision])
+    }
+}

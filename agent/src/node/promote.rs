@@ -1,0 +1,308 @@
+//! The operator's word about a workload's mode, and about the time in which it
+//! may run anything.
+
+use super::Node;
+use super::decisions::{Plan, checked, decision, failed, refused};
+use super::workloads::Phase;
+use crate::allowlist::Mode;
+use crate::containers::Container;
+use crate::control::operation::{Difference, How, Sign, WorkloadChange};
+use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
+use crate::history::{Allowance, MAX_ALLOWED, Passed, What, Who};
+use crate::learn::{Appearance, Baseline, Gap};
+use crate::model::{WorkloadId, format_duration};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Node {
+    /// Which workloads are meant.
+    pub(super) fn promoted(
+        &self,
+        workload: Option<&str>,
+        wanted: Option<&str>,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Vec<WorkloadId>, Refusal> {
+        let is_chosen = wanted.is_some() || !labels.is_empty();
+        match workload {
+            Some(name) if !is_chosen => return self.workload_named(name).map(|id| vec![id]),
+            None if is_chosen => {}
+            _ => {
+                let message = "name either a workload, or a namespace and labels";
+                return Err(Refusal::new(RefusalKind::BadRequest, message));
+            }
+        }
+        let mut found = self.known_workloads();
+        found.retain(|id| {
+            let in_namespace = |wanted| {
+                matches!(id, WorkloadId::Kubernetes { namespace, .. } if namespace == wanted)
+            };
+            wanted.is_none_or(in_namespace) && self.has_labels(id, labels)
+        });
+        match found.is_empty() {
+            false => Ok(found.into_iter().collect()),
+            true => Err(Refusal::new(
+                RefusalKind::NotFound,
+                "there is no such workload; `execwarden status` names those there are",
+            )),
+        }
+    }
+
+    /// Whether the newest pod of a workload has these labels.
+    fn has_labels(&self, id: &WorkloadId, labels: &BTreeMap<String, String>) -> bool {
+        let workload = self.workloads.get(id);
+        let found = workload.map(|workload| &workload.newest.in_pod.labels);
+        labels
+            .iter()
+            .all(|(key, value)| found.is_some_and(|found| found.get(key) == Some(value)))
+    }
+
+    pub(super) fn promote(
+        &mut self,
+        of: Vec<WorkloadId>,
+        mode: Option<Mode>,
+        even_incomplete: bool,
+        how: &How,
+        who: &Who,
+    ) -> Response {
+        let now = Timestamp::now();
+        let mut plans = Vec::new();
+        let mut ends = Vec::new();
+        for id in of {
+            self.check_person(&id, mode)?;
+            let learning = self.baseline_of(&id);
+            if let (Some(Mode::Enforce), Some(baseline)) = (mode, learning) {
+                check_complete(baseline, even_incomplete, now)?;
+                ends.push(id.clone());
+            }
+            plans.extend(self.mode_plan(id, mode, now)?);
+        }
+        if how.apply {
+            // First whether this is what was shown, then what takes a disk.
+            checked(plans.iter().map(|plan| plan.change.clone()).collect(), how)?;
+            for id in ends {
+                self.end_learning(&id, now)?;
+            }
+        }
+        let learns: Vec<WorkloadId> = match mode {
+            Some(Mode::Learn) => plans.iter().map(|plan| plan.workload.clone()).collect(),
+            Some(Mode::Enforce | Mode::Off) | None => Vec::new(),
+        };
+        let unchecked = How {
+            plan: None,
+            ..how.clone()
+        };
+        let answer = self.carry_out(What::Promote, plans, &unchecked, who)?;
+        if how.apply {
+            for id in learns {
+                self.take_in_containers(&id);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// A workload that begins to learn now: what its containers run already is
+    /// taken in, and marked, as where they ran before the agent.
+    fn take_in_containers(&mut self, id: &WorkloadId) {
+        let containers: Vec<Container> = self
+            .containers
+            .iter()
+            .filter(|container| container.workload() == Some(id))
+            .cloned()
+            .collect();
+        let Some(Phase::Learning {
+            baseline, dirty, ..
+        }) = self.workloads.get_mut(id).map(|found| &mut found.phase)
+        else {
+            return;
+        };
+        // Of one that learned on, they are known.
+        if !baseline.containers().is_empty() {
+            return;
+        }
+        for container in &containers {
+            let description = container.description.as_ref();
+            let gap = Gap::PreExisting {
+                container: container.name.id.clone(),
+            };
+            baseline.note(gap, Timestamp::now());
+            baseline.appeared(&Appearance {
+                container: &container.name.id,
+                image: description.and_then(|found| found.image.as_deref()),
+                image_digest: description.and_then(|found| found.image_digest.as_deref()),
+                node: self.config.node_name.as_str(),
+                from_its_start: false,
+            });
+        }
+        *dirty = true;
+        for container in containers {
+            self.take_in_processes(Some(container.cgroup));
+        }
+    }
+
+    /// What changes for one workload; nothing where it has that mode by the
+    /// operator's word already.
+    fn mode_plan(
+        &self,
+        id: WorkloadId,
+        mode: Option<Mode>,
+        now: Timestamp,
+    ) -> Result<Option<Plan>, Refusal> {
+        let decided = self.decided_mode(&id).map(|(mode, _)| mode);
+        let learns = self.baseline_of(&id).is_some();
+        // Told to learn again, it begins anew unless it is at it.
+        let is_so = decided == mode && (mode != Some(Mode::Learn) || learns);
+        if is_so {
+            return Ok(None);
+        }
+        let mut document = self.decided_document(&id);
+        document.decide_mode(mode.map(|mode| (mode, now)));
+        let mut notes = Vec::new();
+        let has_list = learns || self.people.get(&id).is_some() || self.learned.get(&id).is_some();
+        match mode {
+            Some(Mode::Enforce) if !has_list => {
+                notes.push("it has no allowlist, which is reported for each container".to_owned());
+            }
+            Some(Mode::Enforce) if learns => notes.push("it has learned enough".to_owned()),
+            Some(Mode::Learn) if !learns && self.learned.get(&id).is_some() => {
+                notes.push(
+                    "it learns from nothing; what it had learned holds again only if this is taken \
+                     back before it ends"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+        let before = match self.workloads.get(&id) {
+            Some(workload) => workload.phase.mode().as_str().to_owned(),
+            None => decided.map_or_else(|| "as documents say".to_owned(), |mode| mode.to_string()),
+        };
+        let after = mode.map_or_else(|| "as documents say".to_owned(), |mode| mode.to_string());
+        let mut plan = self.plan(id, document, notes)?;
+        let difference = |sign, text| Difference {
+            sign,
+            part: "mode".to_owned(),
+            text,
+        };
+        plan.change.changes = vec![
+            difference(Sign::Removed, before),
+            difference(Sign::Added, after),
+        ];
+        Ok(Some(plan))
+    }
+
+    /// A person's document says for itself which mode it has.
+    fn check_person(&self, id: &WorkloadId, mode: Option<Mode>) -> Result<(), Refusal> {
+        let mut people = self.people.iter();
+        let person = people.find(|(_, loaded)| loaded.document.spec.workload == *id);
+        let (Some((file, person)), Some(mode)) = (person, mode) else {
+            return Ok(());
+        };
+        let written = person.document.spec.mode;
+        match written == mode {
+            true => Ok(()),
+            false => Err(refused(format!(
+                "{} says mode {written} for {id}, and a document that a person wrote counts; \
+                 change it there",
+                file.display()
+            ))),
+        }
+    }
+
+    /// Ends learning now, as the end of its window would.
+    fn end_learning(&mut self, id: &WorkloadId, now: Timestamp) -> Result<(), Refusal> {
+        // What the kernel counted until now belongs to it.
+        self.forget_execs_of_workload(id);
+        let Some(baseline) = self.baseline_of(id).cloned() else {
+            return Ok(());
+        };
+        if !self.finish(baseline, now) {
+            return Err(failed(
+                "what was learned cannot be written, and learning goes on; the agent's log says why",
+            ));
+        }
+        self.workloads.dormant.remove(id);
+        self.change_phase(id);
+        Ok(())
+    }
+
+    /// Lets a workload run anything for so many seconds; with 0, no longer.
+    pub(super) fn allow(&mut self, name: &str, for_s: u64, how: &How, who: &Who) -> Response {
+        let id = self.workload_named(name)?;
+        let held = self.allowances.get(&id).map(|allowance| allowance.ends);
+        let text = match (for_s, held) {
+            (0, Some(until)) => format!("nothing is reported one by one until {until}"),
+            (0, None) => return Err(refused(format!("{id} is held to its allowlist already"))),
+            (_, Some(until)) => {
+                return Err(refused(format!(
+                    "{id} may run anything until {until} already; --end ends that"
+                )));
+            }
+            (seconds, None) if seconds > MAX_ALLOWED.as_secs() => {
+                return Err(Refusal::new(
+                    RefusalKind::BadRequest,
+                    "a workload may be allowed everything for 24h at most",
+                ));
+            }
+            (seconds, None) => {
+                let length = format_duration(Duration::from_secs(seconds));
+                format!("nothing is reported one by one for {length}")
+            }
+        };
+        let sign = if for_s == 0 {
+            Sign::Removed
+        } else {
+            Sign::Added
+        };
+        let part = "allow".to_owned();
+        let change = WorkloadChange {
+            workload: id.to_string(),
+            changes: vec![Difference { sign, part, text }],
+            notes: Vec::new(),
+        };
+        let answer = checked(vec![change.clone()], how)?;
+        if !how.apply {
+            return Ok(Answer::Change(answer));
+        }
+        let why = how.reason.as_deref();
+        if for_s == 0 {
+            self.end_allowance(&id, Some(who), why).map_err(failed)?;
+            return Ok(Answer::Change(answer));
+        }
+        let row = decision(What::Allow, &change, how, who);
+        self.history.decide(&[row]).map_err(failed)?;
+        let began = Timestamp::now();
+        let length = SignedDuration::from_secs(i64::try_from(for_s).unwrap_or_default());
+        let allowance = Allowance {
+            workload: id,
+            began,
+            ends: began.checked_add(length).map_err(failed)?,
+            passed: Passed::default(),
+        };
+        self.begin_allowance(allowance, who, why).map_err(failed)?;
+        Ok(Answer::Change(answer))
+    }
+}
+
+/// What was learned may lack something, which nobody should find out from
+/// alerts.
+fn check_complete(
+    baseline: &Baseline,
+    even_incomplete: bool,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let id = baseline.workload();
+    let is_incomplete = baseline.is_incomplete(now);
+    let gaps = baseline.gaps().filter(|_| is_incomplete);
+    let gaps = gaps.map(|gap| gap.to_string());
+    let nothing = baseline.entries().is_empty();
+    let nothing = nothing.then(|| "it has learned nothing yet".to_owned());
+    let missing: Vec<String> = gaps.chain(nothing).collect();
+    match missing.is_empty() || even_incomplete {
+        true => Ok(()),
+        false => Err(refused(format!(
+            "what {id} has learned is incomplete ({}); --even-incomplete takes it as it is",
+            missing.join("; ")
+        ))),
+    }
+}
