@@ -404,11 +404,14 @@ wire! {
 
 wire! {
     /// A cgroup that came or went since the agent last looked.
-    Newborn, 544, {
+    Newborn, 552, {
         /// Monotonic clock of its mkdir; 0 if only its end was seen.
         made_ns: u64,
         /// Monotonic clock of its rmdir; 0 while it lives.
         removed_ns: u64,
+        /// When its maker began, in nanoseconds since boot; 0 if only its end
+        /// was seen.
+        maker_start_ns: u64,
         /// The length of `path` in bytes.
         path_len: u32,
         /// 1 if the path is longer than `path`, which then has its beginning.

@@ -6,12 +6,12 @@
 
 use crate::kernel::{Typed, layout, load, peek};
 use crate::maps::{CGROUPS, ESCAPES, MNTNS, NEWBORN, SCRATCH_NEWBORN, add_shared, lost};
+use crate::origin;
 use crate::report::{bell, send};
 use crate::task;
 use agent_common::wire::{
     CGROUP_PATH_MAX, Cgroup, Escape, Header, Newborn, SLOT_PENDING, VERSION, cgroup_state, kind,
 };
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_ktime_get_ns, bpf_probe_read_kernel_str,
 };
@@ -121,8 +121,10 @@ fn newborn(id: u64, path: u64, gone: bool) {
     let entry: &mut Newborn = unsafe { &mut *scratch };
     entry.made_ns = if gone { 0 } else { now };
     entry.removed_ns = if gone { now } else { 0 };
-    let maker = (bpf_get_current_pid_tgid() >> 32) as u32;
-    entry.maker = if gone { 0 } else { maker };
+    (entry.maker, entry.maker_start_ns) = match gone {
+        true => (0, 0),
+        false => origin::process(task::current()),
+    };
     entry.pad = 0;
     // SAFETY: a string of the kernel's; the helper checks the source.
     let len = unsafe {

@@ -30,6 +30,13 @@ fn start(leader: u64) -> u64 {
     peek_or_zero(leader, layout!(task_start))
 }
 
+/// A task's process: its id, and when it began.
+#[inline(always)]
+pub fn process(task: u64) -> (u32, u64) {
+    let leader = leader(task);
+    (pid(leader), start(leader))
+}
+
 #[inline(always)]
 fn parent(leader: u64) -> u64 {
     self::leader(peek_or_zero(leader, layout!(task_real_parent)))

@@ -14,4 +14,5 @@ pub mod learn;
 pub mod metrics;
 pub mod model;
 pub mod node;
+mod process;
 pub mod store;

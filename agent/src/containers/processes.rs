@@ -2,6 +2,7 @@
 
 use super::namespace::CgroupNamespace;
 use crate::model::{Args, CgroupId, Untrusted};
+use crate::process;
 use procfs::process::Process;
 use rustix::fs::OFlags;
 use std::collections::HashMap;
@@ -163,7 +164,7 @@ fn without_mark(mut exe: Vec<u8>, deleted: bool) -> Vec<u8> {
 }
 
 fn ticks_to_ns(ticks: u64) -> u64 {
-    ticks.saturating_mul(1_000_000_000 / procfs::ticks_per_second().max(1))
+    ticks.saturating_mul(process::tick_ns())
 }
 
 #[cfg(test)]

@@ -31,13 +31,6 @@ pub struct Found {
     pub same: bool,
 }
 
-/// The process that ran the file, if it is still there.
-pub fn process(pid: u32, start_ns: u64) -> Option<Process> {
-    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-    let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
-    (process.stat().ok()?.starttime == start_ns / tick).then_some(process)
-}
-
 /// What the process is running, if it is the file that is wanted: it may have
 /// executed another one meanwhile. Found even without a name; and nobody can
 /// write to it as long as it runs.

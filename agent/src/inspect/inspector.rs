@@ -5,6 +5,7 @@ use super::find::{self, Found, Peers};
 use super::pace::Pace;
 use super::{Request, Wanted, content, files, state};
 use crate::model::{Content, Exec, Inspection};
+use crate::process;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -246,7 +247,7 @@ impl Shared {
 
     fn inspect(&self, request: Request) -> Inspection {
         let until = Instant::now() + self.limits.deadline;
-        let process = find::process(request.pid, request.start_ns);
+        let process = process::find(request.pid, request.start_ns);
         let own = process.as_ref();
         let peers = Peers::new(request.peers);
         let content = |wanted: &Option<Wanted>, runs: bool| {

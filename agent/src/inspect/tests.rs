@@ -1,10 +1,8 @@
 //! Real files and real processes.
 
-use super::find;
 use super::*;
 use crate::model::Digest;
 use crate::model::Inspection;
-use procfs::process::Process;
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -44,10 +42,7 @@ impl Running {
     }
 
     fn start_ns(&self) -> u64 {
-        let process = Process::new(i32::try_from(self.pid()).unwrap()).unwrap();
-        let tick = 1_000_000_000 / procfs::ticks_per_second();
-        // Somewhere in the tick, as the kernel has it.
-        process.stat().unwrap().starttime * tick + tick / 2
+        crate::process::tests::start_ns(self.pid())
     }
 
     /// Waits until the process has mapped the file: device and inode number
@@ -195,17 +190,6 @@ fn of_a_process_that_ended_the_file_is_found_through_another() {
         with_peers.program.unwrap().proven_sha256(),
         Some(sha256(&path))
     );
-}
-
-#[test]
-fn a_process_with_the_same_pid_is_another() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = program(dir.path());
-    let process = Running::start(&mut Command::new(&path));
-    let tick = 1_000_000_000 / procfs::ticks_per_second();
-
-    assert!(find::process(process.pid(), process.start_ns()).is_some());
-    assert!(find::process(process.pid(), process.start_ns() + tick).is_none());
 }
 
 #[test]

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 /// The wait before the first further question; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(2);
 /// How often a runtime's files are looked at: the last time after about a second.
+/// After that only where the runtime is seen to be at it: see
+/// [`Node::writes_on`].
 const QUESTIONS: u32 = 10;
 /// How long the word of a runtime is waited for, which may be starting anew
 /// itself.
@@ -84,7 +86,7 @@ impl Node {
                 let path = self.path_of(*cgroup, newborn);
                 self.cgroup_made(*cgroup, &path, Since::Made(newborn.made_ns));
                 if let Some(unnamed) = self.unnamed.get_mut(cgroup) {
-                    unnamed.bundle = self.files.bundle_of(newborn.maker);
+                    unnamed.bundle = Bundle::of_maker(newborn.maker, newborn.maker_start_ns);
                 }
             }
         }
@@ -276,6 +278,17 @@ impl Node {
         true
     }
 
+    /// Whether a runtime is still writing down what the container is, which a
+    /// busy machine may keep it from for seconds. What it ran waits meanwhile,
+    /// and the first exec of the container's own asks again
+    /// ([`Node::ask_now`]): by then it is written.
+    fn writes_on(&self, name: &CgroupName, description: &Description, unnamed: &Unnamed) -> bool {
+        !description.complete
+            && !unnamed.gone
+            && Instant::now() < unnamed.until
+            && self.files.is_being_written(&name.id)
+    }
+
     /// One question, and what follows from the answer.
     fn ask_runtime(&mut self, cgroup: CgroupId, mut unnamed: Unnamed) {
         unnamed.asked += 1;
@@ -300,7 +313,8 @@ impl Node {
             {
                 description = self.files.describe_by(bundle, name);
             }
-            let waits = self.awaits_word(cgroup, name, &description, &mut unnamed);
+            let waits = self.awaits_word(cgroup, name, &description, &mut unnamed)
+                || (last && self.writes_on(name, &description, &unnamed));
             if (description.complete || last) && !waits {
                 return self.named(cgroup, unnamed, description);
             }

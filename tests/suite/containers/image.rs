@@ -5,6 +5,7 @@
 
 use super::expect;
 use super::scene::{PATIENCE, Scene, exec};
+use super::slow_runtimes::Hold;
 use anyhow::{Context, Result, ensure};
 use execwarden::kernel::ExecHooks;
 use rustix::thread::{CapabilitySet, capabilities};
@@ -70,6 +71,29 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     expect::exactly(&[(&container, &["unlisted /app/worker"])], &records)?;
     ensure!(records[0].hostname == "node-1", "{:?}", records[0]);
     Ok(())
+}
+
+/// A bundle is at a path of the node's that the pod does not see. Through the
+/// runtime, which works in it, the agent does.
+pub fn image_names_a_container_that_is_not_written_down_yet() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
+    let node = Node::new(&scene)?;
+    let image = image()?;
+    let agent = node.start(&image, &scene)?;
+    let hold = Hold::new()?;
+
+    let slow = scene.container(&["sleep", "1000"]);
+    let container = hold.run(slow, || {
+        until("the container to have its name", PATIENCE, || {
+            let status = answer(&agent, &["status", "--json"])?;
+            Ok(scene.of_status(&status).map(drop))
+        })
+        .with_context(|| format!("the agent printed:\n{}", agent.printed()))
+    })?;
+
+    stop(&agent)?;
+    expect::exactly(&[(&container, &[])], &scene.records()?)
 }
 
 /// What of a node the pod's volumes show.

@@ -7,6 +7,7 @@
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
+//! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
 //!   for; [`cluster`] has them
 //! - [`sinks`]: where records go
@@ -59,6 +60,7 @@ mod runtimes;
 pub mod scene;
 mod scripts;
 mod sinks;
+mod slow_runtimes;
 mod systemd;
 mod teams;
 
@@ -88,6 +90,7 @@ pub const TESTS: &[Named] = tests![
     roots: b14_a_chroot, b14_a_pivot_root;
     runtimes: b20_a_runtime_is_not_reported, b20_a_runtime_is_not_learned,
         b20_an_imitation_of_the_runtime_is_fileless;
+    slow_runtimes: a_container_that_is_still_being_written_down_is_waited_for;
     injected: b21_who_comes_from_outside_is_judged_as_the_container,
         b21_who_shares_its_processes_is_judged_as_itself,
         b23_what_a_person_does_at_a_terminal_is_not_learned,
@@ -135,7 +138,8 @@ pub const TESTS: &[Named] = tests![
     metrics: metrics_and_health_are_there_where_they_are_asked_for,
         prometheus_takes_the_rules_and_answers_the_dashboard;
     systemd: systemd_hears_ready_alive_and_stopping;
-    image: image_runs_with_the_daemonsets_rights_and_no_other;
+    image: image_runs_with_the_daemonsets_rights_and_no_other,
+        image_names_a_container_that_is_not_written_down_yet;
     teams: a_debug_container_is_reported_from_its_first_exec, a_teams_annotations_tighten,
         a_teams_annotations_count_as_the_operator_says, a_workload_goes_by_its_newest_pod,
         a_class_that_is_off_is_told_of;

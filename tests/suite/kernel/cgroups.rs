@@ -8,10 +8,12 @@ use agent_common::wire::mode::ENFORCE;
 use agent_common::wire::{SLOT_HOST, cgroup_state};
 use anyhow::{Context, Result, ensure};
 use execwarden::model::{CgroupId, Identity, Layer, Slot};
+use procfs::process::Process;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use testbed::Cgroup;
 
 pub fn an_exec_before_anybody_knows_the_container_is_kept_with_its_cgroup() -> Result<()> {
@@ -162,6 +164,28 @@ pub fn b15_who_is_left_behind_is_no_runtimes_stage() -> Result<()> {
         let seen = watch.only_seen(&web)?.exec;
         ensure!(seen.identity == Identity::image(&hello), "{seen:?}");
         ensure!(!seen.outer_mntns && seen.from_outside, "{seen:?}");
+        Ok(())
+    })
+}
+
+/// Made by a thread, which began later than its process.
+pub fn a_new_cgroup_is_told_of_with_who_made_it() -> Result<()> {
+    watching(|watch| {
+        let cgroup = thread::spawn(Cgroup::new).join().expect("no panic")?;
+        let id = CgroupId(cgroup.id()?);
+
+        let mut newborns = watch.kernel.take_newborns()?;
+        newborns.retain(|(cgroup, _)| *cgroup == id);
+        let (_, newborn) = newborns.pop().context("it is not told of")?;
+        let own = Process::myself()?.stat()?;
+        let tick = 1_000_000_000 / procfs::ticks_per_second();
+        let made_by = (newborn.maker, newborn.maker_start_ns / tick);
+        ensure!(
+            made_by == (std::process::id(), own.starttime),
+            "{made_by:?}: {own:?}"
+        );
+
+        drop(cgroup);
         Ok(())
     })
 }

@@ -116,6 +116,8 @@ pub const OTHERS: &[Named] = tests![    floods:
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
         every_cpu_counts_and_one_of_them_is_first,
         no_run_of_a_program_is_missed;
+    cgroups:
+        a_new_cgroup_is_told_of_with_who_made_it;
     verifier:
         the_verifier_walks_no_more_than_is_written_down;
     trial:

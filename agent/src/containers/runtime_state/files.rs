@@ -1,7 +1,7 @@
 //! Reading what runtimes left on disk: bounded, and never waiting.
 
 use serde::de::DeserializeOwned;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -29,7 +29,12 @@ pub(super) enum FileError {
 /// Reads a JSON file. What is missing is `None`; what is there and cannot be
 /// used is logged and `None`, since a container must not go unwatched for it.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    match try_read_json(path) {
+    parse_json(path, open(path))
+}
+
+/// The same of a file that is open, if it could be opened; `path` is for the log.
+pub(super) fn parse_json<T: DeserializeOwned>(path: &Path, file: io::Result<File>) -> Option<T> {
+    match try_parse_json(path, file) {
         Ok(value) => Some(value),
         Err(FileError::Unreadable { source, .. })
             if matches!(
@@ -46,19 +51,25 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     }
 }
 
-fn try_read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
+fn open(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK: opening a FIFO must not wait for its writer.
+    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits())
+        .expect("open flags are ints in the kernel's own interface");
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblock)
+        .open(path)
+}
+
+fn try_parse_json<T: DeserializeOwned>(
+    path: &Path,
+    file: io::Result<File>,
+) -> Result<T, FileError> {
     let unreadable = |source| FileError::Unreadable {
         path: path.to_owned(),
         source,
     };
-    // O_NONBLOCK: opening a FIFO must not wait for its writer.
-    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits())
-        .expect("open flags are ints in the kernel's own interface");
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)
-        .map_err(unreadable)?;
+    let file = file.map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
     if !meta.is_file() || meta.len() > FILE_MAX {
         return Err(FileError::NotPlain(path.to_owned()));
@@ -99,7 +110,8 @@ mod tests {
     use super::*;
 
     fn error_of(path: &Path) -> String {
-        try_read_json::<Vec<u8>>(path).unwrap_err().to_string()
+        let read = try_parse_json::<Vec<u8>>(path, open(path));
+        read.unwrap_err().to_string()
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Reads files and changes none. A file that is missing, too big or malformed
 //! costs a name, never the container: the workload is then named by its id.
 
+mod bundle;
 mod files;
 mod names;
 mod oci_state;
@@ -11,6 +12,8 @@ mod oci_state;
 use super::InPod;
 use super::cgroup_path::{CgroupName, Recognised, recognise};
 use crate::model::{ContainerId, Runtime, WorkloadId};
+pub use bundle::Bundle;
+use bundle::{BundleConfig, CONFIG};
 use files::{below, names_in, read_json};
 pub(super) use names::{Names, SANDBOX};
 use oci_state::OciState;
@@ -64,10 +67,6 @@ pub enum Confirmed {
     /// It is not.
     No,
 }
-
-/// What a bundle says of the container that is made from it.
-#[derive(Debug)]
-pub struct Bundle(Names);
 
 /// The files that runtimes leave on a node.
 #[derive(Clone, Debug)]
@@ -232,22 +231,18 @@ impl RuntimeFiles {
         })
     }
 
-    /// The bundle of the process that made a container's cgroup: runc and crun
-    /// work in its folder. `None` for another's, such as systemd's.
-    pub fn bundle_of(&self, maker: u32) -> Option<Bundle> {
-        // Through the kernel's own link: it leads there from any namespace.
-        let folder = self.root.join(format!("proc/{maker}/cwd"));
-        let names = bundle_names(&folder)?;
-        let name = std::fs::read_link(&folder).ok()?;
-        let of_folder = name
-            .file_name()
-            .and_then(|name| name.to_str())
-            .map(Names::of_folder);
-        Some(Bundle(names.or(of_folder.unwrap_or_default())))
+    /// Whether a runtime has begun to write down a container and has not ended:
+    /// its state folder is there, and no state in it.
+    pub fn is_being_written(&self, id: &ContainerId) -> bool {
+        let mut folders = self
+            .state_roots()
+            .into_iter()
+            .map(|(root, _)| root.join(id.as_str()));
+        folders.any(|folder| folder.is_dir() && OciState::read(&folder).is_none())
     }
 
     /// What a container of this bundle is called, where the runtime's own files
-    /// are gone before they were read.
+    /// are gone before they were read, or not written yet.
     pub fn describe_by(&self, bundle: &Bundle, name: &CgroupName) -> Description {
         let Bundle(names) = bundle;
         Description {
@@ -308,10 +303,8 @@ fn by_namespace(namespace: &str) -> Runtime {
 
 /// The names in a bundle's `config.json`; `None` if it cannot be read.
 fn bundle_names(bundle: &Path) -> Option<Names> {
-    let config: BundleConfig = read_json(&bundle.join("config.json"))?;
-    Some(Names::from_annotations(
-        &config.annotations.unwrap_or_default(),
-    ))
+    let config: BundleConfig = read_json(&bundle.join(CONFIG))?;
+    Some(config.names())
 }
 
 /// What the storage of podman and CRI-O has on a container.
@@ -328,12 +321,6 @@ fn stored_names(storage: &Path, id: &ContainerId) -> Option<Names> {
             let name = one.names.unwrap_or_default().into_iter().next();
             Some(Names::of_container(name.as_deref(), image.as_deref()))
         })
-}
-
-/// An OCI bundle's `config.json`, as far as it is used.
-#[derive(Deserialize)]
-struct BundleConfig {
-    annotations: Option<BTreeMap<String, String>>,
 }
 
 /// docker's `config.v2.json`, as far as it is used.
