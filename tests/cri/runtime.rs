@@ -14,6 +14,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,10 +32,13 @@ pub const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff001122334455667
 /// What the runtime has, and how it answers.
 #[derive(Clone)]
 pub struct Runtime {
-    /// Its containers; all are listed, whatever a filter says, as a runtime may.
+    /// Its containers.
     pub containers: Vec<Container>,
     /// Its pods.
     pub sandboxes: Vec<PodSandbox>,
+    /// It lists the containers that are asked for, and not all that there are,
+    /// as a runtime may.
+    pub heeds_filters: bool,
     /// How long it takes for each answer.
     pub delay: Duration,
     /// It refuses each.
@@ -71,6 +75,7 @@ impl Runtime {
                 annotations: [].into(),
                 runtime_handler: "runsc".to_owned(),
             }],
+            heeds_filters: false,
             delay: Duration::ZERO,
             refuses: false,
             is_no_cri: false,
@@ -88,12 +93,13 @@ impl Runtime {
     /// Listens until the task that comes back is ended. Needs a tokio runtime.
     pub fn serve(self, socket: &Path) -> io::Result<JoinHandle<()>> {
         let listener = UnixListener::bind(socket)?;
+        let runtime = Arc::new(self);
         Ok(tokio::spawn(async move {
             // They end with this task.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let runtime = self.clone();
-                let service = service_fn(move |request| answer(runtime.clone(), request));
+                let runtime = Arc::clone(&runtime);
+                let service = service_fn(move |request| answer(Arc::clone(&runtime), request));
                 connections.spawn(
                     http2::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service),
@@ -104,7 +110,7 @@ impl Runtime {
 }
 
 async fn answer(
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {
     let request = request.map(Body::new);
@@ -124,37 +130,49 @@ async fn answer(
 
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Lists all of them, whatever the filter says: a runtime may.
-struct ListContainers(Runtime);
+struct ListContainers(Arc<Runtime>);
 
 impl UnaryService<ListContainersRequest> for ListContainers {
     type Response = ListContainersResponse;
     type Future = Pending<Result<Response<Self::Response>, Status>>;
 
-    fn call(&mut self, _: Request<ListContainersRequest>) -> Self::Future {
-        let runtime = self.0.clone();
+    fn call(&mut self, request: Request<ListContainersRequest>) -> Self::Future {
+        let runtime = Arc::clone(&self.0);
+        let filter = request.into_inner().filter.unwrap_or_default();
         Box::pin(async move {
             runtime.allows().await?;
-            let containers = runtime.containers;
+            let is_listed =
+                |container: &&Container| !runtime.heeds_filters || container.id == filter.id;
+            let containers = runtime
+                .containers
+                .iter()
+                .filter(is_listed)
+                .cloned()
+                .collect();
             Ok(Response::new(ListContainersResponse { containers }))
         })
     }
 }
 
 /// Lists what was asked for.
-struct ListPodSandbox(Runtime);
+struct ListPodSandbox(Arc<Runtime>);
 
 impl UnaryService<ListPodSandboxRequest> for ListPodSandbox {
     type Response = ListPodSandboxResponse;
     type Future = Pending<Result<Response<Self::Response>, Status>>;
 
     fn call(&mut self, request: Request<ListPodSandboxRequest>) -> Self::Future {
-        let runtime = self.0.clone();
+        let runtime = Arc::clone(&self.0);
         let filter = request.into_inner().filter.unwrap_or_default();
         Box::pin(async move {
             runtime.allows().await?;
-            let mut items = runtime.sandboxes;
-            items.retain(|sandbox| sandbox.id == filter.id);
+            let is_listed = |sandbox: &&PodSandbox| sandbox.id == filter.id;
+            let items = runtime
+                .sandboxes
+                .iter()
+                .filter(is_listed)
+                .cloned()
+                .collect();
             Ok(Response::new(ListPodSandboxResponse { items }))
         })
     }

@@ -75,6 +75,13 @@ impl Drop for Cgroup {
     }
 }
 
+/// Where kubelet, with systemd, and the runtime have the cgroup of a pod's
+/// container; runtimes name it after themselves, such as `cri-containerd`.
+pub fn of_pod(uid: &str, runtime: &str, id: &str) -> String {
+    let uid = uid.replace('-', "_");
+    format!("/kubepods.slice/kubepods-pod{uid}.slice/{runtime}-{id}.scope")
+}
+
 /// The directory of a path in the hierarchy.
 pub(crate) fn in_hierarchy(path: &str) -> PathBuf {
     Path::new(CGROUP_ROOT).join(path.trim_start_matches('/'))

@@ -10,7 +10,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
-use testbed::{Agent, Container, unique_name};
+use testbed::container::Builder;
+use testbed::{Agent, Container, cgroup, unique_name};
 use tokio::task::JoinHandle;
 
 /// The node's name, as the API server has it.
@@ -50,7 +51,24 @@ impl Pod {
 
     /// Its whole name.
     pub fn name(&self) -> String {
-        format!("{}-7d5f-x7k2p", self.owner)
+        format!("{}-7d5f-{}", self.owner, self.suffix())
+    }
+
+    /// What a ReplicaSet would put behind its own name: another for each.
+    fn suffix(&self) -> String {
+        /// Kubernetes has no others there.
+        const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+        let mut number: usize = self
+            .uid
+            .rsplit('-')
+            .next()
+            .map_or(0, |last| last.parse().unwrap_or(0));
+        let mut suffix = String::new();
+        for _ in 0..5 {
+            suffix.push(char::from(LETTERS[number % LETTERS.len()]));
+            number /= LETTERS.len();
+        }
+        suffix
     }
 
     /// What a container's workload is called, of a controller of this kind.
@@ -58,19 +76,24 @@ impl Pod {
         format!("shop/{kind}/{}/{container}", self.owner)
     }
 
-    /// Starts one of its containers.
+    /// Starts one of its containers, which then does nothing but stay.
     pub fn start(&self, scene: &Scene, name: &str) -> Result<Container> {
+        self.container(scene, name, &["sleep", "1000"])?.run()
+    }
+
+    /// One of its containers, to run this.
+    pub fn container<'s>(
+        &self,
+        scene: &'s Scene,
+        name: &str,
+        args: &[&str],
+    ) -> Result<Builder<'s>> {
         let mut containers = self.containers.iter();
         let (_, id) = containers
             .find(|(known, _)| known == name)
             .with_context(|| format!("there is no container {name}"))?;
-        let uid = self.uid.replace('-', "_");
-        let place = format!("/kubepods.slice/kubepods-pod{uid}.slice/cri-containerd-{id}.scope");
-        scene
-            .container(&["sleep", "1000"])
-            .id(id)
-            .cgroups_path(&place)
-            .run()
+        let place = cgroup::of_pod(&self.uid, "cri-containerd", id);
+        Ok(scene.container(args).id(id).cgroups_path(&place))
     }
 
     /// As the API server has it, with these containers beside those of the main
@@ -120,6 +143,7 @@ impl Cluster {
         let mut runtime = Runtime {
             containers: Vec::new(),
             sandboxes: Vec::new(),
+            heeds_filters: true,
             ..template.clone()
         };
         for pod in pods {

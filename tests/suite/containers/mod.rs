@@ -6,6 +6,7 @@
 //! - [`expect`]: how an expected record is written
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
+//! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
 //! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
@@ -26,6 +27,7 @@ mod cluster;
 mod commands;
 mod conditions;
 mod contents;
+mod crowds;
 mod disguises;
 mod disk;
 mod doctor;
@@ -150,4 +152,5 @@ pub const TESTS: &[Named] = tests![
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;
+    crowds: five_hundred_containers_at_once_are_named_and_judged;
 ];

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
-use testbed::{Agent, Container, Record, unique_name};
+use testbed::{Agent, Container, Record, cgroup, unique_name};
 use tokio::task::JoinHandle;
 
 pub fn a_pod_is_named_by_its_runtime() -> Result<()> {
@@ -173,9 +173,7 @@ impl Pod {
 
     /// Where kubelet and its runtime would put such a container's cgroup.
     fn place(&self, id: &str) -> String {
-        let uid = UID.replace('-', "_");
-        let runtime = self.runtime;
-        format!("/kubepods.slice/kubepods-pod{uid}.slice/{runtime}-{id}.scope")
+        cgroup::of_pod(UID, self.runtime, id)
     }
 
     /// A runtime that has these containers, all in this pod.
