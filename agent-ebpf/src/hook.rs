@@ -1,6 +1,6 @@
 //! The two hooks that an exec passes, and what each shows of it.
 
-use crate::kernel::{Typed, copy, in_memory, layout, load, peek_or_zero};
+use crate::kernel::{Typed, in_memory, layout, load, peek, peek_or_zero};
 use crate::maps::scratch;
 use crate::script::execwarden_scripts;
 use crate::task;
@@ -121,9 +121,7 @@ impl Hook for Written {
         // By way of memory: what goes into a function must be a number.
         *place = self.event as u64;
         let event = in_memory(place);
-        let mut field = 0u32;
-        let at = event.wrapping_add(layout!(event_filename) as u64);
-        copy((&raw mut field).cast(), size_of::<u32>() as u32, at);
+        let field: u32 = peek(event, layout!(event_filename)).unwrap_or(0);
         event.wrapping_add((field & 0xffff) as u64)
     }
 }

@@ -143,20 +143,12 @@ pub(super) async fn follow<F: Followed>(followed: F, kubeconfig: Option<&Path>, 
         {
             Ok(()) => {}
             // Too long ago to go on from: usual after a while without a word.
-            Err(error) if error.is_gone() && place.from.is_some() => {
-                place = Place {
-                    from: None,
-                    newest: true,
-                };
-            }
+            Err(error) if error.is_gone() && place.from.is_some() => place = Place::anew(),
             Err(error) => {
                 // What it said last cannot be gone on from; or it does not know the
                 // version, as after etcd was restored.
                 if !matches!(error, KubeError::Unreachable(_) | KubeError::Slow) {
-                    place = Place {
-                        from: None,
-                        newest: true,
-                    };
+                    place = Place::anew();
                 }
                 // Another certificate or another token may be there by now.
                 if matches!(
@@ -182,6 +174,16 @@ struct Place {
     from: Option<String>,
     /// Whether a list has to be of this moment, and not of the server's memory.
     newest: bool,
+}
+
+impl Place {
+    /// At the beginning: all of it is listed, as it is at this moment.
+    fn anew() -> Self {
+        Self {
+            from: None,
+            newest: true,
+        }
+    }
 }
 
 /// Until a watch ends.
