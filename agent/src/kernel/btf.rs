@@ -36,9 +36,9 @@ pub struct Btf<'a> {
     sections: Sections<'a>,
     /// The offset of each type in the type section, from the first id on.
     types: Vec<u32>,
-    /// Where the name is, and the id, of all structs that have one: reading
-    /// their types again for every question takes fifteen times as long.
-    structs: Vec<(u32, u32)>,
+    /// The name and the id of all structs that have one, by name: to look
+    /// through all of them for each question took longer than to read them.
+    structs: Vec<(&'a [u8], u32)>,
 }
 
 /// A member that was found in a struct.
@@ -74,14 +74,18 @@ impl<'a> Btf<'a> {
         let mut offset = 0;
         while offset < btf.sections.types_len() {
             let (found, next) = btf.sections.type_at(offset)?;
-            if found.kind == Kind::Struct && found.name != 0 {
-                btf.structs.push((found.name, id));
+            if found.kind == Kind::Struct
+                && found.name != 0
+                && let Some(name) = btf.name_at(found.name)
+            {
+                btf.structs.push((name, id));
             }
             // Sections hold less than 4 GiB: their lengths are 32 bits wide.
             btf.types.push(offset as u32);
             offset = next;
             id = id.checked_add(1).ok_or(BtfError::Damaged("the types"))?;
         }
+        btf.structs.sort_unstable();
         Ok(btf)
     }
 
@@ -112,8 +116,8 @@ impl<'a> Btf<'a> {
     ) -> Result<u32, BtfError> {
         let mut answer = None;
         let mut refusal = BtfError::NoStruct(strukt.to_owned());
-        for id in self.structs_named(strukt) {
-            match (self.type_of(id).and_then(&ask), answer) {
+        for (_, id) in self.structs_named(strukt) {
+            match (self.type_of(*id).and_then(&ask), answer) {
                 (Ok(new), Some(old)) if new != old => {
                     return Err(BtfError::Ambiguous {
                         strukt: strukt.to_owned(),
@@ -167,7 +171,8 @@ impl<'a> Btf<'a> {
         for member in inside.members() {
             *budget = budget.checked_sub(1).ok_or(BtfError::TooDeep)?;
             if member.name != 0 {
-                if self.is_named(member.name, name)? {
+                let other = self.name_at(member.name);
+                if other.ok_or(BtfError::Damaged("a reference to a name"))? == name {
                     return Ok(Some(Member {
                         bits: member.bits,
                         type_id: member.type_id,
@@ -208,13 +213,11 @@ impl<'a> Btf<'a> {
     }
 
     /// A module's own structs, or the kernel's where it has none of this name.
-    fn structs_named(&self, name: &str) -> Vec<u32> {
-        let own: Vec<u32> = self
-            .structs
-            .iter()
-            .filter(|(at, _)| self.is_named(*at, name.as_bytes()) == Ok(true))
-            .map(|(_, id)| *id)
-            .collect();
+    fn structs_named(&self, name: &str) -> &[(&'a [u8], u32)] {
+        let wanted = name.as_bytes();
+        let from = self.structs.partition_point(|(name, _)| *name < wanted);
+        let own = &self.structs[from..];
+        let own = &own[..own.partition_point(|(name, _)| *name == wanted)];
         match self.base {
             Some(base) if own.is_empty() => base.structs_named(name),
             _ => own,
@@ -242,14 +245,11 @@ impl<'a> Btf<'a> {
 
     /// Strings are numbered through as well: a module's begin where the
     /// kernel's end.
-    fn is_named(&self, offset: u32, name: &[u8]) -> Result<bool, BtfError> {
+    fn name_at(&self, offset: u32) -> Option<&'a [u8]> {
         let first = self.first_string();
         match self.base {
-            Some(base) if offset < first => base.is_named(offset, name),
-            _ => offset
-                .checked_sub(first)
-                .and_then(|offset| self.sections.string_is(offset as usize, name))
-                .ok_or(BtfError::Damaged("a reference to a name")),
+            Some(base) if offset < first => base.name_at(offset),
+            _ => self.sections.string_at(offset.checked_sub(first)? as usize),
         }
     }
 

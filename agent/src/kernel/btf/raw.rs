@@ -5,6 +5,7 @@
 //! before; both are read here.
 
 use super::BtfError;
+use std::ffi::CStr;
 
 const MAGIC: u16 = 0xeb9f;
 /// `struct btf_header` up to the string section's length.
@@ -181,10 +182,10 @@ impl<'a> Sections<'a> {
         })
     }
 
-    /// Whether the string at this offset is this one; `None` beyond the end.
-    pub(super) fn string_is(&self, offset: usize, text: &[u8]) -> Option<bool> {
-        let string = self.strings.get(offset..).filter(|s| !s.is_empty())?;
-        Some(string.strip_prefix(text).and_then(<[u8]>::first) == Some(&0))
+    /// The string at this offset, without its NUL; `None` beyond the end.
+    pub(super) fn string_at(&self, offset: usize) -> Option<&'a [u8]> {
+        let string = CStr::from_bytes_until_nul(self.strings.get(offset..)?);
+        string.ok().map(CStr::to_bytes)
     }
 }
 
