@@ -14,6 +14,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -92,12 +93,13 @@ impl Runtime {
     /// Listens until the task that comes back is ended. Needs a tokio runtime.
     pub fn serve(self, socket: &Path) -> io::Result<JoinHandle<()>> {
         let listener = UnixListener::bind(socket)?;
+        let runtime = Arc::new(self);
         Ok(tokio::spawn(async move {
             // They end with this task.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let runtime = self.clone();
-                let service = service_fn(move |request| answer(runtime.clone(), request));
+                let runtime = Arc::clone(&runtime);
+                let service = service_fn(move |request| answer(Arc::clone(&runtime), request));
                 connections.spawn(
                     http2::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service),
@@ -108,7 +110,7 @@ impl Runtime {
 }
 
 async fn answer(
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Body>, Infallible> {
     let request = request.map(Body::new);
@@ -128,40 +130,49 @@ async fn answer(
 
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-struct ListContainers(Runtime);
+struct ListContainers(Arc<Runtime>);
 
 impl UnaryService<ListContainersRequest> for ListContainers {
     type Response = ListContainersResponse;
     type Future = Pending<Result<Response<Self::Response>, Status>>;
 
     fn call(&mut self, request: Request<ListContainersRequest>) -> Self::Future {
-        let runtime = self.0.clone();
+        let runtime = Arc::clone(&self.0);
         let filter = request.into_inner().filter.unwrap_or_default();
         Box::pin(async move {
             runtime.allows().await?;
-            let mut containers = runtime.containers;
-            if runtime.heeds_filters {
-                containers.retain(|container| container.id == filter.id);
-            }
+            let is_listed =
+                |container: &&Container| !runtime.heeds_filters || container.id == filter.id;
+            let containers = runtime
+                .containers
+                .iter()
+                .filter(is_listed)
+                .cloned()
+                .collect();
             Ok(Response::new(ListContainersResponse { containers }))
         })
     }
 }
 
 /// Lists what was asked for.
-struct ListPodSandbox(Runtime);
+struct ListPodSandbox(Arc<Runtime>);
 
 impl UnaryService<ListPodSandboxRequest> for ListPodSandbox {
     type Response = ListPodSandboxResponse;
     type Future = Pending<Result<Response<Self::Response>, Status>>;
 
     fn call(&mut self, request: Request<ListPodSandboxRequest>) -> Self::Future {
-        let runtime = self.0.clone();
+        let runtime = Arc::clone(&self.0);
         let filter = request.into_inner().filter.unwrap_or_default();
         Box::pin(async move {
             runtime.allows().await?;
-            let mut items = runtime.sandboxes;
-            items.retain(|sandbox| sandbox.id == filter.id);
+            let is_listed = |sandbox: &&PodSandbox| sandbox.id == filter.id;
+            let items = runtime
+                .sandboxes
+                .iter()
+                .filter(is_listed)
+                .cloned()
+                .collect();
             Ok(Response::new(ListPodSandboxResponse { items }))
         })
     }
