@@ -5,6 +5,8 @@
 //! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
 //!   Strict, bounded, and the same state gives the same bytes. `raw` has the
 //!   shape of the YAML.
+//! - [`fields`], [`diff`](mod@diff), [`merge`](mod@merge): an entry field by
+//!   field, what differs between two documents, several of one workload as one.
 //! - [`observed`], [`compiled`], [`nearest`]: what is asked, and the form that
 //!   execs are judged with; `patterns` finds entries by their path.
 //! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
@@ -16,8 +18,11 @@
 pub mod args;
 pub mod compiled;
 pub mod conditions;
+pub mod diff;
 pub mod document;
+pub mod fields;
 pub mod folder;
+pub mod merge;
 pub mod nearest;
 pub mod observed;
 pub mod parse;
@@ -36,8 +41,10 @@ pub(crate) mod arbitrary;
 pub use args::{ArgsError, ArgsPattern};
 pub use compiled::{Allowlist, CompileError, Coverage};
 pub use conditions::{Conditions, Contents, Digests, Parent};
+pub use diff::{Diff, diff};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
 pub use folder::{Folder, FolderError, Loaded, Reload};
+pub use merge::{MergeError, merge};
 pub use nearest::{Difference, Nearest};
 pub use observed::Observed;
 pub use parse::{ParseError, parse};
