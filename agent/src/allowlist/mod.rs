@@ -47,7 +47,7 @@ pub use folder::{Folder, FolderError, Loaded, Reload};
 pub use merge::{MergeError, merge};
 pub use nearest::{Difference, Nearest};
 pub use observed::Observed;
-pub use parse::{ParseError, parse};
+pub use parse::{ParseError, parse, parse_foreign};
 pub use path::{ExactPath, PathError, PathPattern};
 pub use process::{Applet, Process, ProcessError, RunAs};
 pub use removed::{Removed, StruckAs};

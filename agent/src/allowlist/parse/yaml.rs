@@ -8,6 +8,10 @@ use std::fmt::Display;
 
 /// The deepest nesting of mappings and lists; a document needs five.
 const MAX_DEPTH: usize = 16;
+/// The same for what other products write: stacks of calls are nested deeply.
+const MAX_FOREIGN_DEPTH: usize = 100;
+/// The most documents in one file of theirs.
+const MAX_FOREIGN_DOCUMENTS: usize = 256;
 /// The longest message about a file, in bytes.
 const MAX_MESSAGE: usize = 600;
 
@@ -51,20 +55,32 @@ pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Fault {
 
 /// Reads one YAML document into `T`.
 pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
-    let options = serde_saphyr::options! {
+    serde_saphyr::from_str_with_options(text, options(MAX_DEPTH, 1))
+        .map_err(|error| yaml_fault(&error))
+}
+
+/// Reads all documents of a file; empty ones are skipped.
+pub(super) fn foreign(text: &str) -> Result<Vec<serde_json::Value>, Fault> {
+    let options = options(MAX_FOREIGN_DEPTH, MAX_FOREIGN_DOCUMENTS);
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| yaml_fault(&error))
+}
+
+fn options(depth: usize, documents: usize) -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            flow_nesting_limit: MAX_DEPTH,
+            max_depth: depth,
+            flow_nesting_limit: depth,
             max_anchors: 0,
             max_aliases: 0,
-            max_documents: 1,
+            max_documents: documents,
         },
         merge_keys: MergeKeyPolicy::Error,
+        // A program may be called y.
+        strict_booleans: true,
         reject_unsupported_tags: true,
         emit_comments: false,
         with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml_fault(&error))
+    }
 }
 
 fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
@@ -106,7 +122,7 @@ fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
             B::Anchors { .. } | B::Aliases { .. } => {
                 Fault::new(at, "anchors and aliases are refused; write each entry out")
             }
-            B::Depth { .. } => Fault::new(at, "nested too deeply for an allowlist"),
+            B::Depth { .. } => Fault::new(at, TOO_DEEP),
             _ => Fault::new(at, format_args!("too large for an allowlist ({breach:?})")),
         },
         E::MergeKeyNotAllowed { .. } => {
@@ -115,9 +131,14 @@ fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
         _ => {
             let text = error.to_string();
             let place = format!(" at line {}, column {}", at.line(), at.column());
-            Fault::new(at, text.strip_suffix(&place).unwrap_or(&text))
+            match text.strip_suffix(&place).unwrap_or(&text) {
+                // Many brackets are counted before there is anything in them.
+                "recursion limit exceeded" => Fault::new(at, TOO_DEEP),
+                text => Fault::new(at, text),
+            }
         }
     }
 }
 
+const TOO_DEEP: &str = "nested too deeply for an allowlist";
 const ONE_DOCUMENT: &str = "a second document begins here; write one document per file";
