@@ -3,7 +3,7 @@
 use super::args::AllowlistCommand;
 use super::output::{self, plain_lines};
 use super::table::{Column, Table, grouped};
-use super::{CommandError, Outcome};
+use super::{CommandError, Outcome, documents};
 use crate::allowlist::Allowlist;
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, Answer, Request};
@@ -23,6 +23,10 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
             agent,
         } => show(workload, json, &PathBuf::from(agent.control)),
         AllowlistCommand::Validate { files } => validate(&files),
+        AllowlistCommand::Diff(arguments) => documents::compare(&arguments),
+        AllowlistCommand::Merge(arguments) => documents::unite(&arguments),
+        AllowlistCommand::Export(arguments) => documents::export(&arguments),
+        AllowlistCommand::Import(arguments) => documents::import(&arguments),
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`args`]: the command line as typed;
 //! - [`logging`]: the agent's own log;
 //! - `status`, `allowlist`, `doctor`: what those commands print;
+//! - `documents`: what is done with allowlists in files, without an agent;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
 //! A command other than `run` changes nothing on the node.
@@ -11,6 +12,7 @@
 mod allowlist;
 pub mod args;
 mod doctor;
+pub mod documents;
 pub mod logging;
 mod output;
 mod paint;
@@ -36,7 +38,8 @@ enum Outcome {
     /// Exit status 0: done.
     Done,
     /// Exit status 1: the answer is no. A document has an error, there is no
-    /// such workload, or the node is fit with limits.
+    /// such workload, two documents differ, something is left out of a
+    /// translation, or the node is fit with limits.
     No,
     /// Exit status 2: the agent cannot run on this node.
     NotFit,
@@ -54,6 +57,8 @@ enum CommandError {
     Output(#[from] io::Error),
     #[error(transparent)]
     Agent(#[from] StartError),
+    #[error(transparent)]
+    Documents(#[from] documents::DocumentsError),
 }
 
 /// Runs the command line of this process.
