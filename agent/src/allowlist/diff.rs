@@ -249,6 +249,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
         #[test]
         fn a_document_is_the_same_as_itself(document in document()) {
             let again = parse("x", render(&document).as_bytes()).expect("read back");

@@ -231,6 +231,8 @@ fn merged(documents: &[Document]) -> Document {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn in_any_order(documents in documents(3)) {
         let [a, b, c] = &documents[..] else { unreachable!() };

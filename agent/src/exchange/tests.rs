@@ -223,6 +223,8 @@ fn spec() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn any_spec_ends_in_valid_documents_or_an_error(spec in spec()) {
         let says = ["shop/Deployment/x/y".parse().expect("a workload")];

@@ -6,12 +6,28 @@ use serde_saphyr::Location;
 use serde_saphyr::options::MergeKeyPolicy;
 use std::fmt::Display;
 
-/// The deepest nesting of mappings and lists; a document needs five.
-const MAX_DEPTH: usize = 16;
-/// The same for what other products write: stacks of calls are nested deeply.
-const MAX_FOREIGN_DEPTH: usize = 100;
-/// The most documents in one file of theirs.
-const MAX_FOREIGN_DOCUMENTS: usize = 256;
+/// How much YAML is read.
+struct Limits {
+    /// The deepest nesting of mappings and lists.
+    depth: usize,
+    documents: usize,
+    /// Mappings, lists and texts.
+    nodes: usize,
+}
+
+/// A document needs a depth of five.
+const OURS: Limits = Limits {
+    depth: 16,
+    documents: 1,
+    nodes: 250_000,
+};
+/// In what other products write, stacks of calls are nested deeply, and a
+/// cluster's profiles are in one file.
+const FOREIGN: Limits = Limits {
+    depth: 100,
+    documents: 256,
+    nodes: 1_000_000,
+};
 /// The longest message about a file, in bytes.
 const MAX_MESSAGE: usize = 600;
 
@@ -55,24 +71,26 @@ pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Fault {
 
 /// Reads one YAML document into `T`.
 pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
-    serde_saphyr::from_str_with_options(text, options(MAX_DEPTH, 1))
-        .map_err(|error| yaml_fault(&error))
+    serde_saphyr::from_str_with_options(text, options(&OURS)).map_err(|error| yaml_fault(&error))
 }
 
 /// Reads all documents of a file; empty ones are skipped.
 pub(super) fn foreign(text: &str) -> Result<Vec<serde_json::Value>, Fault> {
-    let options = options(MAX_FOREIGN_DEPTH, MAX_FOREIGN_DOCUMENTS);
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| yaml_fault(&error))
+    serde_saphyr::from_multiple_with_options(text, options(&FOREIGN))
+        .map_err(|error| yaml_fault(&error))
 }
 
-fn options(depth: usize, documents: usize) -> serde_saphyr::Options {
+fn options(limits: &Limits) -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: depth,
-            flow_nesting_limit: depth,
+            max_depth: limits.depth,
+            flow_nesting_limit: limits.depth,
             max_anchors: 0,
             max_aliases: 0,
-            max_documents: documents,
+            max_documents: limits.documents,
+            max_nodes: limits.nodes,
+            // A node has one, a mapping and a list have two.
+            max_events: 4 * limits.nodes,
         },
         merge_keys: MergeKeyPolicy::Error,
         // A program may be called y.

@@ -90,6 +90,10 @@ fn united(arguments: &MergeArguments) -> Result<Outcome, DocumentsError> {
     files::validate(&merged)?;
 
     files::put(arguments.output.as_deref(), &render(&merged))?;
+    notes::modes(
+        documents.iter().map(|document| document.spec.mode),
+        merged.spec.mode,
+    );
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
     for one in struck(&documents) {
         notes::struck(&one, &names);

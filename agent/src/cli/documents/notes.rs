@@ -1,7 +1,7 @@
 //! What is said on stderr beside a result.
 
-use crate::allowlist::fields;
 use crate::allowlist::merge::Struck;
+use crate::allowlist::{Mode, fields};
 use crate::cli::output::tell;
 use crate::exchange::Losses;
 use std::collections::BTreeSet;
@@ -22,6 +22,15 @@ pub(super) fn lost(name: &str, losses: &Losses) {
     }
     if let Some(summary) = losses.summary() {
         tell(&format_args!("lost: {name}: {summary}"));
+    }
+}
+
+/// Which of the modes of files holds, where they differ.
+pub(super) fn modes(mut of_files: impl Iterator<Item = Mode>, holds: Mode) {
+    if of_files.any(|mode| mode != holds) {
+        tell(&format_args!(
+            "note: their modes differ: {holds} holds, which is the strictest"
+        ));
     }
 }
 
