@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod containers;
 pub mod control;
+pub mod exchange;
 pub mod history;
 pub mod inspect;
 pub mod judge;

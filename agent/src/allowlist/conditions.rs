@@ -32,6 +32,12 @@ impl Digests {
             Self::Record => "record",
         }
     }
+
+    /// What a document does that says `said`. Where nobody says anything they
+    /// are compared: a person who only wants to remember one writes a comment.
+    pub fn of_document(said: Option<Self>) -> Self {
+        said.unwrap_or(Self::Verify)
+    }
 }
 
 impl fmt::Display for Digests {
@@ -80,16 +86,22 @@ impl Contents {
         self.digests
     }
 
-    /// What is done with them in a document that says `of_document`. Where
-    /// nobody says anything they are compared: a person who only wants to
-    /// remember one writes a comment.
-    fn under(&self, of_document: Option<Digests>) -> Digests {
-        self.digests.or(of_document).unwrap_or(Digests::Verify)
+    /// What is done with them in a document that says `of_document`.
+    pub fn under(&self, of_document: Option<Digests>) -> Digests {
+        self.digests
+            .unwrap_or_else(|| Digests::of_document(of_document))
     }
 
     /// Says itself what the document has said until now.
     pub(super) fn settle(&mut self, of_document: Option<Digests>) {
         self.digests = Some(self.under(of_document));
+    }
+
+    /// Leaves to the document what the document says anyway.
+    pub(super) fn leave_to(&mut self, of_document: Option<Digests>) {
+        if self.digests == Some(Digests::of_document(of_document)) {
+            self.digests = None;
+        }
     }
 }
 

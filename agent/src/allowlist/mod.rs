@@ -7,6 +7,8 @@
 //!   shape of the YAML.
 //! - [`decided`]: what people decided on the running agent, laid over whichever
 //!   document is in force.
+//! - [`fields`], [`diff`](mod@diff), [`merge`](mod@merge): an entry field by
+//!   field, what differs between two documents, several of one workload as one.
 //! - [`observed`], [`compiled`], [`nearest`]: what is asked, and the form that
 //!   execs are judged with; `patterns` finds entries by their path.
 //! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
@@ -19,8 +21,11 @@ pub mod args;
 pub mod compiled;
 pub mod conditions;
 pub mod decided;
+pub mod diff;
 pub mod document;
+pub mod fields;
 pub mod folder;
+pub mod merge;
 pub mod nearest;
 pub mod observed;
 pub mod parse;
@@ -40,11 +45,13 @@ pub use args::{ArgsError, ArgsPattern};
 pub use compiled::{Allowlist, CompileError, Coverage};
 pub use conditions::{Conditions, Contents, Digests, Parent};
 pub use decided::{DecisionError, lay_over};
+pub use diff::{Diff, diff};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
 pub use folder::{Folder, FolderError, Loaded, Reload};
+pub use merge::{MergeError, merge};
 pub use nearest::{Difference, Nearest};
 pub use observed::Observed;
-pub use parse::{ParseError, parse};
+pub use parse::{ParseError, parse, parse_foreign};
 pub use path::{ExactPath, PathError, PathPattern};
 pub use process::{Applet, Process, ProcessError, RunAs};
 pub use removed::{Removed, StruckAs};

@@ -19,10 +19,12 @@ use entry::{process, removed};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use yaml::{Fault, not_utf8, yaml};
+use yaml::{Fault, foreign, not_utf8, yaml};
 
 /// The longest name of a workload's part, in bytes.
 const MAX_NAME: usize = 255;
+/// The largest file of another product, in bytes: an export of all that it has.
+pub const MAX_FOREIGN_BYTES: usize = 8 << 20;
 
 /// What is wrong with a document, and where: `checkout.yaml:12:7: …`.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -45,21 +47,41 @@ pub struct ParseError {
 /// The first thing that is wrong. Whatever the bytes are, nothing else
 /// happens: time and memory are bounded by [`MAX_BYTES`].
 pub fn parse(file: &str, bytes: &[u8]) -> Result<Document, ParseError> {
-    read(bytes).map_err(|fault| ParseError {
+    read(bytes).map_err(|fault| in_file(file, fault))
+}
+
+/// Reads all YAML documents of a file that another product wrote, as the JSON
+/// that they are; empty ones are skipped.
+///
+/// # Errors
+/// The first thing that is wrong with the YAML. It is bounded as
+/// [`parse`] is, but for [`MAX_FOREIGN_BYTES`]; anchors and aliases are refused
+/// here too.
+pub fn parse_foreign(file: &str, bytes: &[u8]) -> Result<Vec<serde_json::Value>, ParseError> {
+    let read = text(bytes, MAX_FOREIGN_BYTES).and_then(foreign);
+    read.map_err(|fault| in_file(file, fault))
+}
+
+fn in_file(file: &str, fault: Fault) -> ParseError {
+    ParseError {
         file: file.to_owned(),
         line: fault.line,
         column: fault.column,
         message: fault.message,
-    })
+    }
+}
+
+fn text(bytes: &[u8], most: usize) -> Result<&str, Fault> {
+    if bytes.len() > most {
+        return Err(Fault::whole_file(format_args!(
+            "the file is larger than {most} bytes, the most an allowlist may have"
+        )));
+    }
+    std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))
 }
 
 fn read(bytes: &[u8]) -> Result<Document, Fault> {
-    if bytes.len() > MAX_BYTES {
-        return Err(Fault::whole_file(format_args!(
-            "the file is larger than {MAX_BYTES} bytes, the most an allowlist may have"
-        )));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+    let text = text(bytes, MAX_BYTES)?;
 
     let header: raw::Header = yaml(text)?;
     expect_word("apiVersion", header.api_version, API_VERSION)?;
@@ -278,7 +300,8 @@ fn workload(raw: &Spanned<raw::Workload>) -> Result<WorkloadId, Fault> {
     }
 }
 
-fn workload_name(text: &str, one_part: bool) -> Result<String, String> {
+/// One name of a workload. `one_part`: it has no slash.
+pub(crate) fn workload_name(text: &str, one_part: bool) -> Result<String, String> {
     let fits = (1..=MAX_NAME).contains(&text.len());
     let plain = Untrusted::from(text).as_plain_str().is_some();
     // A slash in one part would let two workloads have one canonical name.

@@ -192,6 +192,15 @@ impl Process {
         self
     }
 
+    /// The same without a word on digests that its own document says anyway.
+    #[must_use]
+    pub(super) fn left_to(mut self, digests: Option<Digests>) -> Self {
+        if let Some(contents) = &mut self.conditions.contents {
+            contents.leave_to(digests);
+        }
+        self
+    }
+
     /// The program; the script where there is an interpreter.
     pub fn path(&self) -> &PathPattern {
         &self.path

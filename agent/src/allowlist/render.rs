@@ -247,8 +247,8 @@ fn list_head(out: &mut String, name: &str, empty: bool) -> fmt::Result {
     writeln!(out, "{name}:{}", if empty { " []" } else { "" })
 }
 
-/// A text as YAML has it.
-struct Scalar<'a>(&'a str);
+/// A text as YAML has it, in a list between brackets too.
+pub(crate) struct Scalar<'a>(pub(crate) &'a str);
 
 impl Scalar<'_> {
     /// Whether every YAML reader takes it, unquoted, for this very text: it

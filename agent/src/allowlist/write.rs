@@ -72,7 +72,8 @@ pub fn write_document(dir: &Path, document: &Document) -> Result<PathBuf, WriteE
     std::fs::create_dir_all(dir).map_err(io)?;
     match existing(&path, &document)? {
         Some(bytes) if bytes == text.as_bytes() => {}
-        _ => replace(dir, &path, text.as_bytes()).map_err(io)?,
+        // Always the same name, so that a crash leaves at most one behind.
+        _ => replace(&dir.join(".execwarden.tmp"), &path, text.as_bytes()).map_err(io)?,
     }
     Ok(path)
 }
@@ -107,21 +108,24 @@ fn existing(path: &Path, document: &Document) -> Result<Option<Vec<u8>>, WriteEr
     Ok(Some(bytes))
 }
 
-fn replace(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Hidden, so that no reload takes it for a document, and always the same
-    // name, so that a crash leaves at most one behind.
-    let temporary = dir.join(".execwarden.tmp");
-    match std::fs::remove_file(&temporary) {
+/// Writes a file so that at every moment, a crash included, it is the old one
+/// or the new one. `temporary` is in the same folder, and hidden, so that no
+/// reload takes it for a document; nobody else writes it.
+pub(crate) fn replace(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match std::fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let written = write_new(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let written = write_new(temporary, bytes).and_then(|()| std::fs::rename(temporary, path));
     if written.is_err() {
         // Only tidying up: the error that counts is the first one.
-        let _ = std::fs::remove_file(&temporary);
+        let _ = std::fs::remove_file(temporary);
     }
     written?;
-    File::open(dir)?.sync_all()
+    match path.parent() {
+        Some(dir) if dir != Path::new("") => File::open(dir)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

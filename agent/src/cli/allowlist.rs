@@ -3,7 +3,7 @@
 use super::args::AllowlistCommand;
 use super::output::{self, plain, plain_lines};
 use super::table::{Column, Table, grouped};
-use super::{CommandError, Outcome, decide};
+use super::{CommandError, Outcome, decide, documents};
 use crate::allowlist::Allowlist;
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, AllowlistText, Answer, Request};
@@ -30,6 +30,10 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
         AllowlistCommand::Remove(arguments) => decide::remove(arguments),
         AllowlistCommand::Restore(arguments) => decide::restore(arguments),
         AllowlistCommand::Validate { files } => validate(&files),
+        AllowlistCommand::Diff(arguments) => documents::compare(&arguments),
+        AllowlistCommand::Merge(arguments) => documents::unite(&arguments),
+        AllowlistCommand::Export(arguments) => documents::export(&arguments),
+        AllowlistCommand::Import(arguments) => documents::import(&arguments),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line, as typed. [`crate::config::Config`] is what it means.
 
+use super::documents::args::{DiffArguments, ExportArguments, ImportArguments, MergeArguments};
 use super::operator_args::{
     AcceptArguments, AlertsArguments, AllowArguments, LogArguments, PromoteArguments,
     RemoveArguments, RestoreArguments, WhyArguments,
@@ -207,6 +208,14 @@ pub enum AllowlistCommand {
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Compare two documents by what they mean, without an agent
+    Diff(DiffArguments),
+    /// Make one document of several of one workload, without an agent
+    Merge(MergeArguments),
+    /// Write documents as another product has them, without an agent
+    Export(ExportArguments),
+    /// Make documents of what another product has, without an agent
+    Import(ImportArguments),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! - [`operator_args`]: that of alerts and decisions;
 //! - `status`, `allowlist`, `doctor`, `alerts`, `log`: what those commands print;
 //! - `decide`: the commands that change something, which ask before;
+//! - `documents`: what is done with allowlists in files, without an agent;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
 //! What changes something is asked of the running agent, and done by it alone.
@@ -15,6 +16,7 @@ mod allowlist;
 pub mod args;
 mod decide;
 mod doctor;
+pub mod documents;
 mod evidence;
 mod log;
 pub mod logging;
@@ -45,7 +47,8 @@ enum Outcome {
     /// Exit status 0: done.
     Done,
     /// Exit status 1: the answer is no. A document has an error, there is no
-    /// such workload, or the node is fit with limits.
+    /// such workload, two documents differ, something is left out of a
+    /// translation, or the node is fit with limits.
     No,
     /// Exit status 2: the agent cannot run on this node.
     NotFit,
@@ -65,6 +68,8 @@ enum CommandError {
     NotAsked,
     #[error(transparent)]
     Agent(#[from] StartError),
+    #[error(transparent)]
+    Documents(#[from] documents::DocumentsError),
 }
 
 /// Runs the command line of this process.

@@ -30,6 +30,12 @@ pub(super) fn complain(problem: &impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "execwarden: {problem}");
 }
 
+/// Tells the person something beside the result.
+pub(super) fn tell(line: &impl std::fmt::Display) {
+    let line = plain(&line.to_string());
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// One line that no terminal acts on: the text may repeat what a container
 /// chose. A backslash stays as it is, because most of the text is ours, and
 /// what was escaped once stays readable.

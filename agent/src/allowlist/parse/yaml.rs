@@ -6,8 +6,28 @@ use serde_saphyr::Location;
 use serde_saphyr::options::MergeKeyPolicy;
 use std::fmt::Display;
 
-/// The deepest nesting of mappings and lists; a document needs five.
-const MAX_DEPTH: usize = 16;
+/// How much YAML is read.
+struct Limits {
+    /// The deepest nesting of mappings and lists.
+    depth: usize,
+    documents: usize,
+    /// Mappings, lists and texts.
+    nodes: usize,
+}
+
+/// A document needs a depth of five.
+const OURS: Limits = Limits {
+    depth: 16,
+    documents: 1,
+    nodes: 250_000,
+};
+/// In what other products write, stacks of calls are nested deeply, and a
+/// cluster's profiles are in one file.
+const FOREIGN: Limits = Limits {
+    depth: 100,
+    documents: 256,
+    nodes: 1_000_000,
+};
 /// The longest message about a file, in bytes.
 const MAX_MESSAGE: usize = 600;
 
@@ -51,20 +71,34 @@ pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Fault {
 
 /// Reads one YAML document into `T`.
 pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
-    let options = serde_saphyr::options! {
+    serde_saphyr::from_str_with_options(text, options(&OURS)).map_err(|error| yaml_fault(&error))
+}
+
+/// Reads all documents of a file; empty ones are skipped.
+pub(super) fn foreign(text: &str) -> Result<Vec<serde_json::Value>, Fault> {
+    serde_saphyr::from_multiple_with_options(text, options(&FOREIGN))
+        .map_err(|error| yaml_fault(&error))
+}
+
+fn options(limits: &Limits) -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            flow_nesting_limit: MAX_DEPTH,
+            max_depth: limits.depth,
+            flow_nesting_limit: limits.depth,
             max_anchors: 0,
             max_aliases: 0,
-            max_documents: 1,
+            max_documents: limits.documents,
+            max_nodes: limits.nodes,
+            // A node has one, a mapping and a list have two.
+            max_events: 4 * limits.nodes,
         },
         merge_keys: MergeKeyPolicy::Error,
+        // A program may be called y.
+        strict_booleans: true,
         reject_unsupported_tags: true,
         emit_comments: false,
         with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml_fault(&error))
+    }
 }
 
 fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
@@ -106,7 +140,7 @@ fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
             B::Anchors { .. } | B::Aliases { .. } => {
                 Fault::new(at, "anchors and aliases are refused; write each entry out")
             }
-            B::Depth { .. } => Fault::new(at, "nested too deeply for an allowlist"),
+            B::Depth { .. } => Fault::new(at, TOO_DEEP),
             _ => Fault::new(at, format_args!("too large for an allowlist ({breach:?})")),
         },
         E::MergeKeyNotAllowed { .. } => {
@@ -115,9 +149,14 @@ fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
         _ => {
             let text = error.to_string();
             let place = format!(" at line {}, column {}", at.line(), at.column());
-            Fault::new(at, text.strip_suffix(&place).unwrap_or(&text))
+            match text.strip_suffix(&place).unwrap_or(&text) {
+                // Many brackets are counted before there is anything in them.
+                "recursion limit exceeded" => Fault::new(at, TOO_DEEP),
+                text => Fault::new(at, text),
+            }
         }
     }
 }
 
+const TOO_DEEP: &str = "nested too deeply for an allowlist";
 const ONE_DOCUMENT: &str = "a second document begins here; write one document per file";
