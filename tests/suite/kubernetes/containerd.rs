@@ -1,12 +1,12 @@
 //! Debian's containerd, at its usual place.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-use testbed::{Image, find_busybox, find_program, patience, until};
+use testbed::{Image, find_program, patience, until};
 
 /// Where runtimes are asked by default.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
@@ -120,9 +120,10 @@ fn ctr(args: &[&str]) -> Result<std::process::Output> {
 
 /// An archive as `docker save` makes it, of one layer.
 fn pack(image: &Image, name: &str, archive: &Path) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let layer = folder.path().join("layer.tar");
-    tar(image.path(), &["."], &layer)?;
+    const LAYER: &str = "layer.tar";
+    let saved = Image::of_folders(&[])?;
+    let layer = saved.inside(LAYER);
+    image.archive(&layer)?;
     let config = serde_json::json!({
         "architecture": "amd64",
         "os": "linux",
@@ -134,27 +135,9 @@ fn pack(image: &Image, name: &str, archive: &Path) -> Result<()> {
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", super::sha256(&layer)?)] },
     });
     let manifest = serde_json::json!([{
-        "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"],
+        "Config": "config.json", "RepoTags": [name], "Layers": [LAYER],
     }]);
-    for (file, content) in [("config.json", &config), ("manifest.json", &manifest)] {
-        fs::write(folder.path().join(file), content.to_string())?;
-    }
-    let files = ["manifest.json", "config.json", "layer.tar"];
-    tar(folder.path(), &files, archive)
-}
-
-fn tar(folder: &Path, what: &[&str], archive: &Path) -> Result<()> {
-    let busybox: PathBuf = find_busybox().context("no static busybox is installed")?;
-    let output = Command::new(busybox)
-        .args(["tar", "-c", "-f"])
-        .arg(archive)
-        .arg("-C")
-        .arg(folder)
-        .args(what)
-        .output()
-        .context("cannot start tar")?;
-    if !output.status.success() {
-        bail!("tar failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+    saved.text("config.json", &config.to_string())?;
+    saved.text("manifest.json", &manifest.to_string())?;
+    saved.archive(archive)
 }
