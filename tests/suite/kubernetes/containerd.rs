@@ -1,5 +1,6 @@
 //! Debian's containerd, at its usual place.
 
+use super::driver::Driver;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::path::Path;
@@ -12,18 +13,7 @@ use testbed::{Image, find_program, patience, until};
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
 /// The image of a pod's own container.
 pub const PAUSE: &str = "localhost/pause:1";
-
-const CONFIG: &str = r#"
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "localhost/pause:1"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
-      BinaryName = "crun"
-"#;
+const CONFIG: &str = "config.toml";
 
 /// A running containerd; killed when dropped, its containers not.
 pub struct Containerd {
@@ -33,8 +23,10 @@ pub struct Containerd {
 
 impl Containerd {
     /// Starts it and waits until it answers.
-    pub fn start() -> Result<Self> {
+    pub fn start(driver: Driver) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join(CONFIG), config(driver))
+            .context("cannot write containerd's configuration")?;
         let process = launch(folder.path())?;
         let containerd = Self { process, folder };
         containerd.wait_until_it_answers()?;
@@ -91,9 +83,27 @@ impl Drop for Containerd {
     }
 }
 
+fn config(driver: Driver) -> String {
+    let systemd = driver == Driver::Systemd;
+    format!(
+        r#"
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE}"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = {systemd}
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+      BinaryName = "crun"
+      SystemdCgroup = {systemd}
+"#
+    )
+}
+
 fn launch(folder: &Path) -> Result<Child> {
-    let config = folder.join("config.toml");
-    fs::write(&config, CONFIG).context("cannot write containerd's configuration")?;
     let program = find_program("containerd").context("containerd is not installed")?;
     let log = File::options()
         .create(true)
@@ -101,7 +111,7 @@ fn launch(folder: &Path) -> Result<Child> {
         .open(folder.join("log"))?;
     Command::new(program)
         .arg("--config")
-        .arg(config)
+        .arg(folder.join(CONFIG))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
