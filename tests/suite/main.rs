@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match boot.to_str() {
         Some("usual") => harness::run(&usual()),
         Some("modules") => harness::run(&[("modules", machine::MODULES)]),
-        Some("kubernetes") => harness::run(&[("kubernetes", kubernetes::TESTS)]),
+        Some("kubernetes") => harness::run(&kubernetes::GROUPS),
         Some("v1") => harness::run_as_it_is(&[("v1", machine::V1)]),
         _ => {
             eprintln!("error: {BOOT} is {boot:?}; there are usual, modules, v1 and kubernetes");

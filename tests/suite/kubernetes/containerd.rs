@@ -1,29 +1,19 @@
 //! Debian's containerd, at its usual place.
 
-use anyhow::{Context, Result, bail, ensure};
+use super::driver::Driver;
+use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-use testbed::{Image, find_busybox, find_program, patience, until};
+use testbed::{Image, find_program, patience, until};
 
 /// Where runtimes are asked by default.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
 /// The image of a pod's own container.
 pub const PAUSE: &str = "localhost/pause:1";
-
-const CONFIG: &str = r#"
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "localhost/pause:1"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
-      BinaryName = "crun"
-"#;
+const CONFIG: &str = "config.toml";
 
 /// A running containerd; killed when dropped, its containers not.
 pub struct Containerd {
@@ -33,8 +23,10 @@ pub struct Containerd {
 
 impl Containerd {
     /// Starts it and waits until it answers.
-    pub fn start() -> Result<Self> {
+    pub fn start(driver: Driver) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join(CONFIG), config(driver))
+            .context("cannot write containerd's configuration")?;
         let process = launch(folder.path())?;
         let containerd = Self { process, folder };
         containerd.wait_until_it_answers()?;
@@ -91,9 +83,27 @@ impl Drop for Containerd {
     }
 }
 
+fn config(driver: Driver) -> String {
+    let systemd = driver == Driver::Systemd;
+    format!(
+        r#"
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE}"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = {systemd}
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+      BinaryName = "crun"
+      SystemdCgroup = {systemd}
+"#
+    )
+}
+
 fn launch(folder: &Path) -> Result<Child> {
-    let config = folder.join("config.toml");
-    fs::write(&config, CONFIG).context("cannot write containerd's configuration")?;
     let program = find_program("containerd").context("containerd is not installed")?;
     let log = File::options()
         .create(true)
@@ -101,7 +111,7 @@ fn launch(folder: &Path) -> Result<Child> {
         .open(folder.join("log"))?;
     Command::new(program)
         .arg("--config")
-        .arg(config)
+        .arg(folder.join(CONFIG))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -120,9 +130,10 @@ fn ctr(args: &[&str]) -> Result<std::process::Output> {
 
 /// An archive as `docker save` makes it, of one layer.
 fn pack(image: &Image, name: &str, archive: &Path) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let layer = folder.path().join("layer.tar");
-    tar(image.path(), &["."], &layer)?;
+    const LAYER: &str = "layer.tar";
+    let saved = Image::of_folders(&[])?;
+    let layer = saved.inside(LAYER);
+    image.archive(&layer)?;
     let config = serde_json::json!({
         "architecture": "amd64",
         "os": "linux",
@@ -134,27 +145,9 @@ fn pack(image: &Image, name: &str, archive: &Path) -> Result<()> {
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", super::sha256(&layer)?)] },
     });
     let manifest = serde_json::json!([{
-        "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"],
+        "Config": "config.json", "RepoTags": [name], "Layers": [LAYER],
     }]);
-    for (file, content) in [("config.json", &config), ("manifest.json", &manifest)] {
-        fs::write(folder.path().join(file), content.to_string())?;
-    }
-    let files = ["manifest.json", "config.json", "layer.tar"];
-    tar(folder.path(), &files, archive)
-}
-
-fn tar(folder: &Path, what: &[&str], archive: &Path) -> Result<()> {
-    let busybox: PathBuf = find_busybox().context("no static busybox is installed")?;
-    let output = Command::new(busybox)
-        .args(["tar", "-c", "-f"])
-        .arg(archive)
-        .arg("-C")
-        .arg(folder)
-        .args(what)
-        .output()
-        .context("cannot start tar")?;
-    if !output.status.success() {
-        bail!("tar failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+    saved.text("config.json", &config.to_string())?;
+    saved.text("manifest.json", &manifest.to_string())?;
+    saved.archive(archive)
 }

@@ -1,6 +1,7 @@
 //! The agent as a pod of its own, as the DaemonSet in `deploy/kustomize/base` has
 //! it, made by a real containerd: its rights, mounts, files and seccomp profile.
 
+use super::driver::Driver;
 use super::kubelet::{Pod, Running};
 use super::messages::{
     Capability, ContainerConfig, KeyValue, LinuxContainerConfig, LinuxContainerResources,
@@ -20,8 +21,8 @@ use testbed::{manifests, until};
 
 const AGENT: &str = "localhost/execwarden:1";
 
-pub fn the_agent_runs_as_a_pod() -> Result<()> {
-    let node = Node::new()?;
+pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
+    let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
     let journal = Journal::of(&node)?;
     node.containerd.import(&image::image()?, AGENT)?;

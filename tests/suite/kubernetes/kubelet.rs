@@ -2,6 +2,7 @@
 //! labels, annotations and cgroups.
 
 use super::containerd::SOCKET;
+use super::driver::Driver;
 use super::messages::{
     ContainerConfig, ContainerId, ContainerMetadata, ContainerStatus, ContainerStatusResponse,
     CreateContainerRequest, ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig,
@@ -75,7 +76,7 @@ impl Pod {
         self.annotations.insert(key.to_owned(), value.to_owned());
     }
 
-    fn config(&self) -> PodSandboxConfig {
+    fn config(&self, driver: Driver) -> PodSandboxConfig {
         let mut labels = self.labels.clone();
         labels.extend(self.kubelets_labels());
         let mut annotations = self.annotations.clone();
@@ -97,8 +98,7 @@ impl Pod {
             // A pod in the node's network has the node's name.
             hostname: String::new(),
             linux: Some(LinuxPodSandboxConfig {
-                // As kubelet's driver `cgroupfs` has it.
-                cgroup_parent: format!("/kubepods/besteffort/pod{}", self.uid),
+                cgroup_parent: driver.cgroup_of(self),
                 security_context: Some(LinuxSandboxSecurityContext {
                     namespace_options: Some(self.namespaces()),
                 }),
@@ -134,6 +134,7 @@ pub struct Running {
 
 /// Makes pods and containers; what it made is removed when dropped.
 pub struct Kubelet {
+    driver: Driver,
     tokio: tokio::runtime::Runtime,
     channel: Channel,
     sandboxes: RefCell<Vec<String>>,
@@ -141,7 +142,7 @@ pub struct Kubelet {
 
 impl Kubelet {
     /// Of the runtime at [`SOCKET`].
-    pub fn new() -> Result<Self> {
+    pub fn new(driver: Driver) -> Result<Self> {
         let tokio = tokio::runtime::Runtime::new()?;
         let channel = {
             let _inside = tokio.enter();
@@ -152,6 +153,7 @@ impl Kubelet {
             )
         };
         Ok(Self {
+            driver,
             tokio,
             channel,
             sandboxes: RefCell::default(),
@@ -161,7 +163,7 @@ impl Kubelet {
     /// Starts a pod, without any container yet.
     pub fn run(&self, pod: Pod) -> Result<Running> {
         let request = RunPodSandboxRequest {
-            config: Some(pod.config()),
+            config: Some(pod.config(self.driver)),
             runtime_handler: pod.handler.to_owned(),
         };
         let SandboxId { pod_sandbox_id } = self.call("RunPodSandbox", request)?;
@@ -246,7 +248,7 @@ impl Kubelet {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.sandbox.clone(),
             config: Some(config),
-            sandbox_config: Some(pod.pod.config()),
+            sandbox_config: Some(pod.pod.config(self.driver)),
         };
         let id: ContainerId = self.call("CreateContainer", request)?;
         let _: Nothing = self.call("StartContainer", id.clone())?;

@@ -1,5 +1,6 @@
 //! What happens to a workload over its life: replicas, restarts, upgrades.
 
+use super::driver::Driver;
 use super::kubelet::{Pod, Running};
 use super::messages::{ContainerConfig, Mount};
 use super::node::{IMAGE, Node, has};
@@ -14,7 +15,7 @@ use testbed::{Agent, intruders};
 const LEARNING: u32 = 15;
 
 pub fn replicas_share_what_they_learn() -> Result<()> {
-    let node = Node::new()?;
+    let node = Node::new(Driver::Cgroupfs)?;
     let agent = node.scene.agent(&["--automatic", &window(LEARNING)])?;
     let workload = node.workload("api");
 
@@ -37,7 +38,7 @@ pub fn replicas_share_what_they_learn() -> Result<()> {
 }
 
 pub fn init_containers_learn_for_themselves() -> Result<()> {
-    let node = Node::new()?;
+    let node = Node::new(Driver::Cgroupfs)?;
     let agent = node.scene.agent(&["--automatic", &window(LEARNING)])?;
 
     let pod = node.kubelet.run(node.replica("x7k2p"))?;
@@ -72,7 +73,7 @@ pub fn init_containers_learn_for_themselves() -> Result<()> {
 }
 
 pub fn a_restarted_container_is_of_the_same_workload() -> Result<()> {
-    let node = Node::new()?;
+    let node = Node::new(Driver::Cgroupfs)?;
     let agent = node.scene.agent(&["--automatic", &window(LEARNING)])?;
     let workload = node.workload("api");
 
@@ -92,8 +93,8 @@ pub fn a_restarted_container_is_of_the_same_workload() -> Result<()> {
     only_what_is_new_deviates(&node, agent, &pod, &id)
 }
 
-pub fn a_runtime_that_restarts_loses_nothing() -> Result<()> {
-    let mut node = Node::new()?;
+pub fn a_runtime_that_restarts_loses_nothing(driver: Driver) -> Result<()> {
+    let mut node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
     let agent = node.scene.agent(&["--automatic", "1h"])?;
     let signal = tempfile::tempdir()?;
@@ -134,8 +135,8 @@ pub fn a_runtime_that_restarts_loses_nothing() -> Result<()> {
 const WAITS: &str =
     "until [ -e /signal/now ]; do sleep 0.1; done; /opt/intruders/hello; sleep 1000";
 
-pub fn an_agent_that_restarts_goes_on() -> Result<()> {
-    let node = Node::new()?;
+pub fn an_agent_that_restarts_goes_on(driver: Driver) -> Result<()> {
+    let node = Node::new(driver)?;
     let learning = window(2 * LEARNING);
     let args = ["--automatic", learning.as_str()];
     let workload = node.workload("api");
@@ -161,7 +162,7 @@ pub fn an_agent_that_restarts_goes_on() -> Result<()> {
 
 pub fn a_new_image_is_held_to_the_same_list() -> Result<()> {
     const NEXT: &str = "localhost/app:2";
-    let node = Node::new()?;
+    let node = Node::new(Driver::Cgroupfs)?;
     let agent = node.scene.agent(&["--automatic", &window(LEARNING)])?;
     let workload = node.workload("api");
 

@@ -1,19 +1,21 @@
 //! Whose a container is, by what containerd says of it.
 
 use super::containerd::SOCKET;
+use super::driver::Driver;
 use super::kubelet::Pod;
 use super::node::{IMAGE, Node, has};
 use crate::containers::scene::ELEMENT;
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 
-pub fn a_replica_of_a_deployment_is_named() -> Result<()> {
-    let node = Node::new()?;
+pub fn a_replica_of_a_deployment_is_named(driver: Driver) -> Result<()> {
+    let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
     let agent = node.scene.agent(&["--automatic", "1h"])?;
 
     let pod = node.kubelet.run(node.replica("x7k2p"))?;
     let id = node.kubelet.start(&pod, "api", IMAGE, &["sleep", "1000"])?;
+    driver.has_made(&pod.pod, &id)?;
     node.kubelet.exec(&id, &["/app/worker"])?;
     let records = node.wait_for_records(&pod.pod, 1)?;
 
@@ -55,7 +57,7 @@ pub fn a_replica_of_a_deployment_is_named() -> Result<()> {
 /// Nobody tells what kind of container it is, but the name that `kubectl debug`
 /// gives, and that it is run for the first time.
 pub fn a_debug_container_is_reported_from_its_first_exec() -> Result<()> {
-    let node = Node::new()?;
+    let node = Node::new(Driver::Cgroupfs)?;
     let agent = node.scene.agent(&["--automatic", "1h"])?;
 
     let pod = node.kubelet.run(node.replica("x7k2p"))?;
@@ -76,8 +78,8 @@ pub fn a_debug_container_is_reported_from_its_first_exec() -> Result<()> {
     node.scene.finish_with(agent, |_| Ok(()))
 }
 
-pub fn a_static_pod_is_named_without_its_node() -> Result<()> {
-    let node = Node::new()?;
+pub fn a_static_pod_is_named_without_its_node(driver: Driver) -> Result<()> {
+    let node = Node::new(driver)?;
     node.allow_busybox("StaticPod", "proxy")?;
     let agent = node
         .scene
@@ -98,8 +100,8 @@ pub fn a_static_pod_is_named_without_its_node() -> Result<()> {
     node.scene.finish_with(agent, |_| Ok(()))
 }
 
-pub fn containers_of_crun_are_named() -> Result<()> {
-    let node = Node::new()?;
+pub fn containers_of_crun_are_named(driver: Driver) -> Result<()> {
+    let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
     let agent = node.scene.agent(&["--automatic", "1h"])?;
 
@@ -107,6 +109,7 @@ pub fn containers_of_crun_are_named() -> Result<()> {
     pod.handler = "crun";
     let pod = node.kubelet.run(pod)?;
     let id = node.kubelet.start(&pod, "api", IMAGE, &["sleep", "1000"])?;
+    driver.has_made(&pod.pod, &id)?;
     node.kubelet.exec(&id, &["/app/worker"])?;
     let records = node.wait_for_records(&pod.pod, 1)?;
 
@@ -127,13 +130,13 @@ pub fn containers_of_crun_are_named() -> Result<()> {
 }
 
 /// They are gone before anybody could look at them.
-pub fn two_hundred_containers_of_a_moment_are_named() -> Result<()> {
+pub fn two_hundred_containers_of_a_moment_are_named(driver: Driver) -> Result<()> {
     const CONTAINERS: usize = 200;
     /// Random suffixes of pods have no vowels, and few digits.
     const PODS: [&str; 10] = [
         "x7k2b", "x7k2c", "x7k2d", "x7k2f", "x7k2g", "x7k2h", "x7k2j", "x7k2k", "x7k2l", "x7k2m",
     ];
-    let node = Node::new()?;
+    let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
     let agent = node.scene.agent(&["--automatic", "1h"])?;
 

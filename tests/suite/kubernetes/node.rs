@@ -1,6 +1,7 @@
 //! A node with containerd, an image, a receiver, and an agent's folders.
 
 use super::containerd::{Containerd, PAUSE};
+use super::driver::Driver;
 use super::kubelet::{Kubelet, Pod};
 use crate::containers::scene::{ELEMENT, PATIENCE, Scene, workload_in};
 use anyhow::{Context, Result, ensure};
@@ -23,17 +24,17 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new() -> Result<Self> {
+    pub fn new(driver: Driver) -> Result<Self> {
         // As a node's init has them: what a pod sees of the node's mounts may
         // follow these.
         let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
         mount_change("/", shared).context("cannot share the mounts")?;
         let scene = Scene::new()?;
-        let containerd = Containerd::start()?;
+        let containerd = Containerd::start(driver)?;
         containerd.import(&scene.image, PAUSE)?;
         containerd.import(&scene.image, IMAGE)?;
         Ok(Self {
-            kubelet: Kubelet::new()?,
+            kubelet: Kubelet::new(driver)?,
             containerd,
             scene,
             name: unique_name(),

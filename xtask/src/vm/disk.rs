@@ -29,6 +29,9 @@ const SIZE: &str = "4G";
 
 /// The guest's first program on this disk.
 const INIT: &str = include_str!("guest/init.sh");
+/// What it runs, or has systemd run as a unit.
+const TESTS: &str = include_str!("guest/tests.sh");
+const UNIT: &str = include_str!("guest/tests.service");
 
 /// Makes the disk, with `tests` as the command that it is all about. `unpacked`
 /// is a folder of packages that this machine does not have and the guest gets.
@@ -65,17 +68,21 @@ pub fn make(
         "init",
         &INIT.replace("@BUSYBOX@", &busybox.display().to_string()),
     )?;
-    stage.script(
-        "tests",
-        &format!("#!/bin/sh\nexec {}\n", shell_words(tests)),
-    )?;
+    stage.script("tests", &TESTS.replace("@TESTS@", &shell_words(tests)))?;
     for (name, text) in [
         (
             "etc/passwd",
             "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
         ),
         ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
+        ("etc/hostname", "guest\n"),
         ("etc/hosts", "127.0.0.1 localhost guest\n"),
+        // systemd fills it in; without the file it would take this for the first boot
+        // and enable what its packages recommend.
+        ("etc/machine-id", ""),
+        ("etc/systemd/system/tests.service", UNIT),
+        // Nor may it empty /tmp: this workspace may be in there.
+        ("etc/tmpfiles.d/tmp.conf", ""),
         // There is nobody to ask.
         ("etc/resolv.conf", ""),
     ] {
@@ -244,6 +251,7 @@ impl Stage {
 
     fn text(&self, name: &str, text: &str) -> Result<()> {
         let file = self.folder.join(name);
+        make_folder(file.parent().unwrap_or(&self.folder))?;
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 

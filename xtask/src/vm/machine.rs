@@ -38,7 +38,7 @@ pub enum End {
 /// replaces its own all the time: at tracepoints, at static branches.
 const ONE_THREAD: &str = "tcg,thread=single";
 
-/// What the guest's process 1 says last.
+/// What the guest says after the tests.
 const LAST_WORDS: &str = "guest: the tests ended with ";
 
 impl Machine<'_> {

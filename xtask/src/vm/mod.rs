@@ -88,17 +88,19 @@ const BOOTS: [Boot; 4] = [
     Boot {
         name: "kubernetes",
         words: "",
-        packages: &["containerd"],
+        // systemd is its process 1, and is asked over D-Bus for the cgroups of pods.
+        packages: &["containerd", "systemd", "dbus"],
     },
 ];
 
 impl Boot {
-    /// The folder that its packages are in, fetched once.
+    /// The folder that its packages are in, fetched once, and named by them: with
+    /// others it is another.
     fn unpacked(&self, below: &Path) -> Result<Option<PathBuf>> {
         if self.packages.is_empty() {
             return Ok(None);
         }
-        let folder = below.join(self.name);
+        let folder = below.join(self.packages.join("+"));
         if !folder.exists() {
             Suite::update(packages::RELEASE, below)?
                 .unpack_with_dependencies(self.packages, &folder)?;
