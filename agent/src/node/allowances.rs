@@ -7,14 +7,18 @@
 
 use super::Node;
 use super::counting::Purpose;
+use super::decisions::{checked, decision, failed, refused};
 use crate::alert::{About, Notice};
-use crate::history::{Allowance, Decision, What, Who};
+use crate::control::operation::{Difference, How, Sign, WorkloadChange};
+use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
+use crate::history::{Allowance, Decision, MAX_ALLOWED, Passed, What, Who};
 use crate::judge::role_of;
-use crate::model::{Exec, Inspection, Reason, Untrusted, WorkloadId};
+use crate::model::{Exec, Inspection, Reason, Untrusted, WorkloadId, format_duration};
 use crate::store::StoreError;
 use agent_common::wire::SeenKey;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The allowances that hold.
 #[derive(Debug, Default)]
@@ -89,17 +93,72 @@ impl Node {
         }
     }
 
-    /// Begins one. What was seen before is judged anew, so that its repeats
-    /// count as passed.
-    pub(super) fn begin_allowance(
-        &mut self,
-        allowance: Allowance,
-        who: &Who,
-        why: Option<&str>,
-    ) -> Result<(), StoreError> {
+    /// Lets a workload run anything for so many seconds; with 0, no longer.
+    pub(super) fn allow(&mut self, name: &str, for_s: u64, how: &How, who: &Who) -> Response {
+        let id = self.workload_named(name)?;
+        let held = self.allowances.get(&id).map(|allowance| allowance.ends);
+        let text = match (for_s, held) {
+            (0, Some(until)) => format!("nothing is reported one by one until {until}"),
+            (0, None) => return Err(refused(format!("{id} is held to its allowlist already"))),
+            (_, Some(until)) => {
+                return Err(refused(format!(
+                    "{id} may run anything until {until} already; --end ends that"
+                )));
+            }
+            (seconds, None) if seconds > MAX_ALLOWED.as_secs() => {
+                return Err(Refusal::new(
+                    RefusalKind::BadRequest,
+                    "a workload may be allowed everything for 24h at most",
+                ));
+            }
+            (seconds, None) => {
+                let length = format_duration(Duration::from_secs(seconds));
+                format!("nothing is reported one by one for {length}")
+            }
+        };
+        let sign = if for_s == 0 {
+            Sign::Removed
+        } else {
+            Sign::Added
+        };
+        let part = "allow".to_owned();
+        let change = WorkloadChange {
+            workload: id.to_string(),
+            changes: vec![Difference { sign, part, text }],
+            notes: Vec::new(),
+        };
+        let answer = checked(vec![change.clone()], how)?;
+        if !how.apply {
+            return Ok(Answer::Change(answer));
+        }
+        let why = how.reason.as_deref();
+        if for_s == 0 {
+            self.end_allowance(&id, Some(who), why).map_err(failed)?;
+            return Ok(Answer::Change(answer));
+        }
+        let row = decision(What::Allow, &change, how, who);
+        let began = Timestamp::now();
+        let length = SignedDuration::from_secs(i64::try_from(for_s).unwrap_or_default());
+        let allowance = Allowance {
+            workload: id,
+            began,
+            ends: began.checked_add(length).map_err(failed)?,
+            passed: Passed::default(),
+        };
+        self.begin_allowance(allowance, &row).map_err(failed)?;
+        Ok(Answer::Change(answer))
+    }
+
+    /// Begins one, as `row` has it, or does not. What was seen before is judged
+    /// anew, so that its repeats count as passed.
+    fn begin_allowance(&mut self, allowance: Allowance, row: &Decision) -> Result<(), StoreError> {
         self.history.save(&self.alerts.pending, &[&allowance])?;
         self.alerts.pending.clear();
         let id = allowance.workload.clone();
+        if let Err(error) = self.history.decide(std::slice::from_ref(row)) {
+            self.history.end_allowance(&id)?;
+            return Err(error);
+        }
         self.forget_execs_of_workload(&id);
         tracing::warn!(workload = %id, until = %allowance.ends, "it may run anything until then");
         self.alerts.tell(Notice {
@@ -110,8 +169,8 @@ impl Node {
             about: About::Allowed {
                 until: allowance.ends,
             },
-            by: Some(who.to_string().as_str().into()),
-            why: why.map(Untrusted::from),
+            by: row.who.as_ref().map(|who| who.to_string().as_str().into()),
+            why: row.reason.as_deref().map(Untrusted::from),
         });
         let dirty = false;
         self.allowances.0.insert(id, Held { allowance, dirty });

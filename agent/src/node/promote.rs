@@ -1,19 +1,17 @@
-//! The operator's word about a workload's mode, and about the time in which it
-//! may run anything.
+//! The operator's word about a workload's mode.
 
 use super::Node;
-use super::decisions::{Plan, checked, decision, failed, refused};
+use super::decisions::{Plan, checked, failed, refused};
 use super::workloads::Phase;
 use crate::allowlist::Mode;
 use crate::containers::Container;
-use crate::control::operation::{Difference, How, Sign, WorkloadChange};
-use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
-use crate::history::{Allowance, MAX_ALLOWED, Passed, What, Who};
+use crate::control::operation::{Difference, How, Sign};
+use crate::control::protocol::{Refusal, RefusalKind, Response};
+use crate::history::{What, Who};
 use crate::learn::{Appearance, Baseline, Gap};
-use crate::model::{WorkloadId, format_duration};
-use jiff::{SignedDuration, Timestamp};
+use crate::model::WorkloadId;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 impl Node {
     /// Which workloads are meant.
@@ -224,63 +222,6 @@ impl Node {
         self.workloads.dormant.remove(id);
         self.change_phase(id);
         Ok(())
-    }
-
-    /// Lets a workload run anything for so many seconds; with 0, no longer.
-    pub(super) fn allow(&mut self, name: &str, for_s: u64, how: &How, who: &Who) -> Response {
-        let id = self.workload_named(name)?;
-        let held = self.allowances.get(&id).map(|allowance| allowance.ends);
-        let text = match (for_s, held) {
-            (0, Some(until)) => format!("nothing is reported one by one until {until}"),
-            (0, None) => return Err(refused(format!("{id} is held to its allowlist already"))),
-            (_, Some(until)) => {
-                return Err(refused(format!(
-                    "{id} may run anything until {until} already; --end ends that"
-                )));
-            }
-            (seconds, None) if seconds > MAX_ALLOWED.as_secs() => {
-                return Err(Refusal::new(
-                    RefusalKind::BadRequest,
-                    "a workload may be allowed everything for 24h at most",
-                ));
-            }
-            (seconds, None) => {
-                let length = format_duration(Duration::from_secs(seconds));
-                format!("nothing is reported one by one for {length}")
-            }
-        };
-        let sign = if for_s == 0 {
-            Sign::Removed
-        } else {
-            Sign::Added
-        };
-        let part = "allow".to_owned();
-        let change = WorkloadChange {
-            workload: id.to_string(),
-            changes: vec![Difference { sign, part, text }],
-            notes: Vec::new(),
-        };
-        let answer = checked(vec![change.clone()], how)?;
-        if !how.apply {
-            return Ok(Answer::Change(answer));
-        }
-        let why = how.reason.as_deref();
-        if for_s == 0 {
-            self.end_allowance(&id, Some(who), why).map_err(failed)?;
-            return Ok(Answer::Change(answer));
-        }
-        let row = decision(What::Allow, &change, how, who);
-        self.history.decide(&[row]).map_err(failed)?;
-        let began = Timestamp::now();
-        let length = SignedDuration::from_secs(i64::try_from(for_s).unwrap_or_default());
-        let allowance = Allowance {
-            workload: id,
-            began,
-            ends: began.checked_add(length).map_err(failed)?,
-            passed: Passed::default(),
-        };
-        self.begin_allowance(allowance, who, why).map_err(failed)?;
-        Ok(Answer::Change(answer))
     }
 }
 
