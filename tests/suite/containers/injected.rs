@@ -90,7 +90,8 @@ pub fn b23_what_a_person_does_at_a_terminal_is_not_learned() -> Result<()> {
     exec(&container, &["/app/worker"])?;
 
     ensure!(learned.contains("path: /app/worker"), "{learned}");
-    ensure!(!learned.contains(&at("hello")), "{learned}");
+    let entry = format!("path: {}\n", at("hello"));
+    ensure!(!learned.contains(&entry), "{learned}");
     scene.finish_with(agent, |records| {
         for program in ["/app/worker", &at("hello")] {
             let record = only(records, &container, &format!("unlisted {program}"))?;
@@ -117,7 +118,8 @@ pub fn a_person_at_a_terminal_is_learned_where_the_operator_says_so() -> Result<
 
     let learned = scene.learned()?;
     ensure!(learned.contains("path: /app/worker"), "{learned}");
-    ensure!(!learned.contains(&at("hello")), "{learned}");
+    let entry = format!("path: {}\n", at("hello"));
+    ensure!(!learned.contains(&entry), "{learned}");
     let hello = format!("unlisted {}", at("hello"));
     scene.finish(agent, &[(&container, &[&hello])])
 }
