@@ -148,3 +148,41 @@ pub fn an_allowance_ends_on_time_also_while_there_is_no_agent() -> Result<()> {
         Ok(())
     })
 }
+
+pub fn what_runs_in_an_allowance_is_not_learned() -> Result<()> {
+    let scene = Scene::new()?;
+    let agent = scene.agent(&["--automatic", "1h"])?;
+    let container = scene.idle()?;
+    let learned = |count: u64| {
+        agent.wait_for(&format!("{count} processes"), PATIENCE, |status| {
+            scene
+                .of_status(status)
+                .is_some_and(|workload| workload["processes"] == count)
+        })
+    };
+    learned(1)?;
+
+    allow(&agent, &scene, &["--for", "30m"])?;
+    exec(&container, &["/app/worker"])?;
+    allow(&agent, &scene, &["--end"])?;
+    exec(&container, &[&at("hello")])?;
+    learned(2)?;
+    let shown = ask(&agent, &["allowlist", "show", &scene.workload()], 0)?;
+    ensure!(
+        shown.contains("hello") && !shown.contains("worker"),
+        "{shown}"
+    );
+    // What it does of its own accord, it does again.
+    exec(&container, &["/app/worker"])?;
+    learned(3)?;
+
+    scene.finish_with(agent, |records| {
+        let ended = notices(records, "allow-ended");
+        ensure!(
+            ended.len() == 1 && of(ended[0], "count") == "1",
+            "{records:#?}"
+        );
+        ensure!(records.len() == 2, "{records:#?}");
+        Ok(())
+    })
+}

@@ -149,7 +149,8 @@ pub const TESTS: &[Named] = tests![
         what_is_accepted_is_as_narrow_as_what_ran, what_was_removed_is_not_learned_and_taken_away,
         a_persons_document_is_held_to_what_was_removed_and_not_written;
     allowances: what_a_workload_may_run_for_a_time_is_counted_and_not_reported,
-        an_allowance_ends_on_time_also_while_there_is_no_agent;
+        an_allowance_ends_on_time_also_while_there_is_no_agent,
+        what_runs_in_an_allowance_is_not_learned;
     promotions: a_workload_is_enforced_when_the_operator_says_so,
         what_was_learned_with_gaps_is_enforced_only_as_it_is,
         workloads_are_found_by_namespace_and_label, a_persons_document_says_its_mode_itself;
