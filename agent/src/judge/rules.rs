@@ -182,11 +182,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whoever got in first could have put it there. An image's own file is what it
-    /// is, whatever its folder.
+    /// Whether a baseline would take in what somebody else could have put there. An
+    /// image's own file is what it is, whatever its folder.
     fn is_where_everybody_writes(&self) -> bool {
         let is_added = |layer| matches!(layer, Layer::Volume | Layer::Tmpfs);
-        self.exec.open_folder && self.layers().into_iter().any(is_added)
+        matches!(self.policy, Policy::Learning { .. })
+            && self.exec.open_folder
+            && self.layers().into_iter().any(is_added)
     }
 
     /// By the name it was run by too: a multi-call binary may not be known to
