@@ -1,9 +1,10 @@
 //! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
-//! `image`, `dist`.
+//! `image`, `dist`, `learn-allowlists`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
 
+mod allowlists;
 mod archive;
 mod bench;
 mod build;
@@ -44,6 +45,8 @@ enum Task {
     Image,
     /// Build a release: a tar file and a Debian package, with their checksums
     Dist,
+    /// Learn the allowlists of real software anew, from Debian's packages (root)
+    LearnAllowlists(allowlists::Args),
     /// Measure what the agent costs
     #[command(disable_help_subcommand = true)]
     Bench(bench::Args),
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::run(args),
         Task::Image => image::run(),
         Task::Dist => dist::run(),
+        Task::LearnAllowlists(args) => allowlists::run(args),
         Task::Bench(args) => bench::run(args),
     };
     match done {
