@@ -97,6 +97,13 @@ impl Container {
         }
     }
 
+    /// Sends its first process a signal and waits for its end, as an orchestrator
+    /// does that stops it.
+    pub fn stop(&self, signal: &str, deadline: Duration) -> Result<()> {
+        succeed(self.runtime.command().args(["kill", &self.id, signal]))?;
+        self.wait(deadline)
+    }
+
     /// Waits until its first process has ended.
     pub fn wait(&self, deadline: Duration) -> Result<()> {
         until(&format!("container {} to end", self.id), deadline, || {

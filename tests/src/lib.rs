@@ -1,7 +1,8 @@
 //! What tests, the demo and the benchmarks stand on: real containers on
 //! overlayfs ([`Container`]), a real syslog receiver ([`Rsyslogd`]), a real
-//! monitoring system ([`Prometheus`]), the built agent as a process ([`Agent`]), and
-//! programs that do what an intruder would ([`intruders`]).
+//! monitoring system ([`Prometheus`]), the built agent as a process ([`Agent`]), real
+//! software and its clients ([`software`]), and programs that do what an intruder
+//! would ([`intruders`]).
 //!
 //! Everything here cleans up after itself when it is dropped. Call [`node::enter`]
 //! first: it gives the process mounts of its own, which end with it.
@@ -20,6 +21,7 @@ pub mod prometheus;
 pub mod promql;
 pub mod rootfs;
 pub mod rsyslogd;
+pub mod software;
 pub mod statistics;
 mod until;
 
@@ -32,5 +34,6 @@ pub use podman::Podman;
 pub use prometheus::Prometheus;
 pub use rootfs::{Image, Rootfs};
 pub use rsyslogd::{Record, Rsyslogd};
+pub use software::Software;
 pub use statistics::Median;
 pub use until::{patience, until};

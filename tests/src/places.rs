@@ -42,7 +42,7 @@ pub fn find_busybox() -> Option<PathBuf> {
 /// A program of a package that `cargo xtask setup` unpacked.
 pub fn find_unpacked(name: &str) -> Option<PathBuf> {
     let setup = target_folder().ok()?.join("setup");
-    ["bin", "usr/bin"]
+    ["bin", "usr/bin", "usr/sbin"]
         .map(|folder| setup.join(folder).join(name))
         .into_iter()
         .find(|candidate| candidate.is_file())

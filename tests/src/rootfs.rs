@@ -13,19 +13,32 @@ use tempfile::TempDir;
 /// An image's content: the lower layer of every container made from it.
 #[derive(Debug)]
 pub struct Image {
-    folder: TempDir,
+    path: PathBuf,
+    /// Where it is gone when this is dropped.
+    _temporary: Option<TempDir>,
 }
 
 impl Image {
     /// Nothing but these folders.
     pub fn of_folders(folders: &[&str]) -> Result<Self> {
         let folder = places::folder("image")?;
-        let image = Self { folder };
+        let image = Self {
+            path: folder.path().to_owned(),
+            _temporary: Some(folder),
+        };
         for name in folders {
             make_folder(&image.inside(name))?;
         }
         set_mode(image.path(), 0o755)?;
         Ok(image)
+    }
+
+    /// What is in a folder, which stays.
+    pub fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            _temporary: None,
+        }
     }
 
     /// busybox under the names of all its applets, a user database, `/tmp`.
@@ -115,7 +128,7 @@ impl Image {
 
     /// The layer's folder.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     /// Where a path of the container is in the layer's folder.

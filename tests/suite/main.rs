@@ -15,11 +15,13 @@ mod harness;
 mod kernel;
 mod kubernetes;
 mod machine;
+mod software;
 mod watchdog;
 
 use engines::{DOCKER, PODMAN};
 use execwarden::kernel::ExecHooks;
 use harness::Group;
+use software::SOFTWARE;
 use std::env;
 use std::process::ExitCode;
 
@@ -35,7 +37,14 @@ const CONTAINERS: Group = ("containers", containers::TESTS);
 
 fn main() -> ExitCode {
     let Some(boot) = env::var_os(BOOT) else {
-        return harness::run(&[&KERNEL[..], &STAND_IN, &[CONTAINERS, PODMAN, DOCKER]].concat());
+        return harness::run(
+            &[
+                &KERNEL[..],
+                &STAND_IN,
+                &[CONTAINERS, SOFTWARE, PODMAN, DOCKER],
+            ]
+            .concat(),
+        );
     };
     match boot.to_str() {
         Some("usual") => harness::run(&usual()),

@@ -1,9 +1,10 @@
 //! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
-//! `soak`, `image`, `dist`.
+//! `soak`, `image`, `dist`, `learn-allowlists`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
 
+mod allowlists;
 mod archive;
 mod bench;
 mod build;
@@ -48,6 +49,8 @@ enum Task {
     /// Run a day's life of twenty containers, compressed: no alert but for what was
     /// planted (root)
     Soak(soak::Args),
+    /// Learn the allowlists of real software anew, from Debian's packages (root)
+    LearnAllowlists(allowlists::Args),
     /// Measure what the agent costs
     #[command(disable_help_subcommand = true)]
     Bench(bench::Args),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Image => image::run(),
         Task::Dist => dist::run(),
         Task::Soak(args) => soak::run(&args),
+        Task::LearnAllowlists(args) => allowlists::run(args),
         Task::Bench(args) => bench::run(args),
     };
     match done {

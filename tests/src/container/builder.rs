@@ -67,6 +67,12 @@ impl Builder<'_> {
         Ok(self)
     }
 
+    /// Has a network of its own: a loopback device, which the runtime brings up.
+    pub fn with_a_network_of_its_own(mut self) -> Self {
+        self.spec.own_network = true;
+        self
+    }
+
     /// Adds `NAME=value` to the first process's environment.
     pub fn env(mut self, assignment: &str) -> Self {
         self.spec.env.push(assignment.to_owned());

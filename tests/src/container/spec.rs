@@ -41,6 +41,8 @@ pub(super) struct Spec {
     pub(super) cgroups_path: Option<String>,
     pub(super) for_a_runtime: bool,
     pub(super) pids: Pids,
+    /// Whether its network is its own: a loopback device and nothing else.
+    pub(super) own_network: bool,
     /// What is otherwise than [`Spec::render`] has it, by JSON pointers.
     pub(super) settings: Vec<(String, Value)>,
 }
@@ -69,7 +71,7 @@ impl Pids {
 
 impl Spec {
     /// No `linux.resources`: on a hybrid node the v2 hierarchy has no
-    /// controllers to set. No network namespace: nothing here needs one.
+    /// controllers to set. The network is the node's, unless said otherwise.
     pub(super) fn render(&self, rootfs: &Path, cgroups_path: Option<&str>) -> Value {
         let mut env = vec!["PATH=/usr/local/bin:/usr/bin:/bin".to_owned()];
         env.extend(self.env.iter().cloned());
@@ -82,6 +84,7 @@ impl Spec {
             .into_iter()
             .map(|kind| json!({ "type": kind }))
             .chain(self.pids.namespace())
+            .chain(self.own_network.then(|| json!({ "type": "network" })))
             .collect();
         let mut capabilities = CAPABILITIES.to_vec();
         if self.for_a_runtime {

@@ -66,7 +66,6 @@ fn tree(program: &Path, control: &str) -> Result<Archive> {
         document(&workspace.join(file), name)?;
     }
     document(&workspace.join("README.md"), "README.md")?;
-    document(&workspace.join("allowlists/README.md"), "ALLOWLISTS.md")?;
     for entry in fs::read_dir(workspace.join("docs")).context("cannot list docs/")? {
         let entry = entry?;
         if entry.path().extension().is_some_and(|end| end == "md") {
@@ -74,6 +73,10 @@ fn tree(program: &Path, control: &str) -> Result<Archive> {
         }
     }
     document(&workspace.join("CHANGELOG.md"), "CHANGELOG.md")?;
+    tree.copy_folder(
+        &workspace.join("allowlists"),
+        &format!("{DOCUMENTATION}/allowlists"),
+    )?;
     let changes = gzip(changelog().as_bytes())?;
     tree.file(&format!("{DOCUMENTATION}/changelog.gz"), 0o644, changes);
     tree.copy(

