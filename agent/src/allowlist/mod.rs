@@ -1,7 +1,8 @@
 //! The ProcessAllowlist: what a workload may run.
 //!
-//! - [`path`], [`args`], [`conditions`], [`process`], [`removed`], [`document`]: the
-//!   document as types; what cannot be written down cannot be built.
+//! - [`path`], [`filling`], [`args`], [`conditions`], [`process`], [`made_from`],
+//!   [`removed`], [`document`]: the document as types; what cannot be written
+//!   down cannot be built.
 //! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
 //!   Strict, bounded, and the same state gives the same bytes. `raw` has the
 //!   shape of the YAML.
@@ -17,7 +18,9 @@ pub mod args;
 pub mod compiled;
 pub mod conditions;
 pub mod document;
+pub mod filling;
 pub mod folder;
+pub mod made_from;
 pub mod nearest;
 pub mod observed;
 pub mod parse;
@@ -37,7 +40,9 @@ pub use args::{ArgsError, ArgsPattern};
 pub use compiled::{Allowlist, CompileError, Coverage};
 pub use conditions::{Conditions, Contents, Digests, Parent};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
+pub use filling::Filling;
 pub use folder::{Folder, FolderError, Loaded, Reload};
+pub use made_from::MadeFrom;
 pub use nearest::{Difference, Nearest};
 pub use observed::Observed;
 pub use parse::{ParseError, parse};

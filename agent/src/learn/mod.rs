@@ -4,7 +4,9 @@
 //! - [`Baseline`] is what was learned of one workload;
 //! - [`Evidence`] is what it knows of one entry, [`Arguments`] what that was run
 //!   with, where it is an interpreter that is given code;
-//! - [`Gap`] is a reason why it may not be everything.
+//! - [`Gap`] is a reason why it may not be everything;
+//! - [`generalise`] makes one entry of many that differ by a version, a date, a
+//!   hash or a number.
 //!
 //! Values only: no kernel, no clock, no file. Time is passed in. Everything is
 //! bounded, and what went over a bound is recorded as such.
@@ -23,9 +25,11 @@ mod baseline;
 mod code;
 mod evidence;
 mod gap;
+mod generalise;
 mod merge;
 mod record;
 mod sample;
+mod shape;
 
 pub use baseline::{
     Baseline, EndedBecause, MAX_CONTAINERS, MAX_ENTRIES, MAX_IMAGES, Outcome, Sighting, State,
@@ -36,6 +40,7 @@ pub use evidence::{
     Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
 };
 pub use gap::{Gap, MAX_LISTED};
+pub use generalise::{MAX_MADE, generalise};
 pub use merge::{DifferentWorkloads, merge};
 pub use record::RecordError;
 pub use sample::Sample;

@@ -237,7 +237,7 @@ impl Node {
         if let Some((_, workload)) = active
             && let Phase::Learning { baseline, .. } = &workload.phase
         {
-            let document = document_of(baseline);
+            let document = document_of(baseline, self.config.generalise_after.parts());
             return Ok(Answer::AllowlistShow(AllowlistText {
                 workload: name.to_owned(),
                 source: AllowlistSource::Learning,

@@ -107,7 +107,7 @@ impl Node {
     /// between ends the same window once more. Whether both are written.
     fn finish(&mut self, mut baseline: Baseline, now: Timestamp) -> bool {
         baseline.finish(now);
-        let document = document_of(&baseline);
+        let document = document_of(&baseline, self.config.generalise_after.parts());
         let file = match write_document(self.learned.path(), &document) {
             Ok(file) => file,
             Err(error) => {

@@ -5,6 +5,7 @@
 //!   up, and exactly the expected records came
 //! - [`expect`]: how an expected record is written
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
+//! - [`releases`]: what was learned with a wildcard
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
@@ -51,6 +52,7 @@ mod ordinary_days;
 mod pods;
 mod races;
 pub mod refusals;
+mod releases;
 mod restarts;
 mod reuse;
 mod roads;
@@ -116,6 +118,7 @@ pub const TESTS: &[Named] = tests![
     loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned;
     breakouts: b36_a_descriptor_of_the_nodes_root, b36_nsenter_to_the_nodes_files,
         b36_an_orphan_among_the_nodes_files;
+    releases: a_new_release_is_known_and_another_folder_is_not;
     races: b01_a_path_rewritten_while_the_call_runs;
     nested: b16_a_child_cgroup_belongs_to_its_container,
         b16_a_container_in_a_container_belongs_to_the_outer,
