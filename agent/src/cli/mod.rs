@@ -3,7 +3,7 @@
 //!
 //! - [`args`]: the command line as typed;
 //! - [`logging`]: the agent's own log;
-//! - `status`, `allowlist`, `doctor`: what those commands print;
+//! - `status`, `allowlist`, `doctor`, `simulate`: what those commands print;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
 //! A command other than `run` changes nothing on the node.
@@ -14,6 +14,7 @@ mod doctor;
 pub mod logging;
 mod output;
 mod paint;
+mod simulate;
 mod status;
 mod table;
 
@@ -23,6 +24,8 @@ use crate::config::{Config, ConfigError};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};
 use crate::node::StartError;
+use crate::simulate::SimulateError;
+use crate::store::StoreError;
 use args::{Arguments, Command, RunArguments, StatusArguments};
 use clap::Parser;
 use paint::Paint;
@@ -36,7 +39,8 @@ enum Outcome {
     /// Exit status 0: done.
     Done,
     /// Exit status 1: the answer is no. A document has an error, there is no
-    /// such workload, or the node is fit with limits.
+    /// such workload, something would have been reported, or the node is fit with
+    /// limits.
     No,
     /// Exit status 2: the agent cannot run on this node.
     NotFit,
@@ -54,6 +58,14 @@ enum CommandError {
     Output(#[from] io::Error),
     #[error(transparent)]
     Agent(#[from] StartError),
+    #[error(transparent)]
+    Document(#[from] allowlist::Invalid),
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{} has no journal; the agent keeps one unless its --journal-max-size is off", .0.display())]
+    NoJournal(PathBuf),
 }
 
 /// Runs the command line of this process.
@@ -93,6 +105,7 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
         Command::Status(arguments) => status(arguments),
         Command::Doctor(arguments) => doctor::execute(arguments),
         Command::Allowlist(command) => allowlist::execute(command),
+        Command::Simulate(arguments) => simulate::execute(arguments),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the response, `{"v":1,"ok":…}` or `{"v":1,"error":…}`.
 
 use super::status::{Status, WorkloadMode};
+use crate::journal::Page;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -30,6 +31,14 @@ pub enum Request {
     },
     /// Read the allowlists' folder again, as SIGHUP does.
     Reload,
+    /// A part of the journal, in its order.
+    Journal {
+        /// From this hour on ([`crate::journal::Hour`]); from its beginning, if
+        /// none is said.
+        since: Option<u32>,
+        /// What the last page had for the next one; none for the first.
+        after: Option<String>,
+    },
 }
 
 /// What the agent answers.
@@ -47,6 +56,8 @@ pub enum Answer {
     AllowlistShow(AllowlistText),
     /// To [`Request::Reload`].
     Reload(Reloaded),
+    /// To [`Request::Journal`].
+    Journal(Box<Page>),
 }
 
 /// One line of the list of allowlists.
@@ -144,6 +155,8 @@ struct RequestLine {
     #[serde(rename = "do")]
     action: String,
     workload: Option<String>,
+    since: Option<u32>,
+    after: Option<String>,
 }
 
 impl Request {
@@ -156,6 +169,16 @@ impl Request {
                 json!({"v": VERSION, "do": "allowlist-show", "workload": workload})
             }
             Self::Reload => json!({"v": VERSION, "do": "reload"}),
+            Self::Journal { since, after } => {
+                let mut line = json!({"v": VERSION, "do": "journal"});
+                if let Some(since) = since {
+                    line["since"] = json!(since);
+                }
+                if let Some(after) = after {
+                    line["after"] = json!(after);
+                }
+                line
+            }
         };
         format!("{line}\n")
     }
@@ -168,18 +191,26 @@ impl Request {
         check_version(&value).map_err(Refusal::bad)?;
         let line: RequestLine = serde_json::from_value(value)
             .map_err(|error| Refusal::bad(format!("the request is not understood: {error}")))?;
+        if line.action == "journal" && line.workload.is_none() {
+            let RequestLine { since, after, .. } = line;
+            return Ok(Self::Journal { since, after });
+        }
+        if line.since.is_some() || line.after.is_some() {
+            let message = format!("{} takes neither `since` nor `after`", line.action);
+            return Err(Refusal::bad(message));
+        }
         match (line.action.as_str(), line.workload) {
             ("status", None) => Ok(Self::Status),
             ("allowlist-list", None) => Ok(Self::AllowlistList),
             ("allowlist-show", Some(workload)) => Ok(Self::AllowlistShow { workload }),
             ("reload", None) => Ok(Self::Reload),
             ("allowlist-show", None) => Err(Refusal::bad("allowlist-show needs a `workload`")),
-            ("status" | "allowlist-list" | "reload", Some(_)) => {
+            ("status" | "allowlist-list" | "reload" | "journal", Some(_)) => {
                 Err(Refusal::bad(format!("{} takes no `workload`", line.action)))
             }
             (other, _) => Err(Refusal::bad(format!(
                 "there is no request {:?}; the requests are status, allowlist-list, \
-                 allowlist-show and reload",
+                 allowlist-show, reload and journal",
                 other.chars().take(40).collect::<String>()
             ))),
         }
@@ -252,6 +283,20 @@ mod tests {
                 r#"{"do":"allowlist-show","v":1,"workload":"runc/\"web\"\n"}"#,
             ),
             (Request::Reload, r#"{"do":"reload","v":1}"#),
+            (
+                Request::Journal {
+                    since: None,
+                    after: None,
+                },
+                r#"{"do":"journal","v":1}"#,
+            ),
+            (
+                Request::Journal {
+                    since: Some(498_826),
+                    after: Some("498826-0a".to_owned()),
+                },
+                r#"{"after":"498826-0a","do":"journal","since":498826,"v":1}"#,
+            ),
         ] {
             assert_eq!(request.encode(), format!("{line}\n"));
             assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));
@@ -276,6 +321,15 @@ mod tests {
                 "takes no `workload`",
             ),
             (r#"{"v":1,"do":"allowlist-show"}"#, "needs a `workload`"),
+            (
+                r#"{"v":1,"do":"journal","workload":"x"}"#,
+                "takes no `workload`",
+            ),
+            (
+                r#"{"v":1,"do":"status","since":1}"#,
+                "takes neither `since`",
+            ),
+            (r#"{"v":1,"do":"journal","since":-1}"#, "invalid value"),
         ] {
             check_refused(line, expected);
         }

@@ -42,5 +42,6 @@ pub use evidence::{
 pub use gap::{Gap, MAX_LISTED};
 pub use generalise::{MAX_MADE, generalise};
 pub use merge::{DifferentWorkloads, merge};
+pub(crate) use record::Bytes;
 pub use record::RecordError;
 pub use sample::Sample;

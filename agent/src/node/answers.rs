@@ -31,6 +31,7 @@ impl Node {
             Request::Status => Ok(Answer::Status(Box::new(self.status()))),
             Request::AllowlistList => Ok(Answer::AllowlistList(self.allowlists())),
             Request::AllowlistShow { workload } => self.allowlist(&workload),
+            Request::Journal { since, after } => self.journal_page(since, after.as_deref()),
             Request::Reload => {
                 self.reload();
                 Ok(Answer::Reload(Reloaded {

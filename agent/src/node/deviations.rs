@@ -10,6 +10,7 @@ use crate::alert::{
     Action, AlertId, ContainerInfo, ExecEvidence, Kind, Leaver, Mode, Nearest, Record, Subject,
 };
 use crate::containers::Container;
+use crate::journal::Lack;
 use crate::judge::role_of;
 use crate::learn::Gap;
 use crate::model::{CgroupId, Content, Exec, Reason, Slot, Untrusted, WorkloadId};
@@ -189,6 +190,7 @@ impl Node {
             baseline.note(Gap::EventsLost { count });
             *dirty = true;
         }
+        self.journal_gap(Lack::TooMuch);
         let at = Timestamp::now();
         // One per workload: its containers share the quota.
         let alert = AlertId::new(

@@ -7,6 +7,7 @@ use super::workloads::Phase;
 use crate::alert::{AlertId, Subject};
 use crate::allowlist::write_document;
 use crate::containers::{Container, Since};
+use crate::journal::Lack;
 use crate::learn::{Baseline, Gap};
 use crate::model::{CgroupId, ContainerId, Reason, WorkloadId};
 use jiff::Timestamp;
@@ -176,6 +177,7 @@ impl Node {
 
     /// Something was lost that may have been of any workload.
     pub(super) fn note_lost(&mut self, count: u64) {
+        self.journal_gap(Lack::Lost);
         for (_, workload) in self.workloads.iter_mut() {
             if let Phase::Learning {
                 baseline, dirty, ..

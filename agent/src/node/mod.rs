@@ -10,6 +10,7 @@
 //! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
+//! - [`journalling`]: what ran, hour by hour
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`policy`]: documents change → slots and maps change
@@ -35,6 +36,7 @@ mod documents;
 mod execs;
 mod health;
 mod inspecting;
+mod journalling;
 mod learning;
 mod naming;
 mod permits;
@@ -64,6 +66,7 @@ use alerts::Alerts;
 use counting::Tracked;
 use execs::Waiting;
 use inspecting::Inspecting;
+use journalling::Journalling;
 use naming::Unnamed;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -105,6 +108,8 @@ struct Node {
     document_errors: Vec<String>,
     store: Store,
     store_told: Instant,
+    /// `None` where no journal is kept.
+    journalling: Option<Journalling>,
     /// Execs of cgroups that have no name yet.
     waiting: HashMap<CgroupId, Vec<Waiting>>,
     /// Execs whose files are being read.
@@ -235,6 +240,7 @@ impl Node {
         self.settle_counts();
         self.judge_all_uninspected();
         self.save();
+        self.write_journal();
         self.note_alive();
         self.alerts.finish(Instant::now() + DRAIN).await;
         // Its folder and file go with the server's task.
@@ -253,7 +259,10 @@ impl Node {
         self.drain_containers();
         self.end_windows();
         self.save();
+        self.tick_journal();
         if self.store_told.elapsed() >= learning::ALIVE {
+            // First: what is missing until the next agent begins with this time.
+            self.write_journal();
             self.note_alive();
         }
         self.alerts.tick();

@@ -159,6 +159,7 @@ impl Node {
     /// Tells the kernel what a workload may run and how it is judged: entries
     /// first, then the slot, whose new generation makes old verdicts miss.
     pub(super) fn apply_policy(&mut self, id: &WorkloadId) {
+        self.journal_known();
         let quota = self.kernel.sizes().quota;
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
@@ -195,6 +196,7 @@ impl Node {
     pub(super) fn let_workload_go(&mut self, id: &WorkloadId) {
         // It may be gone for long: what it learned is written first.
         self.save();
+        self.journal_known();
         if let Some(workload) = self.workloads.remove(id)
             && workload.slot.0 != SLOT_PENDING
         {

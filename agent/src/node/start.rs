@@ -3,6 +3,7 @@
 
 use super::alerts::Alerts;
 use super::inspecting::Inspecting;
+use super::journalling::Journalling;
 use super::permits;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
@@ -91,7 +92,10 @@ impl Node {
             });
         hierarchy.check_placement(&files)?;
         // Its lock keeps a second agent from going any further.
-        let store = Store::open(&config.state)?;
+        let mut store = Store::open(&config.state)?;
+        let last_alive = store.last_alive()?;
+        let size = config.journal_max_size.bytes();
+        let journalling = Journalling::open(&store, size, config.journal_max_age, last_alive);
         come_first();
         let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel())?;
         if !kernel.layers_known() {
@@ -144,6 +148,7 @@ impl Node {
             document_errors: Vec::new(),
             store,
             store_told: Instant::now(),
+            journalling,
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),

@@ -97,6 +97,8 @@ pub struct Workload {
     /// What the slot had counted when it became this workload's.
     pub base: Accounting,
     generation: u32,
+    /// The first generation of the journal's hour.
+    hour: u32,
     detail: u32,
     released: u64,
 }
@@ -110,7 +112,20 @@ impl Workload {
         self.slot_state(quota)
     }
 
-    /// How often its allowlist changed.
+    /// The same, with which another hour of the journal begins.
+    pub fn next_hour(&mut self, quota: u64) -> wire::Slot {
+        let state = self.next_slot_state(quota);
+        self.hour = self.generation;
+        state
+    }
+
+    /// In which hour of the journal this generation was: 0 for this one, 1 for
+    /// one before it.
+    pub fn hours_ago(&self, generation: u32) -> u32 {
+        u32::from(is_before(generation, self.hour))
+    }
+
+    /// How often its allowlist changed, or another hour began.
     pub fn generation(&self) -> u32 {
         self.generation
     }
@@ -237,6 +252,7 @@ impl Workloads {
             overflow_told: before.overflowed,
             base: before.counted,
             generation,
+            hour: generation,
             detail: 0,
             released: before.inserted,
         })
@@ -254,5 +270,21 @@ impl Workloads {
             self.dormant.insert(id.clone(), (**baseline).clone());
         }
         Some(workload)
+    }
+}
+
+/// Whether one generation came before another; they wrap around.
+fn is_before(generation: u32, other: u32) -> bool {
+    generation.wrapping_sub(other) > u32::MAX / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_comes_before_another_also_around_the_end() {
+        assert!(is_before(1, 2) && !is_before(2, 1) && !is_before(2, 2));
+        assert!(is_before(u32::MAX, 0) && !is_before(0, u32::MAX));
     }
 }

@@ -11,6 +11,7 @@
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
 //!   for; [`cluster`] has them
 //! - [`sinks`]: where records go
+//! - [`simulate`]: the journal, and what documents would have reported of it
 //! - [`commands`], [`refusals`]: exit statuses and sentences
 //! - [`doctor`]: what it finds
 //! - [`circumstances`]: the program without rights, mounts or capabilities
@@ -60,6 +61,7 @@ mod roots;
 mod runtimes;
 pub mod scene;
 mod scripts;
+mod simulate;
 mod sinks;
 mod systemd;
 mod teams;
@@ -127,6 +129,9 @@ pub const TESTS: &[Named] = tests![
     hostile_names: b31_every_name_is_one_record;
     sinks: records_arrive_over_udp, records_arrive_over_tcp,
         records_wait_for_a_receiver_that_went_away;
+    simulate: a_candidate_is_told_what_it_lacks_and_what_it_has_in_vain,
+        what_the_kernel_knew_is_in_the_journal, conditions_are_judged_as_far_as_they_were_seen,
+        a_gap_is_told_and_a_damaged_journal_begins_anew;
     commands: commands_end_with_a_status_that_means_something, sigterm_ends_it_within_a_second,
         a_stuck_receiver_does_not_hold_the_end_up;
     doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,
