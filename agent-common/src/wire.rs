@@ -460,7 +460,6 @@ wire! {
 
 wire! {
     /// What a slot's allowlist covers: the key of the map of what is allowed.
-    /// The value says what more must be looked at: see [`need`].
     AllowKey, 24, {
         /// SipHash of the path.
         path_hash: u64,
@@ -470,6 +469,17 @@ wire! {
         slot: u32,
         /// As in [`SeenKey`].
         layer: u32,
+    }
+}
+
+wire! {
+    /// The value of the map of what is allowed.
+    Allowed, 8, {
+        /// What more must be looked at: see [`need`].
+        needs: u32,
+        /// The slot's generation when it was last found here and nothing more
+        /// was needed: written by the kernel. 0 until then, which no slot has.
+        sighted: u32,
     }
 }
 

@@ -61,6 +61,7 @@ impl Sight<'_> {
             self.rules.detail & !need::NAME
         };
         if answer.covered && trusted && needs == 0 {
+            self.mark(scratch);
             self.remember(scratch, answer);
             return Verdict::Known;
         }
@@ -204,6 +205,17 @@ impl Sight<'_> {
         }
     }
 
+    /// Says in the entry that was found last that it was found under this
+    /// generation: from now on the fast path says yes, and nobody else would
+    /// know that it ever ran. Two CPUs that are here at once write the same.
+    #[inline(always)]
+    fn mark(&self, scratch: &Scratch) {
+        if let Some(value) = ALLOW.get_ptr_mut(&scratch.allow) {
+            // SAFETY: a value of a map, valid while the program runs.
+            unsafe { (*value).sighted = self.rules.generation };
+        }
+    }
+
     /// A cache: whether it had room changes no verdict.
     #[inline(always)]
     fn remember(&self, scratch: &mut Scratch, answer: Answer) {
@@ -274,11 +286,11 @@ fn look_up(scratch: &mut Scratch) -> Answer {
     match ALLOW.get_ptr(&scratch.allow) {
         // SAFETY: a value of a map, valid while the program runs.
         Some(value) => {
-            let value = unsafe { *value };
+            let needs = unsafe { (*value).needs };
             Answer {
                 covered: true,
-                needs: value & !need::NAME,
-                by_name: value & need::NAME != 0,
+                needs: needs & !need::NAME,
+                by_name: needs & need::NAME != 0,
             }
         }
         None => Answer {

@@ -3,7 +3,7 @@
 use crate::{CHART, OVERLAYS, WHOLE_CHART, container, files};
 use clap::Parser as _;
 use execwarden::allowlist::{Folder, parse};
-use execwarden::cli::args::{Arguments, Command, RunArguments};
+use execwarden::cli::args::{Arguments, Command};
 use execwarden::config::{Config, Environment, Settings, file};
 use serde_json::Value;
 use std::path::Path;
@@ -39,8 +39,8 @@ fn flags(objects: &[Value]) -> Settings {
     let command = std::iter::once("execwarden").chain(args);
     match Arguments::try_parse_from(command) {
         Ok(Arguments {
-            command: Command::Run(RunArguments { settings, .. }),
-        }) => settings,
+            command: Command::Run(arguments),
+        }) => arguments.settings,
         Ok(other) => panic!("this does not run the agent: {other:?}"),
         Err(error) => panic!("{error}"),
     }

@@ -2,8 +2,8 @@
 
 use super::document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
 use super::{
-    Applet, ArgsPattern, Conditions, Contents, Digests, ExactPath, Parent, PathPattern, Process,
-    Removed, RunAs, StruckAs,
+    Applet, ArgsPattern, Conditions, Contents, Digests, ExactPath, Filling, MadeFrom, Parent,
+    PathPattern, Process, Removed, RunAs, StruckAs,
 };
 use crate::model::{Digest, Identity, Layer, Role, Runtime, Script, WorkloadId};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -121,6 +121,23 @@ pub(crate) fn process() -> impl Strategy<Value = Process> {
     })
 }
 
+/// Any entry as the agent writes one where it put a `*`.
+fn generalised() -> impl Strategy<Value = Process> {
+    let fillings = vec(select(Filling::ALL.to_vec()), 4);
+    let origin = (btree_set(exact(), 1..4), 0u64..9);
+    (process(), fillings, origin).prop_map(|(process, mut fillings, (examples, more))| {
+        let stars = process.path().as_str().matches('*').count();
+        fillings.truncate(stars);
+        let path = process.path().clone();
+        let narrowed = path.narrowed(fillings).expect("one star in a segment");
+        let count = examples.len() as u64 + more;
+        Process::new(narrowed, process.run_as().clone(), process.layer())
+            .expect("it was an entry")
+            .under(process.conditions().clone())
+            .made_from(MadeFrom::new(count, examples).expect("no contradiction"))
+    })
+}
+
 /// An identity as the kernel tells it; often one that [`process`] names.
 pub(crate) fn identity() -> impl Strategy<Value = Identity> {
     let script = (exact(), layer(), vec(exact(), 0..2));
@@ -234,7 +251,7 @@ pub(crate) fn document() -> impl Strategy<Value = Document> {
         workload(),
         select(vec![Mode::Enforce, Mode::Learn, Mode::Off]),
         digests(),
-        btree_set(process(), 0..8),
+        btree_set(prop_oneof![4 => process(), 1 => generalised()], 0..8),
         btree_set(removed(), 0..3),
     )
         .prop_map(|(workload, mode, digests, processes, mut removed)| {

@@ -4,6 +4,7 @@ use super::conditions::{Conditions, Digests};
 use super::decided::lay_over;
 use super::document::{Document, Spec};
 use super::observed::Observed;
+use super::path::PathPattern;
 use super::patterns::Patterns;
 use super::process::{Process, RunAs};
 use super::removed::Removed;
@@ -127,12 +128,7 @@ impl Allowlist {
     /// covered.
     pub fn covers(&self, observed: &Observed<'_>) -> Coverage<'_> {
         let mut closest: Option<(Needs, &Process)> = None;
-        let names = all_names(observed.identity, &observed.exec.called);
-        for process in self.naming(&names) {
-            let conditions = process.conditions();
-            let of_applet = matches!(process.run_as(), RunAs::Applet(_))
-                || matches!(observed.identity.role, Role::Applet(_));
-            let failing = conditions.failing(conditions.needs(self.digests), observed, of_applet);
+        for (process, failing) in self.naming_of(observed) {
             if failing.is_none() {
                 return Coverage::By(process);
             }
@@ -142,6 +138,21 @@ impl Allowlist {
         }
         closest.map_or(Coverage::None, |(failing, process)| {
             Coverage::Fails(process, failing)
+        })
+    }
+
+    /// Every entry that names an exec, with those of its conditions that fail.
+    pub fn naming_of<'a, 'o>(
+        &'a self,
+        observed: &'o Observed<'o>,
+    ) -> impl Iterator<Item = (&'a Process, Needs)> + use<'a, 'o> {
+        let names = all_names(observed.identity, &observed.exec.called);
+        self.naming(&names).into_iter().map(|process| {
+            let conditions = process.conditions();
+            let of_applet = matches!(process.run_as(), RunAs::Applet(_))
+                || matches!(observed.identity.role, Role::Applet(_));
+            let needs = conditions.needs(self.digests);
+            (process, conditions.failing(needs, observed, of_applet))
         })
     }
 
@@ -217,6 +228,19 @@ impl Allowlist {
         let mut all = own.into_iter().chain(program);
         all.any(|process| *process.conditions() != Conditions::default())
             || (identity.role == Role::Program && self.names_applets_of(identity))
+    }
+
+    /// Whether an entry for all that `path` matches could undo what is said of
+    /// one of it: that it is struck, may run as some applets only, or only under
+    /// conditions.
+    pub fn may_restrict(&self, path: &PathPattern) -> bool {
+        let says_more = |process: &&Process| {
+            *process.conditions() != Conditions::default()
+                || matches!(process.run_as(), RunAs::Applet(_))
+        };
+        let struck = self.removed.entries().map(|removed| &removed.path);
+        let restricted = self.processes.iter().filter(says_more).map(Process::path);
+        struck.chain(restricted).any(|other| other.may_meet(path))
     }
 
     /// Whether a person struck `identity`: it must not be learned.

@@ -46,6 +46,44 @@ fn a_program_is_its_path_and_its_layer() {
 }
 
 #[test]
+fn a_star_stands_for_what_the_entry_says() {
+    let list = allowlist(
+        "  processes:\n    - { path: /srv/*/run, wildcards: [date] }\n    \
+         - { path: /opt/*/run }\n",
+    );
+    let check = |path, expected| {
+        let identity = Identity::image(path);
+        assert_eq!(is_covered(&list, &identity), expected, "{path}");
+        assert_eq!(list.names_file(&identity), expected, "{path}");
+    };
+
+    check("/srv/20261123/run", true);
+    check("/srv/20261123/other", false);
+    check("/srv/evil/run", false);
+    check("/srv/20269923/run", false);
+    check("/opt/evil/run", true);
+}
+
+#[test]
+fn an_entry_with_a_star_may_undo_what_was_said_of_one_file() {
+    let list = allowlist(
+        "  processes:\n    - { path: /srv/1.2/run, users: [1000] }\n    \
+         - { path: /opt/1.2/box, applet: sh }\n    - { path: /free/1.2/run }\n  \
+         removed:\n    - path: /struck/*/run\n",
+    );
+    let check = |path, expected| {
+        let path = PathPattern::new(path).expect("a pattern");
+        assert_eq!(list.may_restrict(&path), expected, "{path}");
+    };
+
+    check("/srv/*/run", true);
+    check("/srv/*/other", false);
+    check("/opt/*/box", true);
+    check("/struck/1.*/run", true);
+    check("/free/*/run", false);
+}
+
+#[test]
 fn a_script_is_its_path_its_interpreter_and_both_layers() {
     let list = allowlist(
         "  processes:\n    - { path: /run.sh, interpreter: /bin/dash }\n    \

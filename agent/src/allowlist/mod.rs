@@ -1,7 +1,8 @@
 //! The ProcessAllowlist: what a workload may run.
 //!
-//! - [`path`], [`args`], [`conditions`], [`process`], [`removed`], [`document`]: the
-//!   document as types; what cannot be written down cannot be built.
+//! - [`path`], [`filling`], [`args`], [`conditions`], [`process`], [`made_from`],
+//!   [`removed`], [`document`]: the document as types; what cannot be written
+//!   down cannot be built.
 //! - [`parse`](mod@parse), [`render`](mod@render): bytes in, bytes out.
 //!   Strict, bounded, and the same state gives the same bytes. `raw` has the
 //!   shape of the YAML.
@@ -24,7 +25,9 @@ pub mod decided;
 pub mod diff;
 pub mod document;
 pub mod fields;
+pub mod filling;
 pub mod folder;
+pub mod made_from;
 pub mod merge;
 pub mod nearest;
 pub mod observed;
@@ -47,7 +50,9 @@ pub use conditions::{Conditions, Contents, Digests, Parent};
 pub use decided::{DecisionError, lay_over};
 pub use diff::{Diff, diff};
 pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
+pub use filling::Filling;
 pub use folder::{Folder, FolderError, Loaded, Reload};
+pub use made_from::MadeFrom;
 pub use merge::{MergeError, merge};
 pub use nearest::{Difference, Nearest};
 pub use observed::Observed;

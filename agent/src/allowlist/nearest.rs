@@ -57,8 +57,8 @@ impl fmt::Display for Difference {
 /// The entry that comes closest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Nearest {
-    /// The entry.
-    pub process: Process,
+    /// The entry; apart, because most execs have none.
+    pub process: Box<Process>,
     /// Where it differs.
     pub differs: Difference,
 }
@@ -79,7 +79,7 @@ impl Allowlist {
                 .min_by_key(|(_, differs)| *differs)?,
         };
         Some(Nearest {
-            process: process.clone(),
+            process: Box::new(process.clone()),
             differs,
         })
     }

@@ -1,5 +1,6 @@
 //! Paths as documents have them.
 
+use super::filling::Filling;
 use crate::model::Untrusted;
 use std::fmt;
 
@@ -35,6 +36,15 @@ pub enum PathError {
     /// `*` where only one file can be meant.
     #[error("the path {0:?} has a *; one exact file must be named here")]
     Wildcard(String),
+    /// Not one kind for each `*`.
+    #[error("wildcards says what {1} * stand for, and the path {0:?} has {2}; say it of each")]
+    FillingCount(String, usize, usize),
+    /// Two `*` in one segment: where one ends and the other begins is not said.
+    #[error(
+        "the path {0:?} has more than one * between two /, and wildcards says what each stands \
+         for; write one there, or leave wildcards out"
+    )]
+    FillingUnclear(String),
 }
 
 /// One file: absolute, normalised, plain text, no wildcard.
@@ -49,8 +59,8 @@ impl ExactPath {
     pub fn new(text: &str) -> Result<Self, PathError> {
         let pattern = PathPattern::new(text)?;
         match pattern.has_wildcard() {
-            true => Err(PathError::Wildcard(pattern.0)),
-            false => Ok(Self(pattern.0)),
+            true => Err(PathError::Wildcard(pattern.text)),
+            false => Ok(Self(pattern.text)),
         }
     }
 
@@ -79,13 +89,19 @@ impl fmt::Display for ExactPath {
 /// never crosses a `/`. Every other character stands for itself, `[`, `{`, `?`
 /// and backslash too: `/usr/bin/[` is a program.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct PathPattern(String);
+pub struct PathPattern {
+    // Sorted by the text first: `process::same_path` depends on it.
+    text: String,
+    /// What each `*` stands for, in their order; none for any text.
+    fillings: Vec<Filling>,
+}
 
 impl PathPattern {
     /// Checks `text`.
     ///
     /// # Errors
-    /// Any [`PathError`] but [`PathError::Wildcard`].
+    /// Any [`PathError`] but [`PathError::Wildcard`] and those of
+    /// [`Self::narrowed`].
     pub fn new(text: &str) -> Result<Self, PathError> {
         if text.len() > MAX_BYTES {
             return Err(PathError::TooLong(text.len()));
@@ -103,34 +119,125 @@ impl PathPattern {
         if text.contains("**") {
             return Err(PathError::CrossingWildcard(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self {
+            text: text.to_owned(),
+            fillings: Vec::new(),
+        })
+    }
+
+    /// The same with each `*` standing for text of one kind only.
+    ///
+    /// # Errors
+    /// There are more or fewer kinds than `*`, or two `*` in one segment.
+    pub fn narrowed(self, fillings: Vec<Filling>) -> Result<Self, PathError> {
+        let stars = |text: &str| text.bytes().filter(|byte| *byte == b'*').count();
+        let count = stars(&self.text);
+        if fillings.len() != count {
+            return Err(PathError::FillingCount(self.text, fillings.len(), count));
+        }
+        if self.text.split('/').any(|segment| stars(segment) > 1) {
+            return Err(PathError::FillingUnclear(self.text));
+        }
+        Ok(Self { fillings, ..self })
     }
 
     /// The path as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// What each `*` stands for, in their order; none for any text.
+    pub fn fillings(&self) -> &[Filling] {
+        &self.fillings
     }
 
     /// Whether it has a `*`.
     pub fn has_wildcard(&self) -> bool {
-        self.0.contains('*')
+        self.text.contains('*')
     }
 
     /// Its last segment.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        self.text.rsplit('/').next().unwrap_or_default()
     }
+
+    /// Whether `other`, which has no `*`, is one of the paths that this stands
+    /// for, where there is no more than one `*` in a segment.
+    pub fn matches(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.text.split('/'), other.text.split('/'));
+        ours.clone().count() == theirs.clone().count()
+            && ours
+                .zip(theirs)
+                .all(|(ours, theirs)| match ours.split_once('*') {
+                    None => ours == theirs,
+                    Some((before, behind)) => theirs
+                        .strip_prefix(before)
+                        .is_some_and(|rest| rest.ends_with(behind)),
+                })
+            && self.is_filled_by(other.text.as_bytes())
+    }
+
+    /// Whether what stands for each `*` in `path`, which matches the text, is of
+    /// the kind that is asked for.
+    pub(super) fn is_filled_by(&self, path: &[u8]) -> bool {
+        let segments = self.text.split('/').zip(path.split(|byte| *byte == b'/'));
+        let filled = segments.filter_map(|(pattern, segment)| {
+            let (before, behind) = pattern.split_once('*')?;
+            let rest = segment.strip_prefix(before.as_bytes());
+            Some(rest.and_then(|rest| rest.strip_suffix(behind.as_bytes())))
+        });
+        filled
+            .zip(&self.fillings)
+            .all(|(part, filling)| part.is_some_and(|part| filling.fits(part)))
+    }
+
+    /// Whether some path may match both. What the `*` stand for is not looked
+    /// at, so a yes may be wrong, and a no is not.
+    pub(super) fn may_meet(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.text.split('/'), other.text.split('/'));
+        ours.clone().count() == theirs.clone().count()
+            && ours
+                .zip(theirs)
+                .all(|(a, b)| segments_meet(a.as_bytes(), b.as_bytes()))
+    }
+}
+
+/// Whether one text matches two segments with `*`: `row[j]` says it of what was
+/// read of `a` and the first `j` bytes of `b`.
+fn segments_meet(a: &[u8], b: &[u8]) -> bool {
+    let mut row: Vec<bool> = Vec::with_capacity(b.len() + 1);
+    row.push(true);
+    for byte in b {
+        row.push(*byte == b'*' && row[row.len() - 1]);
+    }
+    for mine in a {
+        let mut next = Vec::with_capacity(row.len());
+        next.push(*mine == b'*' && row[0]);
+        for (j, theirs) in b.iter().enumerate() {
+            let meets = match (mine, theirs) {
+                // One of the two stands for nothing, or for what the other does.
+                (b'*', _) | (_, b'*') => row[j + 1] || next[j] || row[j],
+                (mine, theirs) => mine == theirs && row[j],
+            };
+            next.push(meets);
+        }
+        row = next;
+    }
+    row[b.len()]
 }
 
 impl From<ExactPath> for PathPattern {
     fn from(path: ExactPath) -> Self {
-        Self(path.0)
+        Self {
+            text: path.0,
+            fillings: Vec::new(),
+        }
     }
 }
 
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
@@ -191,5 +298,62 @@ mod tests {
             ExactPath::of(&path),
             Err(PathError::NotPlain("/tmp/\\xff".to_owned()))
         );
+    }
+
+    fn narrowed(text: &str, fillings: &[Filling]) -> Result<PathPattern, PathError> {
+        PathPattern::new(text)?.narrowed(fillings.to_vec())
+    }
+
+    #[test]
+    fn a_star_may_stand_for_one_kind_of_text() {
+        let releases = narrowed("/srv/*/bin/run-*", &[Filling::Date, Filling::Version]);
+        let releases = releases.expect("one kind each");
+
+        for (path, expected) in [
+            ("/srv/20261123/bin/run-1.2", true),
+            ("/srv/evil/bin/run-1.2", false),
+            ("/srv/20261123/bin/run-x", false),
+            ("/srv/20261123/bin/run-", false),
+        ] {
+            assert_eq!(releases.is_filled_by(path.as_bytes()), expected, "{path}");
+        }
+        let any = PathPattern::new("/srv/*/x").expect("a pattern");
+        assert!(any.is_filled_by(b"/srv/evil/x"));
+    }
+
+    #[test]
+    fn what_a_star_stands_for_is_said_of_each_or_of_none() {
+        assert_eq!(
+            narrowed("/a/*/b*", &[Filling::Date]),
+            Err(PathError::FillingCount("/a/*/b*".to_owned(), 1, 2))
+        );
+        assert_eq!(
+            narrowed("/a", &[Filling::Date]),
+            Err(PathError::FillingCount("/a".to_owned(), 1, 0))
+        );
+        assert_eq!(
+            narrowed("/a/*b*", &[Filling::Date, Filling::Date]),
+            Err(PathError::FillingUnclear("/a/*b*".to_owned()))
+        );
+    }
+
+    #[test]
+    fn two_patterns_meet_where_one_path_matches_both() {
+        let meet = |a: &str, b: &str| {
+            let pattern = |text| PathPattern::new(text).expect("a pattern");
+            let (a, b) = (pattern(a), pattern(b));
+            assert_eq!(a.may_meet(&b), b.may_meet(&a), "{a} {b}");
+            a.may_meet(&b)
+        };
+
+        assert!(meet("/a/b", "/a/b"));
+        assert!(meet("/a/*/c", "/a/b/c"));
+        assert!(meet("/a/x*/c", "/a/*y/c"));
+        assert!(meet("/a/*", "/*/b"));
+        assert!(meet("/a*b*c", "/a*c"));
+        assert!(!meet("/a/x*", "/a/y*"));
+        assert!(!meet("/a/*x", "/a/*y"));
+        assert!(!meet("/a/*", "/a/b/c"));
+        assert!(!meet("/a/ab*", "/a/a"));
     }
 }

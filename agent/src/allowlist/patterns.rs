@@ -24,6 +24,8 @@ pub(super) struct Patterns<T> {
     globs: GlobSet,
     /// In the order of `globs`.
     entries: Vec<T>,
+    /// The same entries' paths, where they say what a `*` stands for.
+    narrowed: Vec<Option<PathPattern>>,
 }
 
 impl<T> Default for Patterns<T> {
@@ -31,6 +33,7 @@ impl<T> Default for Patterns<T> {
         Self {
             globs: GlobSet::empty(),
             entries: Vec::new(),
+            narrowed: Vec::new(),
         }
     }
 }
@@ -54,8 +57,13 @@ impl<T> Patterns<T> {
                 })?;
             globs.add(glob);
         }
+        let narrowed = entries.iter().map(|entry| {
+            let path = path(entry);
+            (!path.fillings().is_empty()).then(|| path.clone())
+        });
         Ok(Self {
             globs: globs.build().map_err(CompileError::Together)?,
+            narrowed: narrowed.collect(),
             entries,
         })
     }
@@ -77,7 +85,12 @@ impl<T> Patterns<T> {
     /// The entries that match `path`, in their order.
     pub(super) fn at(&self, path: Option<&Untrusted>) -> impl Iterator<Item = &T> {
         let found = path.map_or_else(Vec::new, |path| {
-            self.globs.matches(OsStr::from_bytes(path.as_bytes()))
+            let mut found = self.globs.matches(OsStr::from_bytes(path.as_bytes()));
+            found.retain(|index| {
+                let narrowed = self.narrowed[*index].as_ref();
+                narrowed.is_none_or(|pattern| pattern.is_filled_by(path.as_bytes()))
+            });
+            found
         });
         found.into_iter().map(|index| &self.entries[index])
     }

@@ -1,6 +1,7 @@
 //! The entries of a document: what may run.
 
 use super::conditions::{Conditions, Digests};
+use super::made_from::MadeFrom;
 use super::path::{ExactPath, PathError, PathPattern};
 use crate::model::{Identity, Layer, Role, Script, Untrusted};
 use std::collections::BTreeSet;
@@ -106,6 +107,7 @@ pub struct Process {
     run_as: RunAs,
     layer: Layer,
     conditions: Conditions,
+    made_from: Option<MadeFrom>,
 }
 
 impl Process {
@@ -140,6 +142,7 @@ impl Process {
                 run_as,
                 layer,
                 conditions: Conditions::default(),
+                made_from: None,
             }),
         }
     }
@@ -181,6 +184,15 @@ impl Process {
     pub fn at(self, path: PathPattern) -> Result<Self, ProcessError> {
         let conditions = self.conditions;
         Ok(Self::new(path, self.run_as, self.layer)?.under(conditions))
+    }
+
+    /// The same, made from these.
+    #[must_use]
+    pub fn made_from(self, made_from: MadeFrom) -> Self {
+        Self {
+            made_from: Some(made_from),
+            ..self
+        }
     }
 
     /// The same for another document, when its own says `digests`.
@@ -227,6 +239,11 @@ impl Process {
     /// What it asks for beside the identity.
     pub fn conditions(&self) -> &Conditions {
         &self.conditions
+    }
+
+    /// What it was made from, where the agent put a `*` in its path.
+    pub fn origin(&self) -> Option<&MadeFrom> {
+        self.made_from.as_ref()
     }
 
     /// The one identity it names; `None` if it has a wildcard.
@@ -313,6 +330,7 @@ pub(super) fn same_path<'a>(
         run_as: RunAs::Program,
         layer: Layer::Image,
         conditions: Conditions::default(),
+        made_from: None,
     };
     processes
         .range(first..)

@@ -69,6 +69,7 @@ pub(super) struct Workload {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Process {
     pub path: Text,
+    pub wildcards: Option<Spanned<Vec<Text>>>,
     pub layer: Option<Text>,
     pub applet: Option<Text>,
     pub interpreter: Option<Text>,
@@ -80,6 +81,14 @@ pub(super) struct Process {
     pub args: Option<Spanned<Vec<String>>>,
     pub parents: Option<Spanned<Vec<Text>>>,
     pub users: Option<Spanned<Vec<u32>>>,
+    pub made_from: Option<Spanned<MadeFrom>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MadeFrom {
+    pub count: u64,
+    pub examples: Vec<Text>,
 }
 
 #[derive(Deserialize)]

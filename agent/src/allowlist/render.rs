@@ -7,6 +7,7 @@
 
 use super::conditions::{Conditions, Contents};
 use super::document::{API_VERSION, Document, KIND, Metadata, Spec, Status};
+use super::made_from::MadeFrom;
 use super::process::{Process, RunAs};
 use super::removed::{Removed, StruckAs};
 use crate::model::{Layer, Untrusted, WorkloadId};
@@ -115,6 +116,11 @@ fn spec(out: &mut String, spec: &Spec) -> fmt::Result {
 
 fn process(out: &mut String, process: &Process) -> fmt::Result {
     writeln!(out, "    - path: {}", Scalar(process.path().as_str()))?;
+    let fillings = process.path().fillings();
+    if !fillings.is_empty() {
+        let words: Vec<&str> = fillings.iter().map(|filling| filling.as_str()).collect();
+        writeln!(out, "      wildcards: [{}]", words.join(", "))?;
+    }
     layer(out, "layer", process.layer())?;
     match process.run_as() {
         RunAs::Program => {}
@@ -130,7 +136,16 @@ fn process(out: &mut String, process: &Process) -> fmt::Result {
             filled_list(out, "      via", &via)?;
         }
     }
-    conditions(out, process.conditions())
+    conditions(out, process.conditions())?;
+    process
+        .origin()
+        .map_or(Ok(()), |origin| made_from(out, origin))
+}
+
+fn made_from(out: &mut String, origin: &MadeFrom) -> fmt::Result {
+    writeln!(out, "      madeFrom:\n        count: {}", origin.count())?;
+    let examples = origin.examples().iter().map(super::ExactPath::as_str);
+    text_list(out, "        examples", examples)
 }
 
 fn layer(out: &mut String, field: &str, layer: Layer) -> fmt::Result {

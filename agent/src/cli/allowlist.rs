@@ -4,7 +4,7 @@ use super::args::AllowlistCommand;
 use super::output::{self, plain, plain_lines};
 use super::table::{Column, Table, grouped};
 use super::{CommandError, Outcome, decide, documents};
-use crate::allowlist::Allowlist;
+use crate::allowlist::{Allowlist, Document};
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, AllowlistText, Answer, Request};
 use std::fs::File;
@@ -127,8 +127,8 @@ fn render_list(list: &[AllowlistSummary]) -> String {
 fn validate(files: &[PathBuf]) -> Result<Outcome, CommandError> {
     let mut outcome = Outcome::Done;
     for file in files {
-        match check(file) {
-            Ok(()) => output::print(&format!("{}: valid\n", name(file)))?,
+        match read(file) {
+            Ok(_) => output::print(&format!("{}: valid\n", name(file)))?,
             Err(problem) => {
                 outcome = Outcome::No;
                 output::complain(&problem);
@@ -140,14 +140,15 @@ fn validate(files: &[PathBuf]) -> Result<Outcome, CommandError> {
 
 /// Why a file is no valid document.
 #[derive(Debug, thiserror::Error)]
-enum Invalid {
+pub(super) enum Invalid {
     #[error("{file}: cannot be read: {source}")]
     Unreadable { file: String, source: io::Error },
     #[error("{0}")]
     Refused(String),
 }
 
-fn check(file: &Path) -> Result<(), Invalid> {
+/// The document in a file, which can be matched with.
+pub(super) fn read(file: &Path) -> Result<Document, Invalid> {
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|open| open.take(READ_MAX).read_to_end(&mut bytes))
@@ -159,15 +160,16 @@ fn check(file: &Path) -> Result<(), Invalid> {
 }
 
 /// Reads the document and makes it ready to match, as the agent does.
-fn parse(file: &str, bytes: &[u8]) -> Result<(), Invalid> {
+fn parse(file: &str, bytes: &[u8]) -> Result<Document, Invalid> {
     let document = crate::allowlist::parse(file, bytes)
         .map_err(|error| Invalid::Refused(error.to_string()))?;
-    Allowlist::new(&document)
-        .map(drop)
-        .map_err(|error| Invalid::Refused(format!("{file}: {error}")))
+    match Allowlist::new(&document) {
+        Ok(_) => Ok(document),
+        Err(error) => Err(Invalid::Refused(format!("{file}: {error}"))),
+    }
 }
 
-fn name(file: &Path) -> String {
+pub(super) fn name(file: &Path) -> String {
     output::plain(&file.to_string_lossy())
 }
 
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let error = check(Path::new("/nonexistent/a.yaml")).expect_err("missing");
+        let error = read(Path::new("/nonexistent/a.yaml")).expect_err("missing");
 
         assert!(
             error

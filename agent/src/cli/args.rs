@@ -17,7 +17,7 @@ use std::path::PathBuf;
     version,
     propagate_version = false,
     max_term_width = 100,
-    after_help = "Exit status: 0 done; 1 the answer is no (a document has an error, there is no such workload, or the node is fit with limits); 2 it could not be done, or the node is not fit."
+    after_help = "Exit status: 0 done; 1 the answer is no (a document has an error, there is no such workload, something would have been reported, or the node is fit with limits); 2 it could not be done, or the node is not fit."
 )]
 pub struct Arguments {
     /// What to do.
@@ -37,6 +37,8 @@ pub enum Command {
     /// Look at allowlists, and change what is in force
     #[command(subcommand)]
     Allowlist(AllowlistCommand),
+    /// Say what allowlists would have reported of what ran on this node
+    Simulate(SimulateArguments),
     /// List the alerts that the agent keeps, the newest last
     Alerts(AlertsArguments),
     /// Say of one alert what ran, and what would allow it
@@ -218,6 +220,38 @@ pub enum AllowlistCommand {
     Import(ImportArguments),
 }
 
+/// `execwarden simulate`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 nothing would have been reported; 1 something would, or it cannot be decided; 2 it could not be done."
+)]
+pub struct SimulateArguments {
+    /// ProcessAllowlist documents, each about another workload; may be repeated
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub allowlist: Vec<PathBuf>,
+
+    /// How far back, such as 12h or 7d, in whole hours [default: as far as the
+    /// journal goes]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Window>,
+
+    /// One workload alone, as `status` names it: shop/Deployment/checkout/api
+    #[arg(long, value_name = "WORKLOAD")]
+    pub workload: Option<String>,
+
+    /// Print JSON, with every name whole
+    #[arg(long)]
+    pub json: bool,
+
+    /// Read the journal of this state folder, where no agent runs
+    #[arg(long, value_name = "DIR", conflicts_with = "control", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub state: Option<AbsolutePath>,
+
+    /// The agent to ask.
+    #[command(flatten)]
+    pub agent: AgentArguments,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +305,16 @@ mod tests {
                 "'--script-of",
             ),
             ("execwarden allowlist restore w", "<PATH|ID>"),
+            ("execwarden simulate", "--allowlist"),
+            ("execwarden simulate --allowlist", "<FILE>"),
+            (
+                "execwarden simulate --allowlist a.yaml --since 1w",
+                "\"1w\" is not a duration",
+            ),
+            (
+                "execwarden simulate --allowlist a.yaml --state /s --control /c",
+                "'--control",
+            ),
         ] {
             check_refused(line, expected);
         }

@@ -4,7 +4,8 @@
 //! - [`args`]: the command line as typed;
 //! - [`logging`]: the agent's own log;
 //! - [`operator_args`]: that of alerts and decisions;
-//! - `status`, `allowlist`, `doctor`, `alerts`, `log`: what those commands print;
+//! - `status`, `allowlist`, `doctor`, `alerts`, `log`, `simulate`: what those commands
+//!   print;
 //! - `decide`: the commands that change something, which ask before;
 //! - `documents`: what is done with allowlists in files, without an agent;
 //! - `table`, `paint`, `output`: how it is printed.
@@ -23,6 +24,7 @@ pub mod logging;
 pub mod operator_args;
 mod output;
 mod paint;
+mod simulate;
 mod status;
 mod table;
 
@@ -33,6 +35,8 @@ use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};
 use crate::model::format_duration;
 use crate::node::StartError;
+use crate::simulate::SimulateError;
+use crate::store::StoreError;
 use args::{Arguments, Command, ExtendArguments, RunArguments, StatusArguments};
 use clap::Parser;
 use paint::Paint;
@@ -48,7 +52,8 @@ enum Outcome {
     Done,
     /// Exit status 1: the answer is no. A document has an error, there is no
     /// such workload, two documents differ, something is left out of a
-    /// translation, or the node is fit with limits.
+    /// translation, something would have been reported, or the node is fit with
+    /// limits.
     No,
     /// Exit status 2: the agent cannot run on this node.
     NotFit,
@@ -70,6 +75,14 @@ enum CommandError {
     Agent(#[from] StartError),
     #[error(transparent)]
     Documents(#[from] documents::DocumentsError),
+    #[error(transparent)]
+    Document(#[from] allowlist::Invalid),
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{} has no journal; the agent keeps one unless its --journal-max-size is off", .0.display())]
+    NoJournal(PathBuf),
 }
 
 /// Runs the command line of this process.
@@ -116,6 +129,7 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
         Command::Allow(arguments) => decide::allow(arguments),
         Command::Promote(arguments) => decide::promote(arguments),
         Command::Log(arguments) => log::execute(arguments),
+        Command::Simulate(arguments) => simulate::execute(arguments),
     }
 }
 

@@ -169,6 +169,18 @@ mod tests {
                 "c.toml:2:8: unknown variant `loud`",
             ),
             ("annotations = 'all'", "c.toml:1:15: unknown variant `all`"),
+            (
+                "generalise-after = 1",
+                "c.toml:1:20: \"1\" is no number from 2 to 1000, nor off",
+            ),
+            (
+                "generalise-after = true",
+                "c.toml:1:20: invalid type: boolean",
+            ),
+            (
+                "journal-max-size = '64'",
+                "c.toml:1:20: \"64\" is no size from 1MiB to 64GiB",
+            ),
             ("json", "c.toml:1:"),
             ("# ä\nä = 1", "c.toml:2:1:"),
         ] {

@@ -59,6 +59,7 @@ fn every_flag_is_in_the_manual_and_nothing_else() {
     check("## `execwarden status`", "status");
     check("## `execwarden doctor`", "doctor");
     check("## `execwarden extend WORKLOAD`", "extend");
+    check("## `execwarden simulate`", "simulate");
     check("### `execwarden allowlist list`", "allowlist list");
     check("### `execwarden allowlist show WORKLOAD`", "allowlist show");
     check(

@@ -5,6 +5,7 @@
 //! [`mod@file`] reads the file; the rest of the program sees [`Config`] alone.
 //! The manual is docs/CONFIGURATION.md; a test compares the two.
 
+mod amounts;
 mod classes;
 pub mod file;
 mod learning;
@@ -16,6 +17,7 @@ mod manual;
 #[cfg(test)]
 mod tests;
 
+pub use amounts::{GeneraliseAfter, JournalSize};
 pub use classes::{ClassMode, Classes};
 pub use learning::{Learning, Promotion};
 pub use settings::Settings;
@@ -39,6 +41,7 @@ pub const DEFAULT_HOST_ROOT: &str = "/";
 
 const DEFAULT_ALLOWLISTS: &str = "/etc/execwarden/allowlists";
 const DEFAULT_STATE: &str = "/var/lib/execwarden";
+const DEFAULT_JOURNAL_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
 const DEFAULT_SYSLOG: &str = "unix:/dev/log";
 
 /// What the agent does with a workload.
@@ -118,6 +121,12 @@ pub struct Config {
     pub classes: Classes,
     /// What a team's annotations may change.
     pub annotations: AnnotationPolicy,
+    /// When what was learned gets a `*`.
+    pub generalise_after: GeneraliseAfter,
+    /// How much room the journal has.
+    pub journal_max_size: JournalSize,
+    /// How long it keeps an hour.
+    pub journal_max_age: Duration,
 }
 
 /// What the machine says where the operator says nothing.
@@ -237,6 +246,18 @@ impl Config {
             kube: flags.kube || file.kube,
             classes: Classes::default().with(&file.classes).with(&flags.classes),
             annotations: flags.annotations.or(file.annotations).unwrap_or_default(),
+            generalise_after: flags
+                .generalise_after
+                .or(file.generalise_after)
+                .unwrap_or_default(),
+            journal_max_size: flags
+                .journal_max_size
+                .or(file.journal_max_size)
+                .unwrap_or_default(),
+            journal_max_age: flags
+                .journal_max_age
+                .or(file.journal_max_age)
+                .map_or(DEFAULT_JOURNAL_AGE, Duration::from),
         })
     }
 }

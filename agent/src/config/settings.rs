@@ -4,8 +4,8 @@
 use super::classes::{self, ClassChoice};
 use super::learning::{self, LearnFor, Promotion};
 use super::{
-    AbsolutePath, AnnotationPolicy, EngineSocket, LogFormat, LogLevel, ModeChoice, NodeName,
-    Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, EngineSocket, GeneraliseAfter, JournalSize, LogFormat,
+    LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
 };
 use clap::{Args, ValueHint};
 use serde::Deserialize;
@@ -183,6 +183,20 @@ pub struct Settings {
     /// tighten]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub annotations: Option<AnnotationPolicy>,
+
+    /// How many versions, dates, hashes or numbers must be seen in one place of
+    /// a path before what is learned gets a * there; off: never [default: 3]
+    #[arg(long, value_name = "NUMBER")]
+    pub generalise_after: Option<GeneraliseAfter>,
+
+    /// Room for the journal of what ran, such as 64MiB or 1GiB; off: none is
+    /// kept [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub journal_max_size: Option<JournalSize>,
+
+    /// How long the journal keeps an hour, at most [default: 14d]
+    #[arg(long, value_name = "TIME")]
+    pub journal_max_age: Option<Window>,
 }
 
 impl Settings {

@@ -89,6 +89,34 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
 }
 
 #[test]
+fn amounts_come_from_flags_then_the_file_and_may_be_off() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", 3),
+        (&[], "generalise-after = 5", 5),
+        (&[], "generalise-after = 'off'", usize::MAX),
+        (&["--generalise-after", "4"], "generalise-after = 'off'", 4),
+        (&["--generalise-after=off"], "", usize::MAX),
+    ] {
+        check(flags, file, |c| c.generalise_after.parts(), expected);
+    }
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", Some(64 << 20)),
+        (&[], "journal-max-size = '1GiB'", Some(1 << 30)),
+        (&["--journal-max-size=off"], "", None),
+    ] {
+        check(flags, file, |c| c.journal_max_size.bytes(), expected);
+    }
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    check(&[], "", |c| c.journal_max_age, days(14));
+    check(
+        &["--journal-max-age", "2d"],
+        "journal-max-age = '1d'",
+        |c| c.journal_max_age,
+        days(2),
+    );
+}
+
+#[test]
 fn arguments_are_in_alerts_unless_somebody_says_no() {
     for (flags, file, expected) in [
         (&[] as &[&str], "", true),

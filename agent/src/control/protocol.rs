@@ -6,6 +6,7 @@
 use super::operation::{Alert, Change, Operation};
 use super::status::{Status, WorkloadMode};
 use crate::history::{AlertRow, Decision};
+use crate::journal::Page;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -38,6 +39,14 @@ pub enum Request {
     },
     /// Read the allowlists' folder again, as SIGHUP does.
     Reload,
+    /// A part of the journal, in its order.
+    Journal {
+        /// From this hour on ([`crate::journal::Hour`]); from its beginning, if
+        /// none is said.
+        since: Option<u32>,
+        /// What the last page had for the next one; none for the first.
+        after: Option<String>,
+    },
     /// Let a workload learn on.
     Extend {
         /// The workload's canonical name.
@@ -66,6 +75,8 @@ pub enum Answer {
     AllowlistEvidence(Vec<EntryEvidence>),
     /// To [`Request::Reload`].
     Reload(Reloaded),
+    /// To [`Request::Journal`].
+    Journal(Box<Page>),
     /// To [`Request::Extend`].
     Extend(Extended),
     /// To [`Operation::Alerts`].
@@ -229,6 +240,8 @@ struct RequestLine {
     action: String,
     workload: Option<String>,
     for_s: Option<u64>,
+    since: Option<u32>,
+    after: Option<String>,
 }
 
 impl Request {
@@ -246,6 +259,16 @@ impl Request {
             Self::Reload => json!({"v": VERSION, "do": "reload"}),
             Self::Extend { workload, for_s } => {
                 json!({"v": VERSION, "do": "extend", "workload": workload, "for_s": for_s})
+            }
+            Self::Journal { since, after } => {
+                let mut line = json!({"v": VERSION, "do": "journal"});
+                if let Some(since) = since {
+                    line["since"] = json!(since);
+                }
+                if let Some(after) = after {
+                    line["after"] = json!(after);
+                }
+                line
             }
             Self::Operation(operation) => {
                 let mut line = operation.encode();
@@ -271,6 +294,14 @@ impl Request {
         if line.for_s.is_some() && action != "extend" {
             return Err(Refusal::bad(format!("{action} takes no `for_s`")));
         }
+        if action == "journal" && line.workload.is_none() {
+            let RequestLine { since, after, .. } = line;
+            return Ok(Self::Journal { since, after });
+        }
+        if line.since.is_some() || line.after.is_some() {
+            let message = format!("{action} takes neither `since` nor `after`");
+            return Err(Refusal::bad(message));
+        }
         match (action, line.workload) {
             ("extend", Some(workload)) => Ok(Self::Extend {
                 workload,
@@ -286,7 +317,7 @@ impl Request {
             ("allowlist-show", Some(workload)) => Ok(Self::AllowlistShow { workload }),
             ("reload", None) => Ok(Self::Reload),
             ("allowlist-show", None) => Err(Refusal::bad("allowlist-show needs a `workload`")),
-            ("status" | "allowlist-list" | "reload", Some(_)) => {
+            ("status" | "allowlist-list" | "reload" | "journal", Some(_)) => {
                 Err(Refusal::bad(format!("{} takes no `workload`", line.action)))
             }
             (other, _) => Err(Refusal::bad(format!(
@@ -376,6 +407,20 @@ mod tests {
                 },
                 r#"{"do":"extend","for_s":60,"v":1,"workload":"runc/web"}"#,
             ),
+            (
+                Request::Journal {
+                    since: None,
+                    after: None,
+                },
+                r#"{"do":"journal","v":1}"#,
+            ),
+            (
+                Request::Journal {
+                    since: Some(498_826),
+                    after: Some("498826-0a".to_owned()),
+                },
+                r#"{"after":"498826-0a","do":"journal","since":498826,"v":1}"#,
+            ),
         ] {
             assert_eq!(request.encode(), format!("{line}\n"));
             assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));
@@ -402,6 +447,15 @@ mod tests {
             (r#"{"v":1,"do":"allowlist-show"}"#, "needs a `workload`"),
             (r#"{"v":1,"do":"extend"}"#, "needs a `workload`"),
             (r#"{"v":1,"do":"status","for_s":1}"#, "takes no `for_s`"),
+            (
+                r#"{"v":1,"do":"journal","workload":"x"}"#,
+                "takes no `workload`",
+            ),
+            (
+                r#"{"v":1,"do":"status","since":1}"#,
+                "takes neither `since`",
+            ),
+            (r#"{"v":1,"do":"journal","since":-1}"#, "invalid value"),
         ] {
             check_refused(line, expected);
         }

@@ -3,7 +3,7 @@
 use super::Kernel;
 use super::exec_hooks::{EXEC, STAND_IN};
 use super::load::CGROUPS_MAX;
-use agent_common::wire::{AllowKey, Cgroup, Seen, SeenKey};
+use agent_common::wire::{AllowKey, Allowed, Cgroup, Seen, SeenKey};
 use aya::Pod;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -100,7 +100,7 @@ impl Kernel {
             fill("SEEN", self.keys::<SeenKey, Seen>("SEEN"), self.sizes.seen),
             fill(
                 "ALLOW",
-                self.keys::<AllowKey, u32>("ALLOW"),
+                self.keys::<AllowKey, Allowed>("ALLOW"),
                 self.sizes.allow,
             ),
             fill("CGROUPS", self.keys::<u64, Cgroup>("CGROUPS"), CGROUPS_MAX),

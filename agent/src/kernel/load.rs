@@ -1,13 +1,15 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
+use super::permits::Listed;
 use super::relocate::{Constants, relocated};
 use super::{Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, Ring, exec_hooks, find_layout};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
-use agent_common::wire::{SLOT_HOST, SLOT_PENDING, Slot, mode};
+use agent_common::wire::{AllowKey, SLOT_HOST, SLOT_PENDING, Slot, mode};
 use aya::maps::{Array, MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader};
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use zerocopy::IntoBytes as _;
@@ -121,6 +123,8 @@ pub struct Kernel {
     pub(super) hooks: ExecHooks,
     without_stand_in: Option<KernelError>,
     pub(super) pending_released: u64,
+    /// What each key of `ALLOW` stands for, which the kernel has as hashes only.
+    pub(super) allowed: HashMap<AllowKey, Listed>,
     #[cfg(debug_assertions)]
     pub(super) diagnostics: super::diagnostics::Diagnostics,
     layers_known: bool,
@@ -147,6 +151,7 @@ impl Kernel {
             hooks,
             without_stand_in: None,
             pending_released: 0,
+            allowed: HashMap::new(),
             #[cfg(debug_assertions)]
             diagnostics,
             layers_known: layout.ovl_upper != ABSENT,

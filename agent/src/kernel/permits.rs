@@ -3,7 +3,7 @@
 use super::{Kernel, PolicyError};
 use crate::model::{Identity, Layer, Needs, Role, Slot, last_component};
 use agent_common::siphash::{self, Key};
-use agent_common::wire::{AllowKey, ClearedKey, SeenKey, layer, need};
+use agent_common::wire::{AllowKey, Allowed, ClearedKey, SeenKey, layer, need};
 use std::collections::HashMap;
 
 /// One identity that a slot may run.
@@ -37,20 +37,92 @@ impl From<&Identity> for Permit {
     }
 }
 
+/// What a key of the map of what is allowed stands for.
+pub(super) struct Listed {
+    identity: Identity,
+    /// The mark that was told last.
+    told: u32,
+}
+
+/// One identity that a slot ran and the kernel knew at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sighted {
+    /// The slot.
+    pub slot: Slot,
+    /// Its generation when that was: of several times the last.
+    pub generation: u32,
+    /// The identity.
+    pub identity: Identity,
+}
+
 impl Kernel {
     /// Lets `slot` run one more identity from now on.
     pub fn allow(&mut self, slot: Slot, permit: &Permit) -> Result<(), PolicyError> {
-        let max = self.sizes.allow;
         let mut result = Ok(());
-        for (key, value) in entries(self.key, slot, permit) {
+        for (key, needs) in entries(self.key, slot, permit) {
+            let present = self
+                .hash_ref::<AllowKey, Allowed>("ALLOW")
+                .get(&key, 0)
+                .ok();
             // What is permitted under any name stays so.
-            let present = self.hash_ref::<AllowKey, u32>("ALLOW").get(&key, 0);
-            if value == need::NAME && present.is_ok() {
+            let is_there = |present: Allowed| present.needs == needs || needs == need::NAME;
+            if present.is_some_and(is_there) {
                 continue;
             }
-            result = result.and(self.insert("ALLOW", max, &key, value));
+            let sighted = present.map_or(0, |present| present.sighted);
+            result = result.and(self.insert_allowed(key, needs, sighted, &permit.identity));
         }
         result
+    }
+
+    fn insert_allowed(
+        &mut self,
+        key: AllowKey,
+        needs: u32,
+        sighted: u32,
+        identity: &Identity,
+    ) -> Result<(), PolicyError> {
+        let max = self.sizes.allow;
+        self.insert("ALLOW", max, &key, Allowed { needs, sighted })?;
+        self.list(key, sighted, identity);
+        Ok(())
+    }
+
+    /// Remembers what a key stands for; `sighted` is the mark that it has.
+    fn list(&mut self, key: AllowKey, sighted: u32, identity: &Identity) {
+        let told = self.allowed.get(&key).map_or(sighted, |listed| listed.told);
+        let identity = identity.clone();
+        self.allowed.insert(key, Listed { identity, told });
+    }
+
+    /// What ran and was known at once, without anybody being told, since the last
+    /// call: each identity with the last generation of its slot under which it was
+    /// found in the map of what is allowed. The fast path does not ask that map
+    /// again under the same generation.
+    ///
+    /// A walk over the map: some microseconds an entry.
+    pub fn take_sighted(&mut self) -> Vec<Sighted> {
+        let marked: Vec<(AllowKey, u32)> = self
+            .hash_ref::<AllowKey, Allowed>("ALLOW")
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(key, allowed)| (key, allowed.sighted))
+            .filter(|(_, generation)| *generation != 0)
+            .collect();
+        let mut sighted = Vec::new();
+        for (key, generation) in marked {
+            if let Some(listed) = self.allowed.get_mut(&key)
+                && listed.told != generation
+            {
+                listed.told = generation;
+                sighted.push(Sighted {
+                    slot: Slot(key.slot),
+                    generation,
+                    identity: listed.identity.clone(),
+                });
+            }
+        }
+        sighted
     }
 
     /// Makes `permits` all that `slot` may run: adds what is missing first,
@@ -64,31 +136,34 @@ impl Kernel {
         slot: Slot,
         permits: impl IntoIterator<Item = Permit>,
     ) -> Result<(), PolicyError> {
-        let mut wanted: HashMap<AllowKey, u32> = HashMap::new();
+        let mut wanted: HashMap<AllowKey, (u32, Identity)> = HashMap::new();
         for permit in permits {
-            for (key, value) in entries(self.key, slot, &permit) {
-                if value == need::NAME {
+            for (key, needs) in entries(self.key, slot, &permit) {
+                let value = (needs, permit.identity.clone());
+                if needs == need::NAME {
                     wanted.entry(key).or_insert(value);
                 } else {
                     wanted.insert(key, value);
                 }
             }
         }
-        let present: HashMap<AllowKey, u32> = self
-            .hash_ref::<AllowKey, u32>("ALLOW")
+        let present: HashMap<AllowKey, Allowed> = self
+            .hash_ref::<AllowKey, Allowed>("ALLOW")
             .iter()
             .filter_map(Result::ok)
             .filter(|(key, _)| key.slot == slot.0)
             .collect();
-        let max = self.sizes.allow;
         let mut result = Ok(());
-        for (key, value) in &wanted {
-            if present.get(key) != Some(value) {
-                result = result.and(self.insert("ALLOW", max, key, *value));
+        for (key, (needs, identity)) in &wanted {
+            let sighted = present.get(key).map_or(0, |present| present.sighted);
+            match present.get(key) {
+                Some(present) if present.needs == *needs => self.list(*key, sighted, identity),
+                _ => result = result.and(self.insert_allowed(*key, *needs, sighted, identity)),
             }
         }
         for key in present.keys().filter(|key| !wanted.contains_key(key)) {
-            result = result.and(self.remove::<AllowKey, u32>("ALLOW", key));
+            self.allowed.remove(key);
+            result = result.and(self.remove::<AllowKey, Allowed>("ALLOW", key));
         }
         result
     }

@@ -7,7 +7,9 @@
 //!   with, where it is an interpreter that is given code;
 //! - [`Gap`] is a reason why it may not be everything;
 //! - [`Pending`] is what it ran and may not learn;
-//! - [`Probation`] is what a new image runs beyond the old one.
+//! - [`Probation`] is what a new image runs beyond the old one;
+//! - [`generalise`] makes one entry of many that differ by a version, a date, a
+//!   hash or a number.
 //!
 //! Values only: no kernel, no clock, no file. Time is passed in. Everything is
 //! bounded, and what went over a bound is recorded as such.
@@ -26,11 +28,13 @@ mod code;
 mod ending;
 mod evidence;
 mod gap;
+mod generalise;
 mod merge;
 mod pending;
 mod probation;
 mod record;
 mod sample;
+mod shape;
 
 pub use baseline::{
     Appearance, Baseline, EndedBecause, MAX_CONTAINERS, MAX_ENTRIES, MAX_IMAGES, MAX_NODES,
@@ -42,9 +46,11 @@ pub use evidence::{
     Around, Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
 };
 pub use gap::{Gap, MAX_LISTED};
+pub use generalise::{MAX_MADE, generalise};
 pub use merge::{DifferentWorkloads, merge};
 pub use pending::{Held, Pending};
 pub use probation::{MAX_FOUND, MAX_IMAGES_ON_PROBATION, Probation};
+pub(crate) use record::Bytes;
 pub use record::RecordError;
 pub use sample::Sample;
 

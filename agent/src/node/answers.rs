@@ -35,6 +35,7 @@ impl Node {
             Request::AllowlistShow { workload } => self.allowlist(&workload),
             Request::AllowlistEvidence { workload } => self.evidence_of(&workload),
             Request::Extend { workload, for_s } => self.extend(&workload, for_s),
+            Request::Journal { since, after } => self.journal_page(since, after.as_deref()),
             Request::Reload => {
                 let who = peer.map(|peer| self.who(peer));
                 self.reload(who);

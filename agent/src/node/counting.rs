@@ -3,6 +3,7 @@
 
 use super::Node;
 use super::clock::time_of;
+use super::journalling::Noted;
 use super::workloads::Phase;
 use crate::alert::AlertId;
 use crate::model::{CgroupId, Exec, Identity, Slot, WorkloadId};
@@ -26,6 +27,15 @@ pub struct Tracked {
     /// The slot whose quota it uses.
     charged: Slot,
     purpose: Purpose,
+    /// What the journal has it as.
+    pub(super) noted: Option<Noted>,
+}
+
+impl Tracked {
+    /// What further execs count for.
+    pub(super) fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
 }
 
 /// What further execs of an entry count for.
@@ -58,6 +68,7 @@ impl Node {
             moved: Instant::now(),
             charged,
             purpose,
+            noted: None,
         };
         self.tracked.insert(key, tracked);
     }
@@ -107,6 +118,7 @@ impl Node {
         if more == 0 {
             return;
         }
+        let noted = tracked.noted;
         match &tracked.purpose {
             Purpose::Alert(id, workload) => {
                 if let Some(workload) = self.workloads.get_mut(workload) {
@@ -130,6 +142,9 @@ impl Node {
                 }
             }
             Purpose::Known | Purpose::RuntimeStage => {}
+        }
+        if let Some(noted) = noted {
+            self.journal_more(noted, more, at);
         }
     }
 

@@ -83,7 +83,7 @@ impl Node {
         let named = |name| self.people.named(name).next();
         let person = borrowed.map_or_else(|| self.people.get(id), named);
         if let Some(baseline) = self.baseline_of(id) {
-            let mut document = document_of(baseline);
+            let mut document = document_of(baseline, self.config.generalise_after.parts());
             let spec = person.map(|loaded| &loaded.document.spec);
             let listed = spec.into_iter().flat_map(|spec| {
                 let digests = spec.digests;

@@ -12,6 +12,7 @@ use crate::alert::{
 };
 use crate::containers::Container;
 use crate::history::Remedy;
+use crate::journal::Lack;
 use crate::judge::role_of;
 use crate::learn::Gap;
 use crate::model::{
@@ -222,6 +223,7 @@ impl Node {
             baseline.note(Gap::EventsLost { count }, Timestamp::now());
             *dirty = true;
         }
+        self.journal_gap(Lack::TooMuch);
         if self.is_allowed(&id, Reason::Overflow) {
             return self.passes_beyond(&id, count);
         }

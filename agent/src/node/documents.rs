@@ -4,7 +4,7 @@ use crate::allowlist::document::{MAX_BYTES, MAX_ENTRIES};
 use crate::allowlist::{
     ArgsPattern, Conditions, Contents, Document, LearnedFrom, Process, Status, Window, render,
 };
-use crate::learn::{Arguments, Baseline, Evidence, State};
+use crate::learn::{Arguments, Baseline, Evidence, State, generalise};
 use crate::model::{Identity, Layer, Role, Untrusted, last_component};
 use std::collections::{BTreeSet, HashSet};
 
@@ -20,23 +20,29 @@ enum Detail {
 }
 
 /// What was learned so far on this node, with its evidence: as much of it as
-/// one document holds.
-pub fn document_of(baseline: &Baseline) -> Document {
+/// one document holds. What differs in `generalise_after` versions, dates, hashes
+/// or numbers is one entry.
+pub fn document_of(baseline: &Baseline, generalise_after: usize) -> Document {
     for (detail, left_out) in [
         (Detail::Everything, None),
         (Detail::Arguments, Some("digests are left out")),
     ] {
-        let document = document(baseline, detail, left_out);
+        let document = document(baseline, generalise_after, detail, left_out);
         let fits = document.spec.processes.len() <= MAX_ENTRIES;
         if fits && render(&document).len() <= MAX_BYTES {
             return document;
         }
     }
     let left_out = Some("digests and arguments are left out");
-    document(baseline, Detail::Identities, left_out)
+    document(baseline, generalise_after, Detail::Identities, left_out)
 }
 
-fn document(baseline: &Baseline, detail: Detail, left_out: Option<&str>) -> Document {
+fn document(
+    baseline: &Baseline,
+    generalise_after: usize,
+    detail: Detail,
+    left_out: Option<&str>,
+) -> Document {
     let applet_files: HashSet<(&Untrusted, Layer)> = baseline.applet_files().collect();
     let processes: BTreeSet<Process> = baseline
         .entries()
@@ -46,6 +52,7 @@ fn document(baseline: &Baseline, detail: Detail, left_out: Option<&str>) -> Docu
             entries(identity, evidence, has_applets, detail)
         })
         .collect();
+    let processes = generalise(processes, generalise_after);
     let (ended, ended_because) = match baseline.state() {
         State::Learning => (None, None),
         State::Finished { ended, because } => (Some(ended), Some(because.as_str().to_owned())),

@@ -38,7 +38,7 @@ fn code(text: &str) -> Vec<String> {
 
 /// The lines of `spec.processes`.
 fn processes(baseline: &Baseline) -> String {
-    let text = render(&document_of(baseline));
+    let text = render(&document_of(baseline, 3));
     let (_, rest) = text.split_once("  processes:\n").expect("is there");
     let (processes, _) = rest.split_once("status:").expect("is there");
     processes.to_owned()
@@ -75,7 +75,7 @@ fn every_role_is_written_with_what_was_seen_of_it() {
          - path: /bin/busybox\n      applet: sh\n      args:\n        - \"-c\"\n        - b\n    \
          - path: /run.sh\n      interpreter: /bin/sh\n"
     );
-    let spec = document_of(&learned).spec;
+    let spec = document_of(&learned, 3).spec;
     assert_eq!(spec.digests, Some(Digests::Record));
 }
 
@@ -118,7 +118,7 @@ fn more_digests_than_are_kept_are_none() {
 fn what_is_too_much_for_a_document_is_left_out_and_said() {
     let mut learned = baseline();
     for n in 0..3000u32 {
-        let identity = Identity::image(&format!("/opt/{}/{n}", "x".repeat(180)));
+        let identity = Identity::image(&format!("/opt/{}/a{n}a", "x".repeat(180)));
         for side in 0..2u8 {
             let mut digest = [side; 32];
             digest[..4].copy_from_slice(&n.to_le_bytes());
@@ -126,11 +126,41 @@ fn what_is_too_much_for_a_document_is_left_out_and_said() {
         }
     }
 
-    let document = document_of(&learned);
+    let document = document_of(&learned, 3);
 
     let text = render(&document);
     assert_eq!(parse("x.yaml", text.as_bytes()), Ok(document.clone()));
     assert_eq!(document.spec.processes.len(), 3000);
     let gaps = document.status.expect("is there").gaps;
     assert_eq!(gaps, ["too much for one document: digests are left out"]);
+}
+
+#[test]
+fn releases_become_one_entry_that_says_of_what() {
+    let mut learned = baseline();
+    for release in ["20261121", "20261122", "20261123"] {
+        let path = format!("/srv/app/releases/{release}/bin/run");
+        see(
+            &mut learned,
+            &Identity::image(&path),
+            Some(Digest([1; 32])),
+            None,
+        );
+    }
+
+    assert_eq!(
+        processes(&learned),
+        "    - path: /srv/app/releases/*/bin/run\n      wildcards: [date]\n      madeFrom:\n        \
+         count: 3\n        examples:\n          \
+         - /srv/app/releases/20261121/bin/run\n          \
+         - /srv/app/releases/20261122/bin/run\n          \
+         - /srv/app/releases/20261123/bin/run\n"
+    );
+    let never = document_of(&learned, usize::MAX);
+    assert_eq!(never.spec.processes.len(), 3);
+    let text = render(&document_of(&learned, 3));
+    assert_eq!(
+        parse("x.yaml", text.as_bytes()),
+        Ok(document_of(&learned, 3))
+    );
 }

@@ -146,6 +146,11 @@ impl Node {
             // Outside containers, or switched off.
             return self.track(key, exec, Purpose::Known);
         };
+        let reported = match &verdict {
+            Verdict::Deviates { reason, .. } => *reason,
+            // If a baseline does not take it after all.
+            _ => Reason::Unlisted,
+        };
         match verdict {
             Verdict::Known => {
                 self.permit(&id, key, exec, inspection);
@@ -174,6 +179,7 @@ impl Node {
                 self.deviates(&seen, &id, reason, also, nearest);
             }
         }
+        self.journal_exec(&key, exec, inspection, &id, reported);
     }
 
     /// Tells the kernel that the same again is known.

@@ -9,6 +9,7 @@ use crate::alert::{AlertId, Subject};
 use crate::allowlist::{Mode, write_document};
 use crate::config::Promotion;
 use crate::containers::{Container, Since};
+use crate::journal::Lack;
 use crate::learn::{Appearance, Baseline, Gap};
 use crate::model::{CgroupId, ContainerId, Digest, Identity, Inspection, Reason, WorkloadId};
 use jiff::Timestamp;
@@ -141,7 +142,7 @@ impl Node {
     /// Writes the document of what was learned, then saves that. Whether both
     /// are done; else they are tried again.
     pub(super) fn write_learned(&mut self, baseline: &Baseline) -> bool {
-        let document = document_of(baseline);
+        let document = document_of(baseline, self.config.generalise_after.parts());
         let file = match write_document(self.learned.path(), &document) {
             Ok(file) => file,
             Err(error) => {
@@ -230,6 +231,7 @@ impl Node {
 
     /// Something was lost that may have been of any workload.
     pub(super) fn note_lost(&mut self, count: u64) {
+        self.journal_gap(Lack::Lost);
         for (_, workload) in self.workloads.iter_mut() {
             if let Phase::Learning {
                 baseline, dirty, ..

@@ -10,6 +10,7 @@
 //! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
+//! - [`journalling`]: what ran, hour by hour
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`entries`]: what stands behind each entry
 //! - [`extending`]: a person lets a workload learn on
@@ -48,6 +49,7 @@ mod execs;
 mod extending;
 mod health;
 mod inspecting;
+mod journalling;
 mod learning;
 mod naming;
 mod operations;
@@ -85,6 +87,7 @@ use clock::WallClock;
 use counting::Tracked;
 use execs::Waiting;
 use inspecting::Inspecting;
+use journalling::Journalling;
 use naming::Unnamed;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -132,6 +135,8 @@ struct Node {
     history_failed: Option<Instant>,
     allowances: Allowances,
     store_told: Instant,
+    /// `None` where no journal is kept.
+    journalling: Option<Journalling>,
     /// Execs of cgroups that have no name yet.
     waiting: HashMap<CgroupId, Vec<Waiting>>,
     /// Execs whose files are being read.
@@ -264,6 +269,7 @@ impl Node {
         self.judge_all_uninspected();
         self.save();
         self.save_history();
+        self.write_journal();
         self.note_alive();
         self.alerts.finish(Instant::now() + DRAIN).await;
         // Its folder and file go with the server's task.
@@ -287,7 +293,10 @@ impl Node {
         self.end_allowances();
         self.save();
         self.save_history();
+        self.tick_journal();
         if self.store_told.elapsed() >= learning::ALIVE {
+            // First: what is missing until the next agent begins with this time.
+            self.write_journal();
             self.note_alive();
         }
         self.alerts.tick();

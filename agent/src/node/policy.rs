@@ -198,6 +198,7 @@ impl Node {
     /// Tells the kernel what a workload may run and how it is judged: entries
     /// first, then the slot, whose new generation makes old verdicts miss.
     pub(super) fn apply_policy(&mut self, id: &WorkloadId) {
+        self.journal_known();
         let quota = self.kernel.sizes().quota;
         let Some(workload) = self.workloads.get(id) else {
             return;
@@ -239,6 +240,7 @@ impl Node {
     pub(super) fn let_workload_go(&mut self, id: &WorkloadId) {
         // It may be gone for long: what it learned is written first.
         self.save();
+        self.journal_known();
         if let Some(workload) = self.workloads.remove(id)
             && workload.slot.0 != SLOT_PENDING
         {
@@ -325,10 +327,17 @@ fn with_learned(person: &Loaded, learned: &Loaded) -> Allowlist {
 pub(super) fn document_with_learned(person: &Loaded, learned: &Loaded) -> Document {
     let mut document = person.document.clone();
     let learned = &learned.document.spec;
-    let kept = learned.processes.iter().filter(|process| {
-        process.identity().is_some_and(|identity| {
+    let kept = learned.processes.iter().filter(|process| match process.identity() {
+        Some(identity) => {
             !person.allowlist.is_removed(&identity) && !person.allowlist.restricts(&identity)
-        })
+        }
+        None => {
+            let is_free = !person.allowlist.may_restrict(process.path());
+            if !is_free {
+                tracing::warn!(entry = %process.path(), "what was learned may undo what a person said of one of these files, and is left out");
+            }
+            is_free
+        }
     });
     let kept = kept.map(|process| process.clone().with_digests_of(learned.digests));
     document.spec.processes.extend(kept);
@@ -341,5 +350,55 @@ pub fn listed(phase: &Phase) -> u64 {
         Phase::Learning { baseline, .. } => baseline.entries().len() as u64,
         Phase::Enforcing { allowlist, .. } => Allowlist::len(allowlist) as u64,
         Phase::NoAllowlist | Phase::Off => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allowlist::{Observed, parse};
+    use crate::model::{Exec, Identity, Inspection};
+
+    fn loaded(entries: &str) -> Loaded {
+        let text = format!(
+            "apiVersion: execwarden.dev/v1alpha1\nkind: ProcessAllowlist\n\
+             metadata: {{ name: web }}\nspec:\n  workload: {{ runtime: runc, name: web }}\n{entries}"
+        );
+        let document = parse("web.yaml", text.as_bytes()).expect("valid");
+        let allowlist = Allowlist::new(&document).expect("compiles");
+        Loaded {
+            document,
+            allowlist,
+        }
+    }
+
+    #[test]
+    fn what_was_learned_is_added_where_a_person_said_nothing_of_it() {
+        let learned = loaded(
+            "  processes:\n    - path: /bin/a\n    - path: /bin/struck\n    \
+             - { path: /srv/*/run, wildcards: [date] }\n    \
+             - { path: /opt/*/run, wildcards: [version] }\n",
+        );
+        let person = loaded(
+            "  mode: learn\n  processes: []\n  removed:\n    - path: /bin/struck\n    \
+             - path: /opt/1.2/run\n",
+        );
+
+        let both = with_learned(&person, &learned);
+
+        let covers = |path: &str| {
+            let identity = Identity::image(path);
+            let exec = Exec::plain(identity.clone());
+            let observed = Observed {
+                identity: &identity,
+                exec: &exec,
+                inspection: &Inspection::default(),
+            };
+            both.naming_of(&observed).next().is_some()
+        };
+        assert!(covers("/bin/a") && covers("/srv/20261123/run"));
+        assert!(!covers("/bin/struck") && !covers("/srv/evil/run"));
+        // One of what that entry covers was struck.
+        assert!(!covers("/opt/1.2/run") && !covers("/opt/1.3/run"));
     }
 }

@@ -5,6 +5,7 @@ use super::alerts::Alerts;
 use super::allowances::Allowances;
 use super::clock::WallClock;
 use super::inspecting::Inspecting;
+use super::journalling::Journalling;
 use super::permits;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
@@ -93,9 +94,12 @@ impl Node {
             });
         hierarchy.check_placement(&files)?;
         // Its lock keeps a second agent from going any further.
-        let store = Store::open(&config.state)?;
+        let mut store = Store::open(&config.state)?;
         let mut history = store.history()?;
         let allowances = Allowances::new(history.allowances()?);
+        let last_alive = store.last_alive()?;
+        let size = config.journal_max_size.bytes();
+        let journalling = Journalling::open(&store, size, config.journal_max_age, last_alive);
         come_first();
         let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel())?;
         if !kernel.layers_known() {
@@ -152,6 +156,7 @@ impl Node {
             history_failed: None,
             allowances,
             store_told: Instant::now(),
+            journalling,
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),

@@ -109,7 +109,11 @@ pub struct Workload {
     /// What the slot had counted when it became this workload's.
     pub base: Accounting,
     generation: u32,
+    /// The first generation of the journal's hour.
+    hour: u32,
     detail: u32,
+    /// Whether what is new is gathered: a new image is on probation.
+    gathers: bool,
     released: u64,
 }
 
@@ -118,12 +122,26 @@ impl Workload {
     /// `gathers`: what is new is told apart as where it is learned.
     pub fn next_slot_state(&mut self, quota: u64, gathers: bool) -> wire::Slot {
         self.generation = self.generation.wrapping_add(1);
+        self.gathers = gathers;
         let (needs, names) = permits::detail(&self.phase, gathers);
         self.detail = detail_bits(needs, names);
         self.slot_state(quota)
     }
 
-    /// How often its allowlist changed.
+    /// The same, with which another hour of the journal begins.
+    pub fn next_hour(&mut self, quota: u64) -> wire::Slot {
+        let state = self.next_slot_state(quota, self.gathers);
+        self.hour = self.generation;
+        state
+    }
+
+    /// In which hour of the journal this generation was: 0 for this one, 1 for
+    /// one before it.
+    pub fn hours_ago(&self, generation: u32) -> u32 {
+        u32::from(is_before(generation, self.hour))
+    }
+
+    /// How often its allowlist changed, or another hour began.
     pub fn generation(&self) -> u32 {
         self.generation
     }
@@ -256,7 +274,9 @@ impl Workloads {
             overflow_told: before.overflowed,
             base: before.counted,
             generation,
+            hour: generation,
             detail: 0,
+            gathers: false,
             released: before.inserted,
         })
     }
@@ -273,5 +293,21 @@ impl Workloads {
             self.dormant.insert(id.clone(), (**baseline).clone());
         }
         Some(workload)
+    }
+}
+
+/// Whether one generation came before another; they wrap around.
+fn is_before(generation: u32, other: u32) -> bool {
+    generation.wrapping_sub(other) > u32::MAX / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_comes_before_another_also_around_the_end() {
+        assert!(is_before(1, 2) && !is_before(2, 1) && !is_before(2, 2));
+        assert!(is_before(u32::MAX, 0) && !is_before(0, u32::MAX));
     }
 }

@@ -13,9 +13,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-const FILE: &str = "execwarden.redb";
-const UNFINISHED: &str = "execwarden.redb.new";
-
 /// The state folder, ours alone while this value lives.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -35,6 +32,11 @@ impl Folder {
                 std::io::ErrorKind::AlreadyExists => StoreError::NotAFolder(path.to_owned()),
                 _ => StoreError::io("make the state folder", path, error),
             })?;
+        Self::open_existing(path)
+    }
+
+    /// The same for a folder that has to be there.
+    pub(super) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = sys::open(path, flags, Mode::empty()).map_err(|error| match error {
             Errno::NOTDIR | Errno::LOOP => StoreError::NotAFolder(path.to_owned()),
@@ -53,17 +55,17 @@ impl Folder {
         })
     }
 
-    pub(super) fn file_path(&self) -> PathBuf {
-        self.path.join(FILE)
+    pub(super) fn file_path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
-    /// The store's file, or `None` if there is none yet. An empty one is
+    /// A file of the folder, or `None` if there is none yet. An empty one is
     /// damaged: it gets its name only once it is whole.
-    pub(super) fn open_file(&self) -> Result<Option<File>, StoreError> {
-        let path = self.file_path();
+    pub(super) fn open_file(&self, name: &str) -> Result<Option<File>, StoreError> {
+        let path = self.file_path(name);
         // Not blocking: what stands there may be a pipe.
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match sys::openat(&self.handle, FILE, flags, Mode::empty()) {
+        let file = match sys::openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
@@ -82,25 +84,35 @@ impl Folder {
     }
 
     /// A new file that [`Self::finish_file`] gives its name.
-    pub(super) fn create_unfinished(&self) -> Result<File, StoreError> {
-        let path = self.path.join(UNFINISHED);
-        match sys::unlinkat(&self.handle, UNFINISHED, AtFlags::empty()) {
+    pub(super) fn create_unfinished(&self, name: &str) -> Result<File, StoreError> {
+        let unfinished = unfinished(name);
+        let path = self.path.join(&unfinished);
+        match sys::unlinkat(&self.handle, &unfinished, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(StoreError::io("remove", &path, error)),
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        sys::openat(&self.handle, UNFINISHED, flags, mode)
+        sys::openat(&self.handle, &unfinished, flags, mode)
             .map(File::from)
             .map_err(|error| StoreError::io("create", &path, error))
     }
 
     /// Gives the unfinished file its name, for good.
-    pub(super) fn finish_file(&self) -> Result<(), StoreError> {
-        sys::renameat(&self.handle, UNFINISHED, &self.handle, FILE)
-            .and_then(|()| sys::fsync(&self.handle))
-            .map_err(|error| StoreError::io("create", &self.file_path(), error))
+    pub(super) fn finish_file(&self, name: &str) -> Result<(), StoreError> {
+        self.rename(&unfinished(name), name)
     }
+
+    /// Gives a file another name, for good.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        sys::renameat(&self.handle, from, &self.handle, to)
+            .and_then(|()| sys::fsync(&self.handle))
+            .map_err(|error| StoreError::io("create", &self.file_path(to), error))
+    }
+}
+
+fn unfinished(name: &str) -> String {
+    format!("{name}.new")
 }
 
 /// Only root and the agent's own user may be able to write there.

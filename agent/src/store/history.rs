@@ -6,7 +6,8 @@
 //! is moved aside, and a new one begun.
 
 use super::folder::check_trust;
-use super::{StoreError, open_database, write};
+use super::StoreError;
+use super::database::{self, write};
 use crate::history::{AlertRow, Allowance, Decision, Detail, Index, Pending};
 use crate::model::WorkloadId;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -246,7 +247,7 @@ impl History {
     ) -> Result<T, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => open_database(&self.path, open_file(&self.path)?)?,
+            None => database::open(&self.path, open_file(&self.path)?)?,
         };
         match work(&database) {
             Ok(done) => {

@@ -1,31 +1,34 @@
 //! What must outlive the agent: baselines, and when it was last alive.
 //!
-//! One redb file, `execwarden.redb`, in the state folder. Every change is one
-//! commit: after a crash, a kill or a power cut the file holds the last one
-//! that returned. The store keeps nothing in memory that the caller does not
-//! have; where a write fails, the caller's state stays whole and the next
-//! write tries again.
+//! One redb file, `execwarden.redb`, in the state folder, and beside it the
+//! [`journal`]'s, `journal.redb`. Every change is one commit: after a crash, a
+//! kill or a power cut the file holds the last one that returned. The store keeps
+//! nothing in memory that the caller does not have; where a write fails, the
+//! caller's state stays whole and the next write tries again.
 //!
 //! Beside it [`History`]: alerts and decisions, in a file of its own, so that
 //! nothing that happens to them touches what is learned.
 //!
 //! Synchronous: a commit waits for the disk. It belongs to one task.
 
+mod database;
 mod error;
 mod folder;
 mod history;
+pub mod journal;
 
 pub use error::StoreError;
 pub use history::History;
+pub use journal::JournalStore;
 
 use crate::learn::Baseline;
 use crate::model::{Untrusted, WorkloadId};
+use database::Database;
 use folder::Folder;
 use jiff::Timestamp;
-use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The format of everything in the file. A file of a newer one is refused; one
 /// of an older is read, and has this one from then on.
@@ -41,9 +44,8 @@ const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// text: an image's name with slashes in it can look like a Kubernetes name.
 const BASELINES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("baselines");
 
-/// redb's own default is 1 GiB. A hundred workloads are some MiB,
-/// read once.
-const CACHE_BYTES: usize = 1 << 20;
+/// Its file's name.
+const FILE: &str = "execwarden.redb";
 
 /// A row that could not be read. It stays where it is until the workload is
 /// saved again or removed.
@@ -68,11 +70,7 @@ pub struct Loaded {
 /// The open store; another agent cannot open the same until it is dropped.
 #[derive(Debug)]
 pub struct Store {
-    /// `None` after an error: redb refuses all further work on that handle.
-    /// Stands before the folder, to be closed before that is unlocked.
-    database: Option<Database>,
-    folder: Folder,
-    path: PathBuf,
+    database: Database,
     node: String,
 }
 
@@ -81,30 +79,31 @@ impl Store {
     /// folder with mode 0700, the file with 0600. Checks every page: some
     /// milliseconds.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let folder = Folder::open(dir)?;
-        let path = folder.file_path();
-        let database = match folder.open_file()? {
-            Some(file) => open_database(&path, file)?,
-            None => create_database(&folder, &path)?,
+        let folder = Arc::new(Folder::open(dir)?);
+        let node = folder::random_id()?;
+        let fill = |transaction: &WriteTransaction| {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("format", FORMAT.to_string().as_str())?;
+            meta.insert("node", node.as_str())?;
+            transaction.open_table(BASELINES)?;
+            Ok(())
         };
         let mut store = Self {
-            database: Some(database),
-            folder,
-            path,
+            database: Database::open(folder, FILE, fill)?,
             node: String::new(),
         };
         store.check_format()?;
-        store.node = store
-            .meta("node")?
-            .ok_or_else(|| StoreError::corrupt(&store.path, "it does not name its node"))?;
+        store.node = store.meta("node")?.ok_or_else(|| {
+            StoreError::corrupt(store.database.path(), "it does not name its node")
+        })?;
         Ok(store)
     }
 
     /// Opens the history in the same folder, which stays locked while the store
     /// is open.
     pub fn history(&self) -> Result<History, StoreError> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        History::open(folder)
+        let path = self.database.path();
+        History::open(path.parent().unwrap_or(Path::new("/")))
     }
 
     /// A random id that this node got with its store and keeps with it.
@@ -115,7 +114,7 @@ impl Store {
     /// Reads every baseline.
     pub fn load(&mut self) -> Result<Loaded, StoreError> {
         let mut loaded = Loaded::default();
-        self.read("read the baselines", |transaction| {
+        self.database.read("read the baselines", |transaction| {
             for row in transaction.open_table(BASELINES)?.iter()? {
                 let (key, value) = row?;
                 match read_row(key.value(), value.value()) {
@@ -139,7 +138,7 @@ impl Store {
             })
             .collect::<Result<Vec<_>, serde_json::Error>>()
             .map_err(StoreError::Encode)?;
-        self.write("save baselines", |transaction| {
+        self.database.write("save baselines", |transaction| {
             let mut table = transaction.open_table(BASELINES)?;
             for (key, value) in &rows {
                 table.insert(key.as_str(), value.as_slice())?;
@@ -152,7 +151,7 @@ impl Store {
     /// nothing.
     pub fn remove(&mut self, workload: &WorkloadId) -> Result<(), StoreError> {
         let key = key(workload).map_err(StoreError::Encode)?;
-        self.write("remove a baseline", |transaction| {
+        self.database.write("remove a baseline", |transaction| {
             transaction.open_table(BASELINES)?.remove(key.as_str())?;
             Ok(())
         })
@@ -161,7 +160,7 @@ impl Store {
     /// Notes that the agent is alive, so that the next one knows for how long
     /// there was none. A commit: once a minute is often enough.
     pub fn heartbeat(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.write("note the time", |transaction| {
+        self.database.write("note the time", |transaction| {
             let mut table = transaction.open_table(META)?;
             table.insert("last-alive", now.to_string().as_str())?;
             Ok(())
@@ -175,7 +174,7 @@ impl Store {
         };
         text.parse().map(Some).map_err(|_| {
             let why = format!("{text:?} in it is not a time");
-            StoreError::corrupt(&self.path, why)
+            StoreError::corrupt(self.database.path(), why)
         })
     }
 
@@ -184,103 +183,28 @@ impl Store {
         match found.parse::<u32>() {
             Ok(FORMAT) => Ok(()),
             // Every baseline of it is one of this format as well.
-            Ok(1..FORMAT) => self.write("note the format", |transaction| {
+            Ok(1..FORMAT) => self.database.write("note the format", |transaction| {
                 let mut meta = transaction.open_table(META)?;
                 meta.insert("format", FORMAT.to_string().as_str())?;
                 Ok(())
             }),
             Ok(found) if found > FORMAT => Err(StoreError::NewerFormat {
-                path: self.path.clone(),
+                path: self.database.path().to_owned(),
                 found,
             }),
             _ => {
                 let why = format!("{found:?} in it is not a format's number");
-                Err(StoreError::corrupt(&self.path, why))
+                Err(StoreError::corrupt(self.database.path(), why))
             }
         }
     }
 
     fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
-        self.read("read its head", |transaction| {
+        self.database.read("read its head", |transaction| {
             let table = transaction.open_table(META)?;
             Ok(table.get(key)?.map(|value| value.value().to_owned()))
         })
     }
-
-    fn read<T>(
-        &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreError> {
-        self.with_database(doing, |database| work(&database.begin_read()?))
-    }
-
-    fn write(
-        &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
-    ) -> Result<(), StoreError> {
-        self.with_database(doing, |database| write(database, work))
-    }
-
-    /// Works on the database, which is opened again if the last work failed;
-    /// the folder stays locked meanwhile.
-    fn with_database<T>(
-        &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => {
-                let file = self.folder.open_file()?;
-                let missing = || StoreError::corrupt(&self.path, "it is gone");
-                open_database(&self.path, file.ok_or_else(missing)?)?
-            }
-        };
-        let done =
-            work(&database).map_err(|error| StoreError::from_redb(doing, &self.path, error))?;
-        self.database = Some(database);
-        Ok(done)
-    }
-}
-
-fn open_database(path: &Path, file: File) -> Result<Database, StoreError> {
-    let open = |file| {
-        redb::Builder::new()
-            .set_cache_size(CACHE_BYTES)
-            // A damaged file is an error with it, and a panic without.
-            .set_check_integrity_on_open(true)
-            .create_with_backend(FileBackend::new(file)?)
-    };
-    open(file).map_err(|error| StoreError::from_redb("open the store", path, error.into()))
-}
-
-/// Under a name of its own until it is whole: a crash in the middle must not
-/// leave a file that the next start refuses.
-fn create_database(folder: &Folder, path: &Path) -> Result<Database, StoreError> {
-    let node = folder::random_id()?;
-    let database = open_database(path, folder.create_unfinished()?)?;
-    let fill = |transaction: &WriteTransaction| {
-        let mut meta = transaction.open_table(META)?;
-        meta.insert("format", FORMAT.to_string().as_str())?;
-        meta.insert("node", node.as_str())?;
-        transaction.open_table(BASELINES)?;
-        Ok(())
-    };
-    write(&database, fill)
-        .map_err(|error| StoreError::from_redb("create the store", path, error))?;
-    folder.finish_file()?;
-    Ok(database)
-}
-
-fn write(
-    database: &Database,
-    work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
-) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    work(&transaction)?;
-    Ok(transaction.commit()?)
 }
 
 fn key(workload: &WorkloadId) -> Result<String, serde_json::Error> {

@@ -7,6 +7,7 @@
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
 //! - [`ordinary_days`], [`day`]: no alert for what is ordinary
 //! - [`learning`]: when learning ends, what it never takes in, new images
+//! - [`releases`]: what was learned with a wildcard
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
@@ -16,6 +17,7 @@
 //! - [`sinks`]: where records go
 //! - [`alerts`], [`decisions`], [`allowances`], [`promotions`]: what an operator
 //!   asks of the running agent
+//! - [`simulate`]: the journal, and what documents would have reported of it
 //! - [`commands`], [`refusals`]: exit statuses and sentences
 //! - [`doctor`]: what it finds
 //! - [`circumstances`]: the program without rights, mounts or capabilities
@@ -64,6 +66,7 @@ mod pods;
 mod promotions;
 mod races;
 pub mod refusals;
+mod releases;
 mod restarts;
 mod reuse;
 mod roads;
@@ -71,6 +74,7 @@ mod roots;
 mod runtimes;
 pub mod scene;
 mod scripts;
+mod simulate;
 mod sinks;
 mod slow_runtimes;
 mod systemd;
@@ -136,6 +140,7 @@ pub const TESTS: &[Named] = tests![
     loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned;
     breakouts: b36_a_descriptor_of_the_nodes_root, b36_nsenter_to_the_nodes_files,
         b36_an_orphan_among_the_nodes_files;
+    releases: a_new_release_is_known_and_another_folder_is_not;
     races: b01_a_path_rewritten_while_the_call_runs;
     nested: b16_a_child_cgroup_belongs_to_its_container,
         b16_a_container_in_a_container_belongs_to_the_outer,
@@ -154,6 +159,9 @@ pub const TESTS: &[Named] = tests![
     promotions: a_workload_is_enforced_when_the_operator_says_so,
         what_was_learned_with_gaps_is_enforced_only_as_it_is,
         workloads_are_found_by_namespace_and_label, a_persons_document_says_its_mode_itself;
+    simulate: a_candidate_is_told_what_it_lacks_and_what_it_has_in_vain,
+        what_the_kernel_knew_is_in_the_journal, conditions_are_judged_as_far_as_they_were_seen,
+        a_gap_is_told_and_a_damaged_journal_begins_anew;
     commands: commands_end_with_a_status_that_means_something, sigterm_ends_it_within_a_second,
         a_stuck_receiver_does_not_hold_the_end_up;
     doctor: doctor_finds_a_fit_node_fit, doctor_finds_a_receiver_that_is_away,

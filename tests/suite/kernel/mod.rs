@@ -37,6 +37,7 @@ macro_rules! judged {
                 a_written_file_is_judged_anew,
                 a_file_that_was_only_looked_at_stays_known,
                 a_new_generation_forgets_every_verdict,
+                what_is_known_is_marked_once_for_each_generation,
                 what_is_switched_off_is_counted_as_ignored;
             layers:
                 a_file_of_the_image_is_image_and_one_written_later_is_upper,

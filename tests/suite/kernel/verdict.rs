@@ -259,6 +259,53 @@ pub fn a_new_generation_forgets_every_verdict() -> Result<()> {
     })
 }
 
+pub fn what_is_known_is_marked_once_for_each_generation() -> Result<()> {
+    watching(|watch| {
+        let (folder, hello) = Folder::with_hello()?;
+        let idle = folder.hello("idle")?;
+        let script = folder.script("script", &format!("#!{hello}\n"))?;
+        let mut web = watch.container(ENFORCE)?;
+        let identities = [
+            Identity::image(&hello),
+            Identity::image(&idle),
+            Identity::script(&hello, &script),
+        ];
+        for identity in &identities {
+            watch.allow(&web, identity)?;
+        }
+        let slot = web.slot();
+        let marked = |watch: &mut super::watch::Watch| -> Vec<(Identity, u32)> {
+            let mut found = watch.kernel.take_sighted();
+            found.sort_by(|a, b| a.identity.cmp(&b.identity));
+            let of_it = found.into_iter().filter(|one| one.slot == slot);
+            of_it.map(|one| (one.identity, one.generation)).collect()
+        };
+        ensure!(marked(watch).is_empty(), "nothing has run");
+
+        web.exec(&[&hello])?;
+        web.exec(&[&script])?;
+        let both = |generation| {
+            let [program, _, script] = identities.clone();
+            [(program, generation), (script, generation)]
+        };
+        let found = marked(watch);
+        ensure!(found == both(1), "{found:?}");
+        web.exec(&[&hello])?;
+        ensure!(marked(watch).is_empty(), "it was told of twice");
+
+        // Another hour.
+        watch.raise_generation(&web)?;
+        ensure!(marked(watch).is_empty(), "nothing has run since");
+        web.exec(&[&script])?;
+        web.exec(&[&hello])?;
+        web.exec(&[&hello])?;
+        let found = marked(watch);
+        ensure!(found == both(2), "{found:?}");
+        ensure!(watch.seen(&web).is_empty(), "it was reported");
+        Ok(())
+    })
+}
+
 pub fn what_is_switched_off_is_counted_as_ignored() -> Result<()> {
     watching(|watch| {
         let (_folder, hello) = Folder::with_hello()?;

@@ -6,6 +6,7 @@ use crate::allowlist::args::ArgsPattern;
 use crate::allowlist::conditions::{
     Conditions, Contents, Digests, MAX_DIGESTS, MAX_PARENTS, MAX_USERS,
 };
+use crate::allowlist::made_from::MadeFrom;
 use crate::allowlist::path::{ExactPath, PathPattern};
 use crate::allowlist::process::{Applet, Process, RunAs};
 use crate::allowlist::raw::{self, OneOrMore, Text};
@@ -18,10 +19,16 @@ use std::fmt::Display;
 const BOTH_ROLES: &str = "an entry has an applet or an interpreter, not both";
 
 pub(super) fn process(raw: &raw::Process) -> Result<Process, Fault> {
-    let path = checked(&raw.path, PathPattern::new)?;
+    let mut path = checked(&raw.path, PathPattern::new)?;
+    if let Some(wildcards) = &raw.wildcards {
+        path = narrowed(path, wildcards)?;
+    }
     let layer: Layer = optional(raw.layer.as_ref(), str::parse)?.unwrap_or_default();
-    let entry = Process::new(path, run_as(raw)?, layer)
+    let mut entry = Process::new(path, run_as(raw)?, layer)
         .map_err(|error| Fault::new(raw.path.referenced, error))?;
+    if let Some(origin) = &raw.made_from {
+        entry = entry.made_from(made_from(origin)?);
+    }
     Ok(entry.under(Conditions {
         contents: contents(raw)?,
         args: raw.args.as_ref().map(args).transpose()?,
@@ -30,6 +37,19 @@ pub(super) fn process(raw: &raw::Process) -> Result<Process, Fault> {
         })?,
         users: list(raw.users.as_ref(), "users", MAX_USERS, |uid| Ok(*uid))?,
     }))
+}
+
+fn narrowed(path: PathPattern, raw: &Spanned<Vec<Text>>) -> Result<PathPattern, Fault> {
+    let fillings = raw.value.iter().map(|word| checked(word, str::parse));
+    path.narrowed(fillings.collect::<Result<_, _>>()?)
+        .map_err(|error| Fault::new(raw.referenced, error))
+}
+
+fn made_from(raw: &Spanned<raw::MadeFrom>) -> Result<MadeFrom, Fault> {
+    let examples = raw.value.examples.iter();
+    let examples = examples.map(|path| checked(path, ExactPath::new));
+    MadeFrom::new(raw.value.count, examples.collect::<Result<_, _>>()?)
+        .map_err(|error| Fault::new(raw.referenced, error))
 }
 
 fn run_as(raw: &raw::Process) -> Result<RunAs, Fault> {

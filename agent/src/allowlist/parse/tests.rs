@@ -86,8 +86,8 @@ fn another_kind_of_document_is_refused_before_its_fields_are() {
 fn unknown_fields_are_refused() {
     check_entries(
         "  processes:\n    - path: /a\n      sha: x\n",
-        "a.yaml:9:7: unknown field \"sha\"; the fields here are path, layer, applet, interpreter, \
-         interpreterLayer, via, sha256, digests, args, parents, users",
+        "a.yaml:9:7: unknown field \"sha\"; the fields here are path, wildcards, layer, applet, interpreter, \
+         interpreterLayer, via, sha256, digests, args, parents, users, madeFrom",
     );
     check_entries(
         "  processes: []\n  removed:\n    - path: /a\n      args: []\n",
@@ -109,6 +109,32 @@ fn check_fields(fields: &str, expected: &str) {
     check_entries(
         &format!("  processes:\n    - path: /a\n      {fields}\n"),
         &format!("a.yaml:9:{expected}"),
+    );
+}
+
+#[test]
+fn what_a_star_stands_for_is_read_and_checked() {
+    check_entries(
+        "  processes:\n    - path: /a/*/b\n      wildcards: [word]\n",
+        "a.yaml:9:19: a * stands for no \"word\"; it may stand for version, hash, uuid, date or \
+         counter",
+    );
+    check_entries(
+        "  processes:\n    - path: /a/*/b\n      wildcards: [date, date]\n",
+        "a.yaml:9:18: wildcards says what 2 * stand for, and the path \"/a/*/b\" has 1; say it of \
+         each",
+    );
+    check_fields(
+        "madeFrom: { count: 0, examples: [ /a ] }",
+        "17: madeFrom names 1 examples of 0 paths; count says how many there were",
+    );
+    check_fields(
+        "madeFrom: { count: 1, examples: [] }",
+        "17: madeFrom names no example; leave it out",
+    );
+    check_fields(
+        "madeFrom: { count: 1, examples: [ a ] }",
+        "41: the path \"a\" is relative; write it from the root, beginning with /",
     );
 }
 

@@ -27,9 +27,9 @@ pub(super) fn is_default(layer: &Layer) -> bool {
 }
 
 /// Bytes: text where they are UTF-8, else `{"hex": "…"}`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-pub(super) enum Bytes {
+pub(crate) enum Bytes {
     Text(String),
     Hex { hex: String },
 }

@@ -12,6 +12,8 @@ use super::gap::Gaps;
 use super::probation::Probation;
 use super::{Baseline, EndedBecause, Ending, MAX_ENTRIES, MAX_FOUND, Sample, State, Window};
 use crate::model::{ContainerId, WorkloadId};
+pub(crate) use identity::Bytes;
+
 use entry::{EntryRecord, entries, read_entries};
 use held::{HeldRecord, held, read_pending};
 use jiff::Timestamp;

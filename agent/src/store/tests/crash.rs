@@ -1,11 +1,15 @@
 //! The store in a process of its own, which is killed or runs out of room.
 
-use super::roundtrip::{baseline, load};
-use crate::store::{Store, StoreError};
+use super::roundtrip::{baseline, load, unit};
+use crate::journal::{Hour, Journal, Ran, Subject};
+use crate::model::Identity;
+use crate::store::journal::Bounds;
+use crate::store::{JournalStore, Store, StoreError};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const DIR: &str = "EXECWARDEN_TEST_STORE";
 
@@ -105,6 +109,10 @@ fn child_that_runs_out_of_room() {
 
 #[test]
 fn a_full_disk_is_named_and_passes() {
+    runs_out_of_room("child_that_runs_out_of_room");
+}
+
+fn runs_out_of_room(test: &str) {
     let dir = tempfile::tempdir().unwrap();
     // A limit to a file's size fails as a full disk does, and needs no mount.
     // The shell, because ignoring its signal takes `unsafe` here.
@@ -113,10 +121,53 @@ fn a_full_disk_is_named_and_passes() {
         .args(["-c", "trap '' XFSZ; ulimit -S -f 400; exec \"$0\" \"$@\""])
         .arg(this_binary());
 
-    let child = child(&mut command, "child_that_runs_out_of_room", dir.path());
+    let child = child(&mut command, test, dir.path());
     let output = child.wait_with_output().unwrap();
 
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("passed"), "{text}");
+}
+
+/// Nothing on its own: the child of [`a_journal_on_a_full_disk_waits`].
+#[test]
+fn child_whose_journal_runs_out_of_room() {
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
+    let hour = Hour(498_826);
+    let bounds = Bounds {
+        size: 64 << 20,
+        age: Duration::from_secs(86_400),
+    };
+    let store = Store::open(Path::new(&dir)).unwrap();
+    let (mut file, _) = JournalStore::beside(&store, bounds, hour.start()).unwrap();
+    let note = |count: usize| {
+        let mut journal = Journal::default();
+        for n in 0..count {
+            let subject = Subject::known(unit("x"), Identity::image(&format!("/bin/{n}")));
+            journal.note(hour, subject, Ran::KNOWN).unwrap();
+        }
+        journal
+    };
+    file.write(&note(3).batch(), hour.start()).unwrap();
+    let large = note(4000);
+
+    for _ in 0..2 {
+        let error = file.write(&large.batch(), hour.start()).unwrap_err();
+        assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+        assert_eq!(file.page(hour, None).unwrap().rows.len(), 3);
+    }
+
+    let mut limit = getrlimit(Resource::Fsize);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Fsize, limit).unwrap();
+    file.write(&large.batch(), hour.start()).unwrap();
+    assert_eq!(file.page(hour, None).unwrap().rows.len(), 4000);
+    println!("passed");
+}
+
+#[test]
+fn a_journal_on_a_full_disk_waits() {
+    runs_out_of_room("child_whose_journal_runs_out_of_room");
 }

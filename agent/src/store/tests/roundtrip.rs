@@ -133,6 +133,7 @@ fn the_first_format_is_read_and_is_of_this_one_then() {
     let mut store = Store::open(dir.path()).unwrap();
     store.save(&[&web]).unwrap();
     store
+        .database
         .write("test", |transaction| {
             transaction.open_table(META)?.insert("format", "1")?;
             Ok(())
@@ -151,6 +152,7 @@ fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
     store
+        .database
         .write("pretend", |transaction| {
             transaction.open_table(META)?.insert("format", "4")?;
             Ok(())
@@ -175,6 +177,7 @@ fn a_damaged_row_is_named_and_the_others_are_read() {
     let mut store = Store::open(dir.path()).unwrap();
     store.save(&[&web, &cron]).unwrap();
     store
+        .database
         .write("damage", |transaction| {
             let mut table = transaction.open_table(BASELINES)?;
             table.insert(r#"{"unit":"web"}"#, b"{\"half\":".as_slice())?;
