@@ -238,9 +238,9 @@ fn why(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::notice::Upgrade;
     use super::super::notice::tests::notice;
     use super::super::record::tests::record;
-    use super::super::notice::Upgrade;
     use super::super::{Leaver, Record};
     use super::*;
     use crate::model::CgroupId;

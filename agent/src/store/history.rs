@@ -5,9 +5,9 @@
 //! by it. So a file that is damaged does not keep the agent from starting: it
 //! is moved aside, and a new one begun.
 
-use super::folder::check_trust;
 use super::StoreError;
 use super::database::{self, write};
+use super::folder::check_trust;
 use crate::history::{AlertRow, Allowance, Decision, Detail, Index, Pending};
 use crate::model::WorkloadId;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};

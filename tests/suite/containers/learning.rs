@@ -228,7 +228,7 @@ pub fn a_new_image_is_one_notice() -> Result<()> {
 
     scene.finish_with(agent, |records| {
         let notices: Vec<&Record> = { records.iter() }
-            .filter(|record| record.parameter(ELEMENT, "reason") == Some("probation"))
+            .filter(|record| record.parameter(ELEMENT, "notice") == Some("probation"))
             .collect();
         let [notice] = notices[..] else {
             anyhow::bail!("{} notices: {records:#?}", notices.len());

@@ -16,9 +16,9 @@ const NEW_DIGEST: &str = "sha256:fffffffffffffffffffffffffffffffffffffffffffffff
 
 /// Works, writes a log and rotates it, for as long as it lives.
 const SERVICE: &str = "#!/bin/sh
-cp /app/worker /tmp/copy
 while :; do
     /app/worker > /dev/null
+    /app/tool > /dev/null
     date > /tmp/beat
     mv -f /tmp/beat /tmp/beat.1
     sleep 1
@@ -26,7 +26,6 @@ done
 ";
 /// Runs its job again and again, as cron does.
 const CRON: &str = "#!/bin/sh
-cp /app/worker /tmp/copy
 while :; do
     sh /app/job
     sleep 1

@@ -155,6 +155,7 @@ impl<'s> Day<'s> {
     fn probe(&self, workload: usize) -> Result<()> {
         for container in self.fleet.containers(workload) {
             shell(container, "test -e /tmp/beat || exit 0")?;
+            exec(container, &["/bin/cp", "/app/worker", "/tmp/copy"])?;
         }
         Ok(())
     }
@@ -200,7 +201,7 @@ impl<'s> Day<'s> {
 }
 
 fn is_notice(record: &Record) -> bool {
-    record.parameter(ELEMENT, "reason") == Some("probation")
+    record.parameter(ELEMENT, "notice") == Some("probation")
 }
 
 /// Each intruder was told of, and nothing else but the new version, once.
