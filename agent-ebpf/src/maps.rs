@@ -8,8 +8,8 @@
 //! exec, or one more look, and changes no verdict.
 
 use agent_common::wire::{
-    AllowKey, Allowed, Cgroup, ClearedKey, Counters, Escape, FastKey, Init, Losses, Newborn, SLOTS, Seen,
-    SeenKey, Slot, Usage,
+    AllowKey, Allowed, Cgroup, ClearedKey, Counters, Escape, FastKey, Init, Losses, Newborn, SLOTS,
+    Seen, SeenKey, Slot, Usage,
 };
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
@@ -34,8 +34,7 @@ pub static USAGE: Array<Usage> = Array::with_max_entries(SLOTS, 0);
 /// What each slot's allowlist covers, and what more must be looked at; and
 /// written here, when something was last found in it.
 #[map]
-pub static ALLOW: HashMap<AllowKey, Allowed> =
-    HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+pub static ALLOW: HashMap<AllowKey, Allowed> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 /// Files that were found in `ALLOW`.
 #[map]
 pub static FAST: LruHashMap<FastKey, u32> = LruHashMap::with_max_entries(16_384, 0);
