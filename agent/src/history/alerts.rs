@@ -163,6 +163,17 @@ impl Pending {
         self.seen.iter()
     }
 
+    /// What was to be written was not: it comes before what is there by now.
+    pub fn put_back(&mut self, unwritten: Self) {
+        let newer = std::mem::replace(self, unwritten);
+        for (id, seen) in newer.seen {
+            self.saw(id, seen.more, seen.last, seen.told);
+            if let Some(kept) = self.seen.get_mut(&id) {
+                kept.first = kept.first.min(seen.first);
+            }
+        }
+    }
+
     /// All of it is written.
     pub fn clear(&mut self) {
         self.seen.clear();
@@ -298,5 +309,20 @@ mod tests {
 
         assert_eq!(ids.len(), MAX_ROWS);
         assert!(!ids.contains(&id(0)) && ids.contains(&id(MAX_ROWS as u64)));
+    }
+
+    #[test]
+    fn what_was_not_written_comes_before_what_came_meanwhile() {
+        let mut unwritten = Pending::default();
+        unwritten.saw(id(1), 2, at(5), Some(told("/a")));
+        let mut pending = Pending::default();
+        pending.saw(id(1), 3, at(7), None);
+        pending.saw(id(1), 1, at(9), None);
+
+        pending.put_back(unwritten);
+
+        let (_, seen) = only(&pending);
+        assert_eq!((seen.more, seen.first, seen.last), (6, at(5), at(9)));
+        assert!(seen.told.is_some());
     }
 }

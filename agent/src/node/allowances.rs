@@ -57,6 +57,11 @@ impl Allowances {
         self.0.values_mut().for_each(|held| held.dirty = false);
     }
 
+    /// It may not have it after all.
+    pub fn not_saved(&mut self) {
+        self.0.values_mut().for_each(|held| held.dirty = true);
+    }
+
     fn of(&mut self, workload: &WorkloadId) -> Option<&mut Allowance> {
         let held = self.0.get_mut(workload)?;
         held.dirty = true;
@@ -152,11 +157,13 @@ impl Node {
     /// Begins one, as `row` has it, or does not. What was seen before is judged
     /// anew, so that its repeats count as passed.
     fn begin_allowance(&mut self, allowance: Allowance, row: &Decision) -> Result<(), StoreError> {
-        self.history.save(&self.alerts.pending, &[&allowance])?;
+        self.history
+            .get()
+            .save(&self.alerts.pending, &[&allowance])?;
         self.alerts.pending.clear();
         let id = allowance.workload.clone();
-        if let Err(error) = self.history.decide(std::slice::from_ref(row)) {
-            self.history.end_allowance(&id)?;
+        if let Err(error) = self.history.get().decide(std::slice::from_ref(row)) {
+            self.history.get().end_allowance(&id)?;
             return Err(error);
         }
         self.forget_execs_of_workload(&id);
@@ -234,7 +241,7 @@ impl Node {
             )],
             reason: why.map(str::to_owned),
         };
-        self.history.end_allowance(id)?;
-        self.history.decide(&[decision])
+        self.history.get().end_allowance(id)?;
+        self.history.get().decide(&[decision])
     }
 }

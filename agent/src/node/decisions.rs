@@ -182,7 +182,7 @@ impl Node {
             }
             written.push((plan.workload.clone(), before));
         }
-        let result = result.and_then(|()| self.history.decide(&decisions).map_err(failed));
+        let result = result.and_then(|()| self.history.get().decide(&decisions).map_err(failed));
         if let Err(refusal) = result {
             for (_, before) in &written {
                 if let Err(error) = self.write_decided(before) {
@@ -247,7 +247,7 @@ impl Node {
         if decisions.is_empty() {
             return;
         }
-        if let Err(error) = self.history.decide(&decisions) {
+        if let Err(error) = self.history.get().decide(&decisions) {
             tracing::error!(%error, "changed allowlists are not noted in the journal of decisions");
         }
     }

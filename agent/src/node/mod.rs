@@ -17,6 +17,7 @@
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`probation`]: a new image of what has learned
 //! - [`states`]: the state of each workload, and its changes
+//! - [`past`]: the history, written beside the one task
 //! - [`policy`]: documents change → slots and maps change
 //! - [`terms`]: whose word holds for a workload (pure)
 //! - [`permits`]: what the kernel is told of a policy (pure)
@@ -53,6 +54,7 @@ mod journalling;
 mod learning;
 mod naming;
 mod operations;
+mod past;
 mod permits;
 mod policy;
 mod probation;
@@ -79,7 +81,7 @@ use crate::inspect::Answer;
 use crate::kernel::{AsyncRing, Kernel};
 use crate::metrics;
 use crate::model::{CgroupId, WorkloadId};
-use crate::store::{History, Store};
+use crate::store::Store;
 use agent_common::wire::SeenKey;
 use alerts::Alerts;
 use allowances::Allowances;
@@ -89,6 +91,7 @@ use execs::Waiting;
 use inspecting::Inspecting;
 use journalling::Journalling;
 use naming::Unnamed;
+use past::Past;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -130,7 +133,7 @@ struct Node {
     decided: Folder,
     document_errors: Vec<String>,
     store: Store,
-    history: History,
+    history: Past,
     /// When the history could not be written, if it could not the last time.
     history_failed: Option<Instant>,
     allowances: Allowances,
@@ -268,7 +271,7 @@ impl Node {
         self.settle_counts();
         self.judge_all_uninspected();
         self.save();
-        self.save_history();
+        self.save_history_now();
         self.write_journal();
         self.note_alive();
         self.alerts.finish(Instant::now() + DRAIN).await;

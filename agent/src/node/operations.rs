@@ -13,11 +13,6 @@ use crate::control::server::Peer;
 use crate::history::{AlertRow, Detail, Remedy, What, Who};
 use crate::model::{Layer, Untrusted, WorkloadId};
 use jiff::{SignedDuration, Timestamp};
-use std::time::{Duration, Instant};
-
-/// How long the history is left alone after it could not be written: to open it
-/// anew takes a look at all of it.
-const REST: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Answers one operation; never fails the agent.
@@ -28,9 +23,9 @@ impl Node {
                 workload,
                 reason,
             } => {
-                self.save_history();
+                self.save_history_now();
                 let from = since(since_s);
-                let mut rows = self.history.alerts().map_err(failed)?;
+                let mut rows = self.history.get().alerts().map_err(failed)?;
                 // Where the disk is full, they are seen all the same.
                 self.alerts.pending.lay_over(&mut rows);
                 rows.retain(|row| {
@@ -50,7 +45,7 @@ impl Node {
             }
             Operation::Log { since_s, workload } => {
                 let from = since(since_s);
-                let mut rows = self.history.decisions().map_err(failed)?;
+                let mut rows = self.history.get().decisions().map_err(failed)?;
                 rows.retain(|row| {
                     from.is_none_or(|from| row.at >= from)
                         && (workload.is_none() || row.workload == workload)
@@ -133,9 +128,10 @@ impl Node {
                  lists them"
             )));
         }
-        self.save_history();
+        self.save_history_now();
         let mut rows = self
             .history
+            .get()
             .alerts_like(&id.to_ascii_lowercase(), 2)
             .map_err(failed)?;
         let Some(row) = rows.pop() else {
@@ -148,7 +144,7 @@ impl Node {
                 "more than one alert begins with {shown}; write more of its id"
             ));
         }
-        match self.history.detail(&row.id).map_err(failed)? {
+        match self.history.get().detail(&row.id).map_err(failed)? {
             Some(detail) => Ok((row, detail)),
             None => Err(failed(format!("the record of alert {} is lost", row.id))),
         }
@@ -306,32 +302,6 @@ impl Node {
         let accepted = decided.spec.processes.iter().map(Process::path);
         let covering = accepted.filter(|pattern| pattern.covers(&path).unwrap_or(false));
         Ok(covering.map(ToString::to_string).collect())
-    }
-
-    /// Writes what the history lacks. Where that fails, it is said once, and
-    /// tried again a while later.
-    pub(super) fn save_history(&mut self) {
-        let allowances: Vec<_> = self.allowances.unsaved().collect();
-        let rests = self
-            .history_failed
-            .is_some_and(|then| then.elapsed() < REST);
-        if rests || (self.alerts.pending.is_empty() && allowances.is_empty()) {
-            return;
-        }
-        match self.history.save(&self.alerts.pending, &allowances) {
-            Ok(()) => {
-                self.alerts.pending.clear();
-                self.allowances.saved();
-                if self.history_failed.take().is_some() {
-                    tracing::info!("the history of alerts is written again");
-                }
-            }
-            Err(error) => {
-                if self.history_failed.replace(Instant::now()).is_none() {
-                    tracing::error!(%error, "the history of alerts cannot be written; it is tried again until it can");
-                }
-            }
-        }
     }
 }
 

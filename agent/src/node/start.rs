@@ -6,6 +6,7 @@ use super::allowances::Allowances;
 use super::clock::WallClock;
 use super::inspecting::Inspecting;
 use super::journalling::Journalling;
+use super::past::Past;
 use super::permits;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
@@ -152,7 +153,7 @@ impl Node {
             decided: Folder::new(config.state.join("decided")),
             document_errors: Vec::new(),
             store,
-            history,
+            history: Past::new(history),
             history_failed: None,
             allowances,
             store_told: Instant::now(),

@@ -28,7 +28,7 @@ pub fn a_workload_is_enforced_when_the_operator_says_so() -> Result<()> {
     );
     scene.wait_for_mode(&agent, "enforce")?;
     let document = scene.learned()?;
-    ensure!(document.contains("endedBecause: promoted"), "{document}");
+    ensure!(document.contains("endedBecause: by-hand"), "{document}");
     until_known(&agent, || exec(&container, &["/app/worker"]).map(drop))?;
     exec(&container, &[&at("hello")])?;
     alert_about(&scene, &agent, &at("hello"))?;
