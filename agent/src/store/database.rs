@@ -109,7 +109,7 @@ impl Database {
 }
 
 /// Opens an existing file, which checks every page of it.
-pub(super) fn open(path: &Path, file: File) -> Result<redb::Database, StoreError> {
+fn open(path: &Path, file: File) -> Result<redb::Database, StoreError> {
     let open = |file| {
         redb::Builder::new()
             .set_cache_size(CACHE_BYTES)
@@ -136,7 +136,7 @@ fn create(
 }
 
 /// One commit.
-pub(super) fn write<T>(
+fn write<T>(
     database: &redb::Database,
     work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
 ) -> Result<T, redb::Error> {

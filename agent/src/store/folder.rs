@@ -116,7 +116,7 @@ fn unfinished(name: &str) -> String {
 }
 
 /// Only root and the agent's own user may be able to write there.
-pub(super) fn check_trust(path: &Path, handle: impl AsFd) -> Result<sys::Stat, StoreError> {
+fn check_trust(path: &Path, handle: impl AsFd) -> Result<sys::Stat, StoreError> {
     let stat = sys::fstat(handle).map_err(|error| StoreError::io("look at", path, error))?;
     let mode = stat.st_mode & 0o7777;
     if mode & 0o022 != 0 {

@@ -6,17 +6,14 @@
 //! is moved aside, and a new one begun.
 
 use super::StoreError;
-use super::database::{self, write};
-use super::folder::check_trust;
+use super::database::Database;
+use super::folder::Folder;
 use crate::history::{AlertRow, Allowance, Decision, Detail, Index, Pending};
 use crate::model::WorkloadId;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
-use rustix::fs::{self as sys, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use redb::{ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const FILE: &str = "history.redb";
 /// What a damaged file is moved to; one that was there before is replaced.
@@ -36,47 +33,39 @@ const ALLOWANCES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("allow
 /// The open history. After a crash it holds the last commit that returned.
 #[derive(Debug)]
 pub struct History {
-    path: PathBuf,
-    /// `None` after an error: redb refuses all further work on that handle.
-    database: Option<Database>,
+    database: Database,
     /// `None` until it is known what is written.
     index: Option<Index>,
 }
 
 impl History {
-    /// Opens or makes the file in `folder`, which only root may write.
+    /// Opens or makes the file in the state folder.
     ///
     /// # Errors
     /// The folder or the file refuses. A damaged file is moved aside instead.
-    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join(FILE);
-        let mut history = Self {
-            database: None,
-            index: None,
-            path,
-        };
-        match history.prepare() {
+    pub(super) fn open(folder: &Arc<Folder>) -> Result<Self, StoreError> {
+        match Self::prepared(folder) {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(%error, "the history of alerts and decisions begins anew; the damaged one is moved to {DAMAGED}");
-                std::fs::rename(&history.path, folder.join(DAMAGED))
-                    .map_err(|error| StoreError::io("move aside", &history.path, error))?;
-                history.database = None;
-                history.prepare()?;
+                folder.rename(FILE, DAMAGED)?;
+                Self::prepared(folder)
             }
-            prepared => prepared?,
+            opened => opened,
         }
-        Ok(history)
     }
 
-    /// Makes the tables, so that each can be read from then on.
-    fn prepare(&mut self) -> Result<(), StoreError> {
-        self.write("prepare", |transaction| {
+    /// With its tables, so that each can be read from then on.
+    fn prepared(folder: &Arc<Folder>) -> Result<Self, StoreError> {
+        let mut database = Database::open(Arc::clone(folder), FILE, |_| Ok(()))?;
+        database.write("prepare", |transaction| {
             transaction.open_table(ALERTS)?;
             transaction.open_table(DETAILS)?;
             transaction.open_table(DECISIONS)?;
             transaction.open_table(ALLOWANCES)?;
             Ok(())
-        })
+        })?;
+        let index = None;
+        Ok(Self { database, index })
     }
 
     /// Writes what happened of alerts, and what passed of allowances, in one
@@ -90,7 +79,7 @@ impl History {
             .iter()
             .map(|allowance| Ok((key(&allowance.workload)?, encode(allowance)?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
-        self.write("save alerts", |transaction| {
+        self.database.write("save alerts", |transaction| {
             let mut rows = transaction.open_table(ALERTS)?;
             let mut details = transaction.open_table(DETAILS)?;
             for (id, seen) in pending.iter() {
@@ -131,7 +120,7 @@ impl History {
 
     /// Every alert, in the order in which they last came.
     pub fn alerts(&mut self) -> Result<Vec<AlertRow>, StoreError> {
-        let mut rows: Vec<AlertRow> = self.read("read the alerts", |transaction| {
+        let mut rows: Vec<AlertRow> = self.database.read("read the alerts", |transaction| {
             values(transaction.open_table(ALERTS)?.iter()?)
         })?;
         rows.sort_by(|a, b| (a.last, &a.id).cmp(&(b.last, &b.id)));
@@ -140,7 +129,7 @@ impl History {
 
     /// The alerts whose id begins so, at most `most`.
     pub fn alerts_like(&mut self, prefix: &str, most: usize) -> Result<Vec<AlertRow>, StoreError> {
-        self.read("read the alerts", |transaction| {
+        self.database.read("read the alerts", |transaction| {
             let table = transaction.open_table(ALERTS)?;
             let mut found = Vec::new();
             for row in table.range(prefix..)? {
@@ -156,7 +145,7 @@ impl History {
 
     /// All that is kept of the alert of this id.
     pub fn detail(&mut self, id: &str) -> Result<Option<Detail>, StoreError> {
-        self.read("read an alert", |transaction| {
+        self.database.read("read an alert", |transaction| {
             let table = transaction.open_table(DETAILS)?;
             let value = table.get(id)?;
             Ok(value.and_then(|value| serde_json::from_slice(value.value()).ok()))
@@ -165,35 +154,37 @@ impl History {
 
     /// Appends rows to the journal, all or none of them, and numbers them.
     pub fn decide(&mut self, decisions: &[Decision]) -> Result<(), StoreError> {
-        self.write("write the journal of decisions", |transaction| {
-            let mut table = transaction.open_table(DECISIONS)?;
-            let mut number = table.last()?.map_or(0, |(number, _)| number.value());
-            for decision in decisions {
-                number += 1;
-                let decision = Decision {
-                    number,
-                    ..decision.clone()
-                };
-                if let Ok(bytes) = serde_json::to_vec(&decision) {
-                    table.insert(number, bytes.as_slice())?;
+        self.database
+            .write("write the journal of decisions", |transaction| {
+                let mut table = transaction.open_table(DECISIONS)?;
+                let mut number = table.last()?.map_or(0, |(number, _)| number.value());
+                for decision in decisions {
+                    number += 1;
+                    let decision = Decision {
+                        number,
+                        ..decision.clone()
+                    };
+                    if let Ok(bytes) = serde_json::to_vec(&decision) {
+                        table.insert(number, bytes.as_slice())?;
+                    }
                 }
-            }
-            let first = number.saturating_sub(MAX_DECISIONS);
-            table.retain_in(..=first, |_, _| false)?;
-            Ok(())
-        })
+                let first = number.saturating_sub(MAX_DECISIONS);
+                table.retain_in(..=first, |_, _| false)?;
+                Ok(())
+            })
     }
 
     /// The journal, oldest first.
     pub fn decisions(&mut self) -> Result<Vec<Decision>, StoreError> {
-        self.read("read the journal of decisions", |transaction| {
-            values(transaction.open_table(DECISIONS)?.iter()?)
-        })
+        self.database
+            .read("read the journal of decisions", |transaction| {
+                values(transaction.open_table(DECISIONS)?.iter()?)
+            })
     }
 
     /// The allowances that nobody has ended.
     pub fn allowances(&mut self) -> Result<Vec<Allowance>, StoreError> {
-        self.read("read the allowances", |transaction| {
+        self.database.read("read the allowances", |transaction| {
             values(transaction.open_table(ALLOWANCES)?.iter()?)
         })
     }
@@ -201,14 +192,14 @@ impl History {
     /// An allowance has ended.
     pub fn end_allowance(&mut self, workload: &WorkloadId) -> Result<(), StoreError> {
         let key = key(workload)?;
-        self.write("end an allowance", |transaction| {
+        self.database.write("end an allowance", |transaction| {
             transaction.open_table(ALLOWANCES)?.remove(key.as_str())?;
             Ok(())
         })
     }
 
     fn read_index(&mut self) -> Result<Index, StoreError> {
-        self.read("read the alerts", |transaction| {
+        self.database.read("read the alerts", |transaction| {
             let details = transaction.open_table(DETAILS)?;
             let mut index = Index::default();
             for row in transaction.open_table(ALERTS)?.iter()? {
@@ -223,60 +214,6 @@ impl History {
             Ok(index)
         })
     }
-
-    fn read<T>(
-        &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreError> {
-        self.with_database(doing, |database| work(&database.begin_read()?))
-    }
-
-    fn write(
-        &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
-    ) -> Result<(), StoreError> {
-        self.with_database(doing, |database| write(database, work))
-    }
-
-    fn with_database<T>(
-        &mut self,
-        doing: &'static str,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => database::open(&self.path, open_file(&self.path)?)?,
-        };
-        match work(&database) {
-            Ok(done) => {
-                self.database = Some(database);
-                Ok(done)
-            }
-            Err(error) => {
-                // What is written is not known any more.
-                self.index = None;
-                Err(StoreError::from_redb(doing, &self.path, error))
-            }
-        }
-    }
-}
-
-/// Root's alone, and no link.
-fn open_file(path: &Path) -> Result<File, StoreError> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // Not blocking: what stands there may be a pipe.
-    let flags = flags | OFlags::NONBLOCK;
-    let file = sys::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|error| match error {
-        Errno::LOOP | Errno::ISDIR | Errno::NXIO => StoreError::NotAFile(path.to_owned()),
-        error => StoreError::io("open", path, error),
-    })?;
-    let stat = check_trust(path, &file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
-        return Err(StoreError::NotAFile(path.to_owned()));
-    }
-    Ok(file.into())
 }
 
 fn key(workload: &WorkloadId) -> Result<String, StoreError> {

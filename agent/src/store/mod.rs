@@ -102,8 +102,7 @@ impl Store {
     /// Opens the history in the same folder, which stays locked while the store
     /// is open.
     pub fn history(&self) -> Result<History, StoreError> {
-        let path = self.database.path();
-        History::open(path.parent().unwrap_or(Path::new("/")))
+        History::open(self.database.folder())
     }
 
     /// A random id that this node got with its store and keeps with it.

@@ -15,8 +15,12 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+fn try_open(folder: &tempfile::TempDir) -> Result<History, StoreError> {
+    History::open(&Arc::new(Folder::open_existing(folder.path())?))
+}
+
 fn open(folder: &tempfile::TempDir) -> History {
-    History::open(folder.path()).expect("opened")
+    try_open(folder).expect("opened")
 }
 
 fn at(second: i64) -> Timestamp {
@@ -190,7 +194,7 @@ fn a_link_is_not_followed() {
     fs::write(&target, "precious").expect("written");
     std::os::unix::fs::symlink(&target, folder.path().join(FILE)).expect("made");
 
-    let error = History::open(folder.path()).expect_err("a link");
+    let error = try_open(&folder).expect_err("a link");
 
     assert!(matches!(error, StoreError::NotAFile(_)), "{error}");
     assert_eq!(fs::read_to_string(&target).expect("there"), "precious");
