@@ -3,9 +3,10 @@
 use super::permits::Listed;
 use super::relocate::{Constants, relocated};
 use super::{Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, Ring, exec_hooks, find_layout};
+use crate::model::Slot;
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
-use agent_common::wire::{AllowKey, SLOT_HOST, SLOT_PENDING, Slot, mode};
+use agent_common::wire::{self, AllowKey, SLOT_HOST, SLOT_PENDING, mode};
 use aya::maps::{Array, MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader};
@@ -123,8 +124,9 @@ pub struct Kernel {
     pub(super) hooks: ExecHooks,
     without_stand_in: Option<KernelError>,
     pub(super) pending_released: u64,
-    /// What each key of `ALLOW` stands for, which the kernel has as hashes only.
-    pub(super) allowed: HashMap<AllowKey, Listed>,
+    /// What each key of `ALLOW` stands for, which the kernel has as hashes only,
+    /// by its slot.
+    pub(super) allowed: HashMap<Slot, HashMap<AllowKey, Listed>>,
     #[cfg(debug_assertions)]
     pub(super) diagnostics: super::diagnostics::Diagnostics,
     layers_known: bool,
@@ -205,12 +207,12 @@ impl Kernel {
     fn set_fixed_slots(&mut self) -> Result<(), KernelError> {
         let pending = self.pending_slot();
         let map = self.ebpf.map_mut("SLOT").expect("the object has this map");
-        let mut slots: Array<_, Slot> =
+        let mut slots: Array<_, wire::Slot> =
             Array::try_from(map).map_err(|source| KernelError::Map {
                 name: "SLOT",
                 source,
             })?;
-        let host = Slot {
+        let host = wire::Slot {
             mode: mode::OFF,
             generation: 1,
             detail: 0,

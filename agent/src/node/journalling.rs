@@ -14,7 +14,7 @@ use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
 use crate::journal::{Cursor, Gap, Hour, Journal, Lack, Ran, Subject, SubjectId, Was};
 use crate::judge::role_of;
 use crate::kernel::Sighted;
-use crate::model::{Exec, Inspection, Reason, WorkloadId};
+use crate::model::{Exec, Inspection, Reason, Slot, WorkloadId};
 use crate::store::journal::Bounds;
 use crate::store::{JournalStore, Store, StoreError};
 use agent_common::wire::{SLOT_PENDING, SeenKey};
@@ -186,18 +186,34 @@ impl Node {
         }
     }
 
-    /// Notes what the kernel knew and told nobody. Has to come before entries
-    /// are taken out of its map.
-    pub(super) fn journal_known(&mut self) {
+    /// Notes what the kernel knew and told nobody.
+    fn journal_known(&mut self) {
         let Some(journalling) = &mut self.journalling else {
             return;
         };
         journalling.is_turning = false;
+        let sighted = self.kernel.take_sighted();
+        self.note_sighted(sighted);
+    }
+
+    /// The same of one slot. Has to come before entries of it are taken out of the
+    /// kernel's map.
+    pub(super) fn journal_known_of(&mut self, slot: Slot) {
+        if self.journalling.is_some() {
+            let sighted = self.kernel.take_sighted_of(slot);
+            self.note_sighted(sighted);
+        }
+    }
+
+    fn note_sighted(&mut self, sighted: Vec<Sighted>) {
+        let Some(journalling) = &mut self.journalling else {
+            return;
+        };
         for Sighted {
             slot,
             generation,
             identity,
-        } in self.kernel.take_sighted()
+        } in sighted
         {
             let Some(id) = self.workloads.by_slot(slot) else {
                 continue;

@@ -198,7 +198,6 @@ impl Node {
     /// Tells the kernel what a workload may run and how it is judged: entries
     /// first, then the slot, whose new generation makes old verdicts miss.
     pub(super) fn apply_policy(&mut self, id: &WorkloadId) {
-        self.journal_known();
         let quota = self.kernel.sizes().quota;
         let Some(workload) = self.workloads.get(id) else {
             return;
@@ -208,6 +207,7 @@ impl Node {
             return;
         }
         let permits = permits::all(&workload.phase);
+        self.journal_known_of(slot);
         let told = self.kernel.replace_allowed(slot, permits);
         let finished = self.workloads.finished.get(id);
         let gathers = finished.is_some_and(|finished| finished.probation().is_some());
@@ -240,11 +240,13 @@ impl Node {
     pub(super) fn let_workload_go(&mut self, id: &WorkloadId) {
         // It may be gone for long: what it learned is written first.
         self.save();
-        self.journal_known();
-        if let Some(workload) = self.workloads.remove(id)
-            && workload.slot.0 != SLOT_PENDING
-        {
-            let told = self.kernel.replace_allowed(workload.slot, []);
+        let Some(slot) = self.workloads.get(id).map(|workload| workload.slot) else {
+            return;
+        };
+        self.journal_known_of(slot);
+        self.workloads.remove(id);
+        if slot.0 != SLOT_PENDING {
+            let told = self.kernel.replace_allowed(slot, []);
             self.told(told);
         }
     }
