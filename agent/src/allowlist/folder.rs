@@ -124,6 +124,11 @@ impl Folder {
         self.files.get(self.in_force.get(workload)?)
     }
 
+    /// The file of that document.
+    pub fn file_of(&self, workload: &WorkloadId) -> Option<PathBuf> {
+        Some(self.path.join(self.in_force.get(workload)?))
+    }
+
     /// The documents in force of this name, whatever they are about.
     pub fn named<'a, 'n>(
         &'a self,

@@ -9,7 +9,6 @@ use super::Node;
 use super::documents::document_of;
 use super::policy::document_with_learned;
 use super::terms::{Learned, Plan as TermsPlan};
-use super::workloads::Phase;
 use crate::allowlist::{
     Document, Process, Removed, lay_over, render_process, render_removed, write_document,
 };
@@ -111,9 +110,8 @@ impl Node {
 
     /// What a workload learns into, with containers or without.
     pub(super) fn baseline_of(&self, id: &WorkloadId) -> Option<&crate::learn::Baseline> {
-        match self.workloads.get(id).map(|workload| &workload.phase) {
-            Some(Phase::Learning { baseline, .. }) => Some(baseline),
-            Some(_) => None,
+        match self.workloads.get(id) {
+            Some(workload) => workload.phase.learner(),
             None => self.workloads.dormant.get(id),
         }
     }

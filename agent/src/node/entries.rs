@@ -1,7 +1,6 @@
 //! What a workload's baseline knows of each of its entries, for a person.
 
 use super::Node;
-use super::workloads::Phase;
 use crate::control::protocol::{Answer, EntryEvidence, Refusal, RefusalKind, Response};
 use crate::learn::{Baseline, Evidence, Sample};
 use crate::model::{Digest, Identity, Role, Untrusted};
@@ -12,16 +11,7 @@ const PATH: usize = 1024;
 impl Node {
     /// The evidence for what a workload learns, or has learned.
     pub(super) fn evidence_of(&self, name: &str) -> Response {
-        let learners =
-            { self.workloads.iter() }.filter_map(|(_, workload)| match &workload.phase {
-                Phase::Learning { baseline, .. } => Some(&**baseline),
-                _ => None,
-            });
-        let baseline = learners
-            .chain(self.workloads.dormant.values())
-            .chain(self.workloads.finished.values())
-            .find(|baseline| baseline.workload().to_string() == name);
-        match baseline {
+        match self.workloads.baseline_named(name) {
             Some(baseline) => Ok(Answer::AllowlistEvidence(entries(baseline))),
             None => Err(Refusal::new(
                 RefusalKind::NotFound,

@@ -74,21 +74,19 @@ impl Node {
             .workloads
             .iter()
             .filter(|(_, workload)| {
-                matches!(&workload.phase, Phase::Learning { baseline, .. } if baseline.due(now))
+                let learner = workload.phase.learner();
+                learner.is_some_and(|baseline| baseline.due(now))
             })
             .map(|(id, _)| id.clone())
             .collect();
         for id in due {
             // What the kernel counted until now belongs to it.
             self.forget_execs_of_workload(&id);
-            let Some(workload) = self.workloads.get(&id) else {
+            let workload = self.workloads.get(&id);
+            let Some(baseline) = workload.and_then(|workload| workload.phase.learner()) else {
                 continue;
             };
-            let Phase::Learning { baseline, .. } = &workload.phase else {
-                continue;
-            };
-            let baseline = (**baseline).clone();
-            if self.finish(baseline, now) {
+            if self.finish(baseline.clone(), now) {
                 self.workloads.dormant.remove(&id);
                 self.change_phase(&id);
             }

@@ -22,6 +22,11 @@ use jiff::Timestamp;
 impl Node {
     /// Whose word holds for a workload, of which the newest container is this.
     pub(super) fn terms(&self, id: &WorkloadId, in_pod: &InPod) -> Terms {
+        self.terms_where(id, in_pod, self.has_learned(id))
+    }
+
+    /// Whose would hold, had it learned or had it not.
+    pub(super) fn terms_where(&self, id: &WorkloadId, in_pod: &InPod, has_learned: bool) -> Terms {
         let person = self.people.get(id);
         terms::terms(&Case {
             mode: self.config.mode,
@@ -30,7 +35,7 @@ impl Node {
             policy: policy_for(self.config.annotations, in_pod.kind),
             document: person.map(|loaded| loaded.document.spec.mode),
             decided: self.decided_mode(id).map(|(mode, _)| mode),
-            has_learned: self.has_learned(id),
+            has_learned,
             pod: &in_pod.wishes,
             namespace: &in_pod.defaults,
             named: &|name| {
@@ -139,9 +144,8 @@ impl Node {
 
     pub(super) fn source_of(&self, person: &Loaded) -> AllowlistSource {
         let workload = &person.document.spec.workload;
-        let mut documents = self.people.iter();
-        let file = documents.find(|(_, loaded)| loaded.document.spec.workload == *workload);
-        file.map_or(AllowlistSource::None, |(file, _)| {
+        let file = self.people.file_of(workload);
+        file.map_or(AllowlistSource::None, |file| {
             AllowlistSource::File(file.display().to_string())
         })
     }

@@ -191,9 +191,8 @@ impl Node {
 
     /// A person's document says for itself which mode it has.
     fn check_person(&self, id: &WorkloadId, mode: Option<Mode>) -> Result<(), Refusal> {
-        let mut people = self.people.iter();
-        let person = people.find(|(_, loaded)| loaded.document.spec.workload == *id);
-        let (Some((file, person)), Some(mode)) = (person, mode) else {
+        let person = self.people.get(id).zip(self.people.file_of(id));
+        let (Some((person, file)), Some(mode)) = (person, mode) else {
             return Ok(());
         };
         let written = person.document.spec.mode;

@@ -55,6 +55,14 @@ impl Phase {
         }
     }
 
+    /// What it learns into, if it learns.
+    pub fn learner(&self) -> Option<&Baseline> {
+        match self {
+            Self::Learning { baseline, .. } => Some(baseline),
+            Self::Enforcing { .. } | Self::NoAllowlist | Self::Off => None,
+        }
+    }
+
     /// What it may run by documents and decisions; a baseline is not among it.
     pub fn allowlist(&self) -> Option<&Allowlist> {
         match self {
@@ -226,6 +234,16 @@ impl Workloads {
     /// All of them, by name.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&WorkloadId, &mut Workload)> {
         self.active.iter_mut()
+    }
+
+    /// What a workload of this name learns or has learned: what it learns into,
+    /// with a container or without, before what it has learned.
+    pub fn baseline_named(&self, name: &str) -> Option<&Baseline> {
+        let learners = { self.active.values() }.filter_map(|workload| workload.phase.learner());
+        learners
+            .chain(self.dormant.values())
+            .chain(self.finished.values())
+            .find(|baseline| baseline.workload().to_string() == name)
     }
 
     /// The slot the next new workload gets; `None` when all are taken.

@@ -89,6 +89,7 @@ pub const TESTS: &[Named] = tests![
     documents: a_changed_document_is_applied, a_broken_document_changes_nothing_and_is_named,
         a_swapped_folder_is_applied, sighup_reads_everything_again;
     restarts: learning_goes_on_after_a_restart, learning_goes_on_after_a_crash,
+        what_was_extended_without_a_container_is_so_after_a_crash,
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,
         a_container_that_starts_as_the_agent_ends_is_not_lost;
     learning: it_ends_when_time_quiet_and_starts_hold,

@@ -33,6 +33,13 @@ pub fn a_workload_is_enforced_when_the_operator_says_so() -> Result<()> {
     exec(&container, &[&at("hello")])?;
     alert_about(&scene, &agent, &at("hello"))?;
     ensure!(ask(&agent, &enforce, 0)?.contains("so already"));
+    // The operator's word is not undone in passing, nor what was learned given up.
+    let refused = ask(&agent, &["extend", &workload], 1)?;
+    ensure!(
+        refused.contains("mode enforce") && refused.contains("--clear"),
+        "{refused}"
+    );
+    ensure!(scene.learned()? == document, "{}", scene.learned()?);
 
     // Off, over a crash; and learning anew, which ends as the first time did.
     ask(&agent, &["promote", &workload, "--mode", "off", "--yes"], 0)?;

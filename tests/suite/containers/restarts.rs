@@ -1,5 +1,6 @@
 //! What an agent finds when it comes, and what it leaves when it goes.
 
+use super::alerts::ask;
 use super::scene::{PATIENCE, Scene, at, exec, shell, window};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -14,6 +15,27 @@ pub fn learning_goes_on_after_a_restart() -> Result<()> {
 
 pub fn learning_goes_on_after_a_crash() -> Result<()> {
     goes_on_after(|agent| agent.crash())
+}
+
+pub fn what_was_extended_without_a_container_is_so_after_a_crash() -> Result<()> {
+    let scene = Scene::new()?;
+    let agent = scene.agent(&["--automatic", "1h"])?;
+    let container = scene.idle()?;
+    scene.wait_for_mode(&agent, "learn")?;
+    drop(container);
+    agent.wait_for("it to be gone", PATIENCE, |status| {
+        scene.of_status(status).is_none()
+    })?;
+    ask(&agent, &["extend", &scene.workload(), "--for", "2h"], 0)?;
+
+    agent.crash()?;
+    let agent = scene.agent(&["--automatic", "1h"])?;
+    let _container = scene.idle()?;
+    let again = scene.wait_for_mode(&agent, "learn")?;
+
+    let learning = &scene.of_status(&again).context("the workload")?["learning"];
+    ensure!(learning["window_s"] == 7200, "{learning:#}");
+    scene.finish(agent, &[])
 }
 
 fn goes_on_after(end: impl FnOnce(Agent<'_>) -> Result<()>) -> Result<()> {
