@@ -71,8 +71,8 @@ pub struct Field {
 pub enum Need {
     /// Nothing works without it.
     Must,
-    /// Only the layers `image` and `upper` need it; it may stand in the
-    /// overlay module's BTF.
+    /// Only what lies on overlayfs needs it: to tell `image` from `upper`, and
+    /// a loader from a script. It may stand in the overlay module's BTF.
     Overlay,
     /// Evidence that is left out where it is missing.
     Evidence,
@@ -176,6 +176,12 @@ layout! {
     file_flags: Must ["file.f_flags"],
     /// `file.f_cred`: the credentials it was opened with.
     file_cred: Must ["file.f_cred"],
+    /// `file.private_data`: on overlayfs what leads to the file of a layer.
+    file_private: Must ["file.private_data"],
+    /// How often a file is referred to, less one.
+    file_more_refs: Overlay ["file.f_ref.refcnt.counter"],
+    /// How often a file is referred to, in kernels before 6.13.
+    file_refs: Overlay ["file.f_count.counter"],
     /// `mm_struct.arg_start`.
     mm_arg_start: Must ["mm_struct.arg_start"],
     /// `mm_struct.arg_end`.
@@ -242,4 +248,7 @@ layout! {
     ovl_inode: Overlay ["ovl_inode.vfs_inode"],
     /// `ovl_inode.__upperdentry`: null while the file is the image's.
     ovl_upper: Overlay ["ovl_inode.__upperdentry"],
+    /// `ovl_file.realfile`: the file of a layer; before 6.13 an overlay's file
+    /// has that itself for its `private_data`.
+    ovl_realfile: Overlay ["ovl_file.realfile"],
 }

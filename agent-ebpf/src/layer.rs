@@ -5,7 +5,7 @@ use crate::maps::{CGROUPS, MNTNS};
 use agent_common::layout::ABSENT;
 use agent_common::wire::layer;
 
-const OVERLAYFS: u64 = 0x794c_7630;
+pub const OVERLAYFS: u64 = 0x794c_7630;
 const TMPFS: u64 = 0x0102_1994;
 const RAMFS: u64 = 0x8584_58f6;
 const HUGETLBFS: u64 = 0x9584_58f6;

@@ -7,7 +7,8 @@
 //! else waits by the flag that only exec opens files with. The program that
 //! this exec replaced may wait there too, with its loader; but it was opened
 //! under other credentials than this exec's interpreter, since every exec
-//! installs new ones. A format that wants its file handed over open
+//! installs new ones. The loader of this exec's interpreter is told by its
+//! being mapped, see [`execwarden_mapped`]. A format that wants its file handed over open
 //! (binfmt_misc's O and C) has it as a descriptor, [`Hook::descriptor`]; it is the
 //! last of the chain, since nothing may follow it.
 
@@ -25,6 +26,7 @@ use crate::path;
 use crate::report::Scratch;
 use crate::tail;
 use crate::task;
+use agent_common::layout::ABSENT;
 use agent_common::siphash::State;
 use agent_common::wire::{SCRIPT_MAX, VIA_MAX, flag, layer as layers};
 
@@ -103,6 +105,7 @@ pub extern "C" fn execwarden_scripts(task: u64, program: u64, descriptor: u64) -
         }
         let file = at.wrapping_sub(layout!(file_work) as u64);
         let found = opened_for(file, in_memory(&chain.cred));
+        let found = found & !execwarden_mapped(file & found);
         let count = in_memory(&chain.count);
         // Each is written to the next place, which only a script keeps.
         let place = &mut chain.files[count as usize & 7];
@@ -127,6 +130,41 @@ fn opened_for(file: u64, cred: u64) -> u64 {
         & !all_ones_if_zero(inode)
         & !all_ones_if_zero(peek_or_zero(file, layout!(file_flags)) & FMODE_EXEC)
         & all_ones_if_zero(peek_or_zero(file, layout!(file_cred)) ^ cred)
+}
+
+/// All ones for a closed file whose mapping holds another in its place.
+///
+/// A mapping holds its file open, so the loader does not wait to be closed. But
+/// overlayfs maps the file of a layer instead of its own, and then it does: the
+/// layer's file is held by the overlay's and by the mapping. That of a script,
+/// which nobody but the kernel ever had open, is held once. The layer may be an
+/// overlay itself; the kernel stacks no more than two.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_mapped(file: u64) -> u64 {
+    let mut file = file;
+    for _ in 0..2 {
+        let inode = peek_or_zero(file, layout!(file_inode));
+        let superblock = peek_or_zero(inode, layout!(inode_sb));
+        if peek_or_zero(superblock, layout!(sb_magic)) != layer::OVERLAYFS {
+            return 0;
+        }
+        let private = peek_or_zero(file, layout!(file_private));
+        file = if layout!(ovl_realfile) as u32 == ABSENT {
+            private
+        } else {
+            peek_or_zero(private, layout!(ovl_realfile))
+        };
+        let more = if layout!(file_more_refs) as u32 == ABSENT {
+            peek_or_zero(file, layout!(file_refs)).saturating_sub(1)
+        } else {
+            peek_or_zero(file, layout!(file_more_refs))
+        };
+        if more != 0 {
+            return u64::MAX;
+        }
+    }
+    0
 }
 
 /// SipHash of the state of every script's file, and of the names they were

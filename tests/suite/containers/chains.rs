@@ -104,6 +104,8 @@ pub fn b04_chains_are_learned_and_enforced() -> Result<()> {
             format!("path: /chain/{depth}\n      interpreter: /bin/busybox\n      via:\n{via}");
         ensure!(document.contains(&chain), "{chain} is not in {document}");
     }
+    let split = "path: /app/split\n      interpreter: /usr/bin/env\n      sha256: ";
+    ensure!(document.contains(split), "{split} is not in {document}");
 
     // The same in another container, twice: none of it is new.
     let second = scene.idle()?;

@@ -66,6 +66,7 @@ macro_rules! judged {
             scripts:
                 b04_a_script_and_its_interpreter_are_one_identity,
                 b04_an_interpreters_loader_is_no_script,
+                b04_an_interpreters_loader_on_overlayfs_is_no_script,
                 b04_a_chain_of_scripts_is_one_identity_however_long,
                 b04_a_script_in_the_place_of_a_program_is_told_from_what_it_replaced,
                 b04_a_changed_script_is_judged_anew,

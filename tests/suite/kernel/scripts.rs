@@ -1,15 +1,16 @@
 //! `#!`: the script, those between, and the interpreter are one identity, each
 //! by its file.
 
-use super::container::Container;
+use super::container::{Container, Place};
 use super::files::Folder;
 use super::watch::{Watch, watching};
 use agent_common::wire::{SCRIPT_MAX, mode::ENFORCE};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use execwarden::kernel::Permit;
 use execwarden::model::{Identity, Layer, Needs, Role, Script};
 use std::fs;
 use std::os::unix::fs::symlink;
+use testbed::{Image, Rootfs, find_program};
 
 pub fn b04_a_script_and_its_interpreter_are_one_identity() -> Result<()> {
     watching(|watch| {
@@ -60,6 +61,37 @@ pub fn b04_an_interpreters_loader_is_no_script() -> Result<()> {
         let seen = watch.only_seen(&web)?;
         let script = Identity::script(&shell, &run);
         ensure!(seen.exec.identity == script, "{:?}", seen.exec);
+        Ok(())
+    })
+}
+
+/// overlayfs maps another file in the place of its own.
+pub fn b04_an_interpreters_loader_on_overlayfs_is_no_script() -> Result<()> {
+    watching(|watch| {
+        let image = Image::busybox()?;
+        let env = find_program("env").context("env is not installed")?;
+        image.linked_program(&env, "/usr/bin/env")?;
+        image.script("/opt/run.sh", "#!/usr/bin/env --version\n")?;
+        image.script("/opt/around.sh", "#!/opt/run.sh\n")?;
+        let once = Rootfs::over(&image)?;
+        let below = Image::at(&once.path());
+        let twice = Rootfs::over(&below)?;
+        for root in [&once, &twice] {
+            let place = Place {
+                root: Some(root),
+                ..Place::default()
+            };
+            let mut web = watch.container_at(ENFORCE, &place)?;
+            let run = Identity::script("/usr/bin/env", "/opt/run.sh");
+            let around = chain("/usr/bin/env", "/opt/around.sh", &["/opt/run.sh"]);
+
+            web.exec(&["/opt/run.sh"])?;
+            web.exec(&["/opt/around.sh"])?;
+
+            let seen = watch.rung(&web)?.into_iter().map(|exec| exec.identity);
+            let seen: Vec<_> = seen.collect();
+            ensure!(seen == [run, around], "{seen:?}");
+        }
         Ok(())
     })
 }
