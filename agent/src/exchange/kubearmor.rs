@@ -12,7 +12,7 @@
 
 use super::entry::{self, Controller, Says};
 use super::manifest::{ManifestError, Resource, at, bounded, null_is_empty, resources};
-use super::{About, Body, ExportError, Losses, Part};
+use super::{ExportError, Losses, Part};
 use crate::allowlist::conditions::MAX_PARENTS;
 use crate::allowlist::{Conditions, Document, ExactPath, Mode, Parent, Process, RunAs};
 use serde::{Deserialize, Serialize};
@@ -195,14 +195,11 @@ pub(super) fn import(
         for rule in blocked.iter().filter(|rule| rule.pattern.is_some()) {
             losses.allows_more("a Block rule with a pattern", rule.what());
         }
-        parts.push(Part {
-            about: About::Namespace(resource.metadata.namespace.clone()),
-            name: resource.metadata.name,
-            body: Body::Entries {
-                mode: Mode::Enforce,
-                processes,
-            },
-        });
+        parts.push(Part::of_resource(
+            resource.metadata,
+            Mode::Enforce,
+            processes,
+        ));
     }
     Ok(parts)
 }

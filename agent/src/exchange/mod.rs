@@ -39,6 +39,7 @@ pub use said::{Assignment, BadAssignment};
 
 use crate::allowlist::{Document, Mode, ParseError, Process, parse, parse_foreign, render};
 use crate::model::WorkloadId;
+use manifest::Metadata;
 use std::collections::BTreeSet;
 
 /// What allowlists are translated from and to.
@@ -116,6 +117,18 @@ pub struct Part {
     pub about: About,
     /// What may run.
     pub body: Body,
+}
+
+impl Part {
+    /// Of a resource that chooses its pods by their labels, which say nothing of
+    /// the workload's name.
+    fn of_resource(metadata: Metadata, mode: Mode, processes: BTreeSet<Process>) -> Self {
+        Self {
+            name: metadata.name,
+            about: About::Namespace(metadata.namespace),
+            body: Body::Entries { mode, processes },
+        }
+    }
 }
 
 /// What a format says about the workload.

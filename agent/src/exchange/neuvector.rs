@@ -13,7 +13,7 @@
 
 use super::entry::{self, Controller, Says};
 use super::manifest::{ManifestError, at, bounded, null_is_empty, resources};
-use super::{About, Body, ExportError, Losses, Part};
+use super::{ExportError, Losses, Part};
 use crate::allowlist::{Document, Mode, Process, RunAs};
 use rule::Rule;
 use serde::{Deserialize, Serialize};
@@ -182,14 +182,8 @@ pub(super) fn import(
             }
             _ => Mode::Enforce,
         };
-        parts.push(Part {
-            about: About::Namespace(resource.metadata.namespace.clone()),
-            name: resource.metadata.name,
-            body: Body::Entries {
-                mode,
-                processes: rule::allowed(&rules, losses),
-            },
-        });
+        let allowed = rule::allowed(&rules, losses);
+        parts.push(Part::of_resource(resource.metadata, mode, allowed));
     }
     Ok(parts)
 }

@@ -13,7 +13,7 @@
 
 use super::entry::{self, Controller, Says};
 use super::manifest::{ManifestError, null_is_empty, resources};
-use super::{About, Body, ExportError, Losses, Part};
+use super::{ExportError, Losses, Part};
 use crate::allowlist::{Document, Mode};
 use hook::{Hook, Selector};
 use serde::{Deserialize, Serialize};
@@ -153,14 +153,11 @@ pub(super) fn import(
                 Err(why) => losses.leave_out(format!("{}: {path}", resource.place()), why),
             }
         }
-        parts.push(Part {
-            about: About::Namespace(resource.metadata.namespace.clone()),
-            name: resource.metadata.name,
-            body: Body::Entries {
-                mode: Mode::Enforce,
-                processes,
-            },
-        });
+        parts.push(Part::of_resource(
+            resource.metadata,
+            Mode::Enforce,
+            processes,
+        ));
     }
     Ok(parts)
 }

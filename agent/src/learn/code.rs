@@ -213,14 +213,20 @@ impl Arguments {
         bounded.then_some(Self::Code(lists))
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        if let (Self::Code(ours), Self::Code(theirs)) = (&mut *self, other) {
+    /// Whether that told something new.
+    pub(super) fn merge(&mut self, other: &Self) -> bool {
+        let Self::Code(ours) = self else {
+            return false;
+        };
+        if let Self::Code(theirs) = other {
+            let before = ours.len();
             ours.extend(theirs.iter().cloned());
             if ours.len() <= MAX_LISTS {
-                return;
+                return ours.len() > before;
             }
         }
         *self = Self::Any;
+        true
     }
 }
 

@@ -169,9 +169,7 @@ impl Evidence {
         if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty()) {
             self.examples.insert(&example(arguments));
         }
-        let before = self.arguments.clone();
-        self.arguments.merge(&Arguments::of(sighting.code));
-        self.arguments != before
+        self.arguments.merge(&Arguments::of(sighting.code))
     }
 
     pub(super) fn count(&mut self, execs: u64, at: Timestamp) {

@@ -1,10 +1,12 @@
 //! From a deviation to a numbered record in every sink, and the sums of what
 //! comes again.
 
+use super::Node;
 use super::remedy::without_exec;
 use super::tally::Tally;
-use crate::alert::{AlertId, Due, Kind, Notice, Record, Repeats, Sinks};
-use crate::history::{Pending, Remedy, Told as Kept};
+use crate::alert::{About, AlertId, Due, Kind, Notice, Record, Repeats, Sinks};
+use crate::history::{Pending, Remedy, Told as Kept, Who};
+use crate::model::{Untrusted, WorkloadId};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -80,15 +82,6 @@ impl Alerts {
         self.pending.saw(id, count, at, kept);
     }
 
-    /// Tells something else of a workload; `notice.number` is filled in here.
-    pub fn tell(&mut self, notice: Notice) {
-        self.last_number += 1;
-        self.sinks.tell(Notice {
-            number: self.last_number,
-            ..notice
-        });
-    }
-
     /// Sends the sums that are due.
     pub fn tick(&mut self) {
         for (id, due) in self.repeats.due(Instant::now()) {
@@ -134,5 +127,28 @@ impl Alerts {
         }
         self.sinks.send(record.clone());
         Some(record)
+    }
+}
+
+impl Node {
+    /// Tells something else of a workload than a deviation: who decided it and
+    /// why, where a person did.
+    pub(super) fn tell(
+        &mut self,
+        workload: &WorkloadId,
+        about: About,
+        by: Option<&Who>,
+        why: Option<&str>,
+    ) {
+        self.alerts.last_number += 1;
+        self.alerts.sinks.tell(Notice {
+            number: self.alerts.last_number,
+            time: Timestamp::now(),
+            node: self.config.node_name.as_str().to_owned(),
+            workload: workload.clone(),
+            about,
+            by: by.map(|who| who.to_string().as_str().into()),
+            why: why.map(Untrusted::from),
+        });
     }
 }

@@ -8,12 +8,12 @@
 use super::Node;
 use super::counting::Purpose;
 use super::decisions::{checked, decision, failed, refused};
-use crate::alert::{About, Notice};
+use crate::alert::About;
 use crate::control::operation::{Difference, How, Sign, WorkloadChange};
 use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
 use crate::history::{Allowance, Decision, MAX_ALLOWED, Passed, What, Who};
 use crate::judge::role_of;
-use crate::model::{Exec, Inspection, Reason, Untrusted, WorkloadId, format_duration};
+use crate::model::{Exec, Inspection, Reason, WorkloadId, format_duration};
 use crate::store::StoreError;
 use agent_common::wire::SeenKey;
 use jiff::{SignedDuration, Timestamp};
@@ -168,17 +168,9 @@ impl Node {
         }
         self.forget_execs_of_workload(&id);
         tracing::warn!(workload = %id, until = %allowance.ends, "it may run anything until then");
-        self.alerts.tell(Notice {
-            number: 0,
-            time: Timestamp::now(),
-            node: self.config.node_name.as_str().to_owned(),
-            workload: id.clone(),
-            about: About::Allowed {
-                until: allowance.ends,
-            },
-            by: row.who.as_ref().map(|who| who.to_string().as_str().into()),
-            why: row.reason.as_deref().map(Untrusted::from),
-        });
+        let until = allowance.ends;
+        let (who, why) = (row.who.as_ref(), row.reason.as_deref());
+        self.tell(&id, About::Allowed { until }, who, why);
         let dirty = false;
         self.allowances.0.insert(id, Held { allowance, dirty });
         Ok(())
@@ -220,15 +212,7 @@ impl Node {
             more,
         };
         tracing::warn!(workload = %id, execs, executables, "it is held to its allowlist again");
-        self.alerts.tell(Notice {
-            number: 0,
-            time: Timestamp::now(),
-            node: self.config.node_name.as_str().to_owned(),
-            workload: id.clone(),
-            about,
-            by: who.map(|who| who.to_string().as_str().into()),
-            why: why.map(Untrusted::from),
-        });
+        self.tell(id, about, who, why);
         let more = if more { "more than " } else { "" };
         let decision = Decision {
             number: 0,

@@ -1,17 +1,15 @@
 //! What the kernel saw, judged once: learned, reported, or known after all.
 
 use super::Node;
-use super::clock::time_of;
 use super::counting::Purpose;
 use super::permits;
+use super::sighted::Sighted;
 use super::workloads::Phase;
 use crate::alert::Nearest;
 use crate::judge::{Policy, Scope, Verdict, judge, role_of};
 use crate::kernel::{Event, SeenEntry};
-use crate::learn::{Around, Outcome, Sighting, code_in_arguments};
-use crate::model::{
-    CgroupId, Exec, Identity, Inspection, Origin, Reason, Role, Untrusted, WorkloadId,
-};
+use crate::learn::Outcome;
+use crate::model::{CgroupId, Exec, Identity, Inspection, Reason, Untrusted, WorkloadId};
 use agent_common::wire::SeenKey;
 use std::collections::HashSet;
 
@@ -213,11 +211,8 @@ impl Node {
             exec,
             inspection,
         };
-        let container = self.containers.lookup(exec.container).cloned();
-        let around = Around {
-            node: Some(self.config.node_name.as_str()),
-            ..around(exec, &identity, self.config.alert_arguments)
-        };
+        let container = self.containers.lookup(exec.container);
+        let sighted = Sighted::new(container, &identity, &seen);
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
@@ -227,23 +222,7 @@ impl Node {
         else {
             return self.learn_of_new_image(&seen, identity, id);
         };
-        let name = super::learning::container_name(container.as_ref(), exec.container);
-        let code = code_in_arguments(&identity, &exec.args);
-        let outcome = baseline.observe(
-            &identity,
-            &Sighting {
-                at: time_of(exec.at_ns),
-                execs: 1,
-                container: &name,
-                image: container
-                    .as_ref()
-                    .and_then(|container| container.description.as_ref())
-                    .and_then(|description| description.image.as_deref()),
-                around,
-                digest: super::learning::digest_of(&identity, inspection),
-                code: code.as_deref(),
-            },
-        );
+        let outcome = baseline.observe(&identity, &sighted.sighting(&self.config));
         *dirty = true;
         match outcome {
             Outcome::New | Outcome::Known => {
@@ -269,20 +248,5 @@ impl Node {
             }
             false => self.deviates(seen, id, Reason::Unlisted, Vec::new(), None),
         }
-    }
-}
-
-/// What was around an exec; its arguments where they may be kept.
-pub fn around<'a>(exec: &'a Exec, identity: &Identity, with_arguments: bool) -> Around<'a> {
-    let of_applet = matches!(identity.role, Role::Applet(_));
-    let parent = exec.ancestors.first();
-    Around {
-        node: None,
-        user: Some(exec.uid),
-        put_in: exec.origin == Origin::Injected,
-        parent: parent
-            .filter(|parent| !parent.path_cut)
-            .and_then(|parent| parent.path.as_ref()),
-        arguments: with_arguments.then(|| exec.args.after_name(of_applet)),
     }
 }

@@ -4,14 +4,14 @@
 use super::Node;
 use super::documents::document_of;
 use super::states::shortcomings;
-use super::workloads::Phase;
+use super::workloads::{Phase, Workloads};
 use crate::alert::{AlertId, Subject};
 use crate::allowlist::{Mode, write_document};
-use crate::config::Promotion;
+use crate::config::{Config, Promotion};
 use crate::containers::{Container, Since};
 use crate::journal::Lack;
 use crate::learn::{Appearance, Baseline, Gap};
-use crate::model::{CgroupId, ContainerId, Digest, Identity, Inspection, Reason, WorkloadId};
+use crate::model::{Reason, WorkloadId};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
@@ -38,14 +38,7 @@ impl Node {
                     };
                     baseline.note(gap, Timestamp::now());
                 }
-                let description = container.description.as_ref();
-                baseline.appeared(&Appearance {
-                    container: name,
-                    image: description.and_then(|found| found.image.as_deref()),
-                    image_digest: description.and_then(|found| found.image_digest.as_deref()),
-                    node: self.config.node_name.as_str(),
-                    from_its_start: !before,
-                });
+                baseline.appeared(&appearance(container, &self.config, !before));
                 *dirty = true;
             }
             // One that starts now is reported with its first exec.
@@ -177,32 +170,22 @@ impl Node {
                 *dirty = true;
             }
         }
-        for baseline in self.workloads.dormant.values_mut() {
+        let Workloads {
+            dormant,
+            finished,
+            unsaved,
+            ..
+        } = &mut self.workloads;
+        for (id, baseline) in dormant.iter_mut().chain(finished) {
             baseline.clock_set(by);
-        }
-        for baseline in self.workloads.finished.values_mut() {
-            baseline.clock_set(by);
+            unsaved.insert(id.clone());
         }
     }
 
     /// Saves what the store lacks; what cannot be saved is tried again at the
     /// next tick.
     pub(super) fn save(&mut self) {
-        let finished = &self.workloads.finished;
-        let of_finished = { self.workloads.unsaved.iter() }.filter_map(|id| finished.get(id));
-        let unsaved: Vec<&Baseline> = self
-            .workloads
-            .iter()
-            .filter_map(|(_, workload)| match &workload.phase {
-                Phase::Learning {
-                    baseline,
-                    dirty: true,
-                    ..
-                } => Some(&**baseline),
-                _ => None,
-            })
-            .chain(of_finished)
-            .collect();
+        let unsaved = self.workloads.unsaved();
         if unsaved.is_empty() {
             return;
         }
@@ -210,12 +193,7 @@ impl Node {
             tracing::error!(%error, "what was learned since the last time is not saved");
             return;
         }
-        self.workloads.unsaved.clear();
-        for (_, workload) in self.workloads.iter_mut() {
-            if let Phase::Learning { dirty, .. } = &mut workload.phase {
-                *dirty = false;
-            }
-        }
+        self.workloads.saved();
     }
 
     /// Notes the time, so that the next agent knows for how long there was
@@ -242,20 +220,18 @@ impl Node {
     }
 }
 
-/// What evidence calls the container; a unit is called by its cgroup.
-pub fn container_name(container: Option<&Container>, cgroup: CgroupId) -> ContainerId {
-    match container {
-        Some(container) => container.name.id.clone(),
-        None => ContainerId::new(&format!("cgroup-{cgroup}")).expect("digits and a dash are plain"),
+/// A container as a baseline takes it in.
+pub fn appearance<'a>(
+    container: &'a Container,
+    config: &'a Config,
+    from_its_start: bool,
+) -> Appearance<'a> {
+    let description = container.description.as_ref();
+    Appearance {
+        container: &container.name.id,
+        image: description.and_then(|found| found.image.as_deref()),
+        image_digest: description.and_then(|found| found.image_digest.as_deref()),
+        node: config.node_name.as_str(),
+        from_its_start,
     }
-}
-
-/// The digest of the file that the identity stands for, where it was read: of a
-/// script its own.
-pub fn digest_of(identity: &Identity, inspection: &Inspection) -> Option<Digest> {
-    let content = match identity.as_script() {
-        Some(_) => inspection.script,
-        None => inspection.program,
-    };
-    content.and_then(|content| content.proven_sha256())
 }

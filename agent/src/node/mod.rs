@@ -61,6 +61,7 @@ mod probation;
 mod promote;
 mod remedy;
 mod settling;
+mod sighted;
 mod start;
 mod states;
 mod tally;

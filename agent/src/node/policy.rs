@@ -182,11 +182,12 @@ impl Node {
         let before = workload.terms.clone();
         let terms = self.terms(id, &workload.newest.in_pod);
         terms.tell_refusals(id, &before.refused);
-        if let Phase::Learning { baseline, .. } = &workload.phase
-            && !self.has_learned(id)
-        {
-            let baseline = (**baseline).clone();
-            self.workloads.dormant.insert(id.clone(), baseline);
+        if let Phase::Learning { baseline, .. } = &workload.phase {
+            if !self.has_learned(id) {
+                let baseline = (**baseline).clone();
+                self.workloads.dormant.insert(id.clone(), baseline);
+            }
+            self.workloads.unsaved.insert(id.clone());
         }
         let phase = self.first_phase(id, &terms, before.ending_to_undo(&terms));
         if let Some(workload) = self.workloads.get_mut(id) {

@@ -2,13 +2,13 @@
 //! that is gathered for a while and told at once.
 
 use super::Node;
-use super::clock::time_of;
 use super::execs::Seen;
+use super::sighted::Sighted;
 use super::workloads::Phase;
-use crate::alert::{About, Notice, Upgrade};
+use crate::alert::{About, Upgrade};
 use crate::containers::Container;
 use crate::control::protocol::AllowlistSource;
-use crate::learn::{Around, Probation, Sighting, code_in_arguments};
+use crate::learn::Probation;
 use crate::model::{CgroupId, Identity, Layer, Role, Untrusted, WorkloadId};
 use jiff::Timestamp;
 
@@ -49,23 +49,9 @@ impl Node {
 
     /// Gathers what an image on probation ran. `false` if it has to be reported.
     pub(super) fn gather(&mut self, id: &WorkloadId, seen: &Seen<'_>, identity: &Identity) -> bool {
-        let exec = seen.exec;
-        let container = self.containers.lookup(exec.container);
-        let name = super::learning::container_name(container, exec.container);
-        let code = code_in_arguments(identity, &exec.args);
-        let around = Around {
-            node: Some(self.config.node_name.as_str()),
-            ..super::execs::around(exec, identity, self.config.alert_arguments)
-        };
-        let sighting = Sighting {
-            at: time_of(exec.at_ns),
-            execs: 1,
-            container: &name,
-            image: None,
-            around,
-            digest: super::learning::digest_of(identity, seen.inspection),
-            code: code.as_deref(),
-        };
+        let container = self.containers.lookup(seen.exec.container);
+        let sighted = Sighted::new(container, identity, seen);
+        let sighting = sighted.sighting(&self.config);
         let Some(baseline) = self.workloads.finished.get_mut(id) else {
             return false;
         };
@@ -117,15 +103,7 @@ impl Node {
             gone = upgrade.gone.len(),
             "the probation of a new image is over; what it ran is learned"
         );
-        self.alerts.tell(Notice {
-            number: 0,
-            time: Timestamp::now(),
-            node: self.config.node_name.as_str().to_owned(),
-            workload: id.clone(),
-            about: About::Upgrade(upgrade),
-            by: None,
-            why: None,
-        });
+        self.tell(id, About::Upgrade(upgrade), None, None);
     }
 
     /// The files of the image that entries name and that a container of the new

@@ -2,13 +2,14 @@
 
 use super::Node;
 use super::decisions::{Plan, checked, failed, refused};
+use super::learning::appearance;
 use super::workloads::Phase;
 use crate::allowlist::Mode;
 use crate::containers::Container;
 use crate::control::operation::{Difference, How, Sign};
 use crate::control::protocol::{Refusal, RefusalKind, Response};
 use crate::history::{What, Who};
-use crate::learn::{Appearance, Baseline, Gap};
+use crate::learn::{Baseline, Gap};
 use crate::model::WorkloadId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -119,18 +120,11 @@ impl Node {
             return;
         }
         for container in &containers {
-            let description = container.description.as_ref();
             let gap = Gap::PreExisting {
                 container: container.name.id.clone(),
             };
             baseline.note(gap, Timestamp::now());
-            baseline.appeared(&Appearance {
-                container: &container.name.id,
-                image: description.and_then(|found| found.image.as_deref()),
-                image_digest: description.and_then(|found| found.image_digest.as_deref()),
-                node: self.config.node_name.as_str(),
-                from_its_start: false,
-            });
+            baseline.appeared(&appearance(container, &self.config, false));
         }
         *dirty = true;
         for container in containers {

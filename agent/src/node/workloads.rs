@@ -206,7 +206,7 @@ pub struct Workloads {
     /// What was learned of workloads that have, whether or not they have a
     /// container.
     pub finished: BTreeMap<WorkloadId, Baseline>,
-    /// Those of them that the store lacks the latest of.
+    /// Whose latest the store lacks, beside the learners that are `dirty`.
     pub unsaved: BTreeSet<WorkloadId>,
 }
 
@@ -244,6 +244,35 @@ impl Workloads {
             .chain(self.dormant.values())
             .chain(self.finished.values())
             .find(|baseline| baseline.workload().to_string() == name)
+    }
+
+    /// What a workload learns into, with a container or without, or else what it
+    /// has learned: what the store has of it.
+    fn latest(&self, id: &WorkloadId) -> Option<&Baseline> {
+        let learner = { self.active.get(id) }.and_then(|workload| workload.phase.learner());
+        learner
+            .or_else(|| self.dormant.get(id))
+            .or_else(|| self.finished.get(id))
+    }
+
+    /// What the store lacks.
+    pub fn unsaved(&self) -> Vec<&Baseline> {
+        let dirty = self
+            .active
+            .iter()
+            .filter(|(_, workload)| matches!(workload.phase, Phase::Learning { dirty: true, .. }));
+        let ids: BTreeSet<_> = dirty.map(|(id, _)| id).chain(&self.unsaved).collect();
+        ids.into_iter().filter_map(|id| self.latest(id)).collect()
+    }
+
+    /// The store has all of it.
+    pub fn saved(&mut self) {
+        self.unsaved.clear();
+        for workload in self.active.values_mut() {
+            if let Phase::Learning { dirty, .. } = &mut workload.phase {
+                *dirty = false;
+            }
+        }
     }
 
     /// The slot the next new workload gets; `None` when all are taken.
@@ -307,8 +336,14 @@ impl Workloads {
             self.by_slot.remove(&workload.slot);
             self.free.push((workload.slot, workload.generation));
         }
-        if let Phase::Learning { baseline, .. } = &mut workload.phase {
+        if let Phase::Learning {
+            baseline, dirty, ..
+        } = &mut workload.phase
+        {
             self.dormant.insert(id.clone(), (**baseline).clone());
+            if *dirty {
+                self.unsaved.insert(id.clone());
+            }
         }
         Some(workload)
     }

@@ -153,20 +153,13 @@ pub fn what_runs_in_an_allowance_is_not_learned() -> Result<()> {
     let scene = Scene::new()?;
     let agent = scene.agent(&["--automatic", "1h"])?;
     let container = scene.idle()?;
-    let learned = |count: u64| {
-        agent.wait_for(&format!("{count} processes"), PATIENCE, |status| {
-            scene
-                .of_status(status)
-                .is_some_and(|workload| workload["processes"] == count)
-        })
-    };
-    learned(1)?;
+    scene.wait_for_count(&agent, "processes", 1)?;
 
     allow(&agent, &scene, &["--for", "30m"])?;
     exec(&container, &["/app/worker"])?;
     allow(&agent, &scene, &["--end"])?;
     exec(&container, &[&at("hello")])?;
-    learned(2)?;
+    scene.wait_for_count(&agent, "processes", 2)?;
     let shown = ask(&agent, &["allowlist", "show", &scene.workload()], 0)?;
     ensure!(
         shown.contains("hello") && !shown.contains("worker"),
@@ -174,7 +167,7 @@ pub fn what_runs_in_an_allowance_is_not_learned() -> Result<()> {
     );
     // What it does of its own accord, it does again.
     exec(&container, &["/app/worker"])?;
-    learned(3)?;
+    scene.wait_for_count(&agent, "processes", 3)?;
 
     scene.finish_with(agent, |records| {
         let ended = notices(records, "allow-ended");

@@ -21,17 +21,6 @@ fn id_of(scene: &Scene, agent: &Agent<'_>, path: &str) -> Result<String> {
     Ok(row["id"].as_str().context("an id")?.to_owned())
 }
 
-/// Waits until so many deviations of the workload were counted.
-fn deviations(scene: &Scene, agent: &Agent<'_>, count: u64) -> Result<()> {
-    agent
-        .wait_for(&format!("{count} deviations"), PATIENCE, |status| {
-            scene
-                .of_status(status)
-                .is_some_and(|workload| workload["deviations"] == count)
-        })
-        .map(drop)
-}
-
 pub fn an_accepted_alert_is_known_until_that_is_taken_back() -> Result<()> {
     let scene = Scene::new()?;
     scene.write_document(LISTED)?;
@@ -52,7 +41,7 @@ pub fn an_accepted_alert_is_known_until_that_is_taken_back() -> Result<()> {
     );
     ensure!(shown.contains("--yes"), "{shown}");
     exec(&container, &[dropped])?;
-    deviations(&scene, &agent, 2)?;
+    scene.wait_for_count(&agent, "deviations", 2)?;
 
     let why = ["--reason", "it is ours", "--by", "Alice", "--yes"];
     ask(&agent, &[&["accept", &id[..10]], &why[..]].concat(), 0)?;
@@ -82,7 +71,7 @@ pub fn an_accepted_alert_is_known_until_that_is_taken_back() -> Result<()> {
         0,
     )?;
     exec(&container, &[dropped])?;
-    deviations(&scene, &agent, 1)?;
+    scene.wait_for_count(&agent, "deviations", 1)?;
     ask(
         &agent,
         &["allowlist", "restore", &workload, &id, "--yes"],
@@ -164,11 +153,7 @@ pub fn what_was_removed_is_not_learned_and_taken_away() -> Result<()> {
     let container = scene.idle()?;
     let workload = scene.workload();
     exec(&container, &["/app/worker"])?;
-    agent.wait_for("it to be learned", PATIENCE, |status| {
-        scene
-            .of_status(status)
-            .is_some_and(|workload| workload["processes"] == 2)
-    })?;
+    scene.wait_for_count(&agent, "processes", 2)?;
     // What is never learned may be allowed while it learns, too.
     drop_program(&container, "/tmp/dropped")?;
     exec(&container, &["/tmp/dropped"])?;
@@ -183,7 +168,7 @@ pub fn what_was_removed_is_not_learned_and_taken_away() -> Result<()> {
     alert_about(&scene, &agent, "/app/worker")?;
     scene.wait_for_mode(&agent, "enforce")?;
     exec(&container, &["/app/worker"])?;
-    deviations(&scene, &agent, 3)?;
+    scene.wait_for_count(&agent, "deviations", 3)?;
 
     // Its own word about it counts, and the one before is gone.
     ask(

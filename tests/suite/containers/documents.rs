@@ -14,15 +14,15 @@ pub fn a_changed_document_is_applied() -> Result<()> {
     scene.write_document(ONE)?;
     let agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
-    listed(&scene, &agent, 1)?;
+    scene.wait_for_count(&agent, "processes", 1)?;
 
     exec(&container, &["/app/worker"])?;
-    wait_for_deviations(&scene, &agent, 1)?;
+    scene.wait_for_count(&agent, "deviations", 1)?;
     scene.write_document(TWO)?;
-    listed(&scene, &agent, 2)?;
+    scene.wait_for_count(&agent, "processes", 2)?;
     exec(&container, &["/app/worker"])?;
     scene.write_document(ONE)?;
-    listed(&scene, &agent, 1)?;
+    scene.wait_for_count(&agent, "processes", 1)?;
     exec(&container, &["/app/worker"])?;
 
     let record = "unlisted /app/worker";
@@ -34,7 +34,7 @@ pub fn a_broken_document_changes_nothing_and_is_named() -> Result<()> {
     scene.write_document(TWO)?;
     let agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
-    listed(&scene, &agent, 2)?;
+    scene.wait_for_count(&agent, "processes", 2)?;
 
     scene.write_document("  processes:\n    - path: /bin/busybox\n    - pth: /app/worker\n")?;
     let status = agent.wait_for("the error", PATIENCE, |status| errors(status) == 1)?;
@@ -72,10 +72,10 @@ pub fn a_swapped_folder_is_applied() -> Result<()> {
     symlink(format!("..data/{name}"), folder.join(&name))?;
     let agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
-    listed(&scene, &agent, 1)?;
+    scene.wait_for_count(&agent, "processes", 1)?;
 
     publish("..2", &scene.document(TWO))?;
-    listed(&scene, &agent, 2)?;
+    scene.wait_for_count(&agent, "processes", 2)?;
     exec(&container, &["/app/worker"])?;
 
     scene.finish(agent, &[])

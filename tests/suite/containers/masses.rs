@@ -96,11 +96,7 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
     })?;
 
     accounting_holds(&agent)?;
-    let status = agent.wait_for("all of it to be counted", PATIENCE, |status| {
-        scene
-            .of_status(status)
-            .is_some_and(|workload| workload["deviations"] == flood + 2)
-    })?;
+    let status = scene.wait_for_count(&agent, "deviations", flood + 2)?;
     // Every exec that the kernel counted: the flood and its storms, two times
     // sleep, and the two single ones; and runc's own, whose number is its own
     // affair.

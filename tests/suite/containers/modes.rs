@@ -46,11 +46,7 @@ pub fn learns_then_enforces() -> Result<()> {
     for _ in 0..5 {
         exec(&first, &[&at("hello")])?;
     }
-    let status = agent.wait_for("all of it to be counted", PATIENCE, |status| {
-        scene
-            .of_status(status)
-            .is_some_and(|workload| workload["deviations"] == 6)
-    })?;
+    let status = scene.wait_for_count(&agent, "deviations", 6)?;
 
     let told = scene.records()?.len();
     ensure!(told == 1, "its repeats were told {told} times, not summed");

@@ -14,11 +14,7 @@ pub fn a_workload_is_enforced_when_the_operator_says_so() -> Result<()> {
     let container = scene.idle()?;
     let workload = scene.workload();
     exec(&container, &["/app/worker"])?;
-    agent.wait_for("it to be learned", PATIENCE, |status| {
-        scene
-            .of_status(status)
-            .is_some_and(|workload| workload["processes"] == 2)
-    })?;
+    scene.wait_for_count(&agent, "processes", 2)?;
 
     let enforce = ["promote", &workload, "--mode", "enforce", "--yes"];
     let shown = ask(&agent, &enforce, 0)?;
@@ -53,11 +49,7 @@ pub fn a_workload_is_enforced_when_the_operator_says_so() -> Result<()> {
     )?;
     scene.wait_for_mode(&agent, "learn")?;
     exec(&container, &[&at("hello")])?;
-    agent.wait_for("it to be learned anew", PATIENCE, |status| {
-        scene
-            .of_status(status)
-            .is_some_and(|workload| workload["processes"] == 2)
-    })?;
+    scene.wait_for_count(&agent, "processes", 2)?;
     // How its container started was not seen this time.
     ask(&agent, &enforce, 1)?;
     ask(&agent, &[&enforce[..], &["--even-incomplete"]].concat(), 0)?;

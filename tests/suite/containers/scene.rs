@@ -101,6 +101,14 @@ impl Scene {
         workload_in(status, &self.workload())
     }
 
+    /// Waits until the workload's `processes`, or `deviations`, are that many.
+    pub fn wait_for_count(&self, agent: &Agent<'_>, of: &str, count: u64) -> Result<Value> {
+        agent.wait_for(&format!("{count} {of}"), PATIENCE, |status| {
+            self.of_status(status)
+                .is_some_and(|workload| workload[of] == count)
+        })
+    }
+
     /// Waits until the workload is in this mode.
     pub fn wait_for_mode(&self, agent: &Agent<'_>, mode: &str) -> Result<Value> {
         agent.wait_for(
