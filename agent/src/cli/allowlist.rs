@@ -3,7 +3,7 @@
 use super::args::AllowlistCommand;
 use super::output::{self, plain, plain_lines};
 use super::table::{Column, Table, grouped};
-use super::{CommandError, Outcome, decide, documents};
+use super::{CommandError, Outcome, decide, documents, edit};
 use crate::allowlist::{Allowlist, Document};
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, AllowlistText, Answer, Request};
@@ -29,6 +29,7 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
         } => evidence(workload, json, &PathBuf::from(agent.control)),
         AllowlistCommand::Remove(arguments) => decide::remove(arguments),
         AllowlistCommand::Restore(arguments) => decide::restore(arguments),
+        AllowlistCommand::Edit(arguments) => edit::edit(&arguments),
         AllowlistCommand::Validate { files } => validate(&files),
         AllowlistCommand::Diff(arguments) => documents::compare(&arguments),
         AllowlistCommand::Merge(arguments) => documents::unite(&arguments),
@@ -105,6 +106,7 @@ fn render_list(list: &[AllowlistSummary]) -> String {
         Column::Shortened("WORKLOAD"),
         Column::Text("MODE"),
         Column::Number("PROCESSES"),
+        Column::Number("RUNNING"),
         Column::Shortened("FROM"),
     ]);
     for allowlist in list {
@@ -118,6 +120,7 @@ fn render_list(list: &[AllowlistSummary]) -> String {
             allowlist.workload.clone(),
             allowlist.mode.as_str().to_owned(),
             grouped(allowlist.processes),
+            grouped(allowlist.containers),
             source.to_owned(),
         ]);
     }
@@ -185,6 +188,7 @@ mod tests {
             mode,
             processes,
             source,
+            containers: 3,
         };
         let list = [
             row(
@@ -208,10 +212,10 @@ mod tests {
         ];
 
         insta::assert_snapshot!(render_list(&list), @r"
-        WORKLOAD                      MODE     PROCESSES  FROM
-        shop/Deployment/checkout/api  enforce         12  /etc/execwarde…s/checkout.yaml
-        runc/web                      learn        1,234  learning
-        runc/\x1b[2J                  enforce          1  learned
+        WORKLOAD                  MODE     PROCESSES  RUNNING  FROM
+        shop/Deploy…checkout/api  enforce         12        3  /etc/execwar…heckout.yaml
+        runc/web                  learn        1,234        3  learning
+        runc/\x1b[2J              enforce          1        3  learned
         ");
     }
 
@@ -223,6 +227,7 @@ mod tests {
             yaml: "spec: {}\n".to_owned(),
             decided: None,
             decisions: vec!["accepted /tmp/\ntool (upper)".to_owned()],
+            file: None,
         };
         assert_eq!(with_decisions(&text), "spec: {}\n");
 

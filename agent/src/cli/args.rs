@@ -2,8 +2,8 @@
 
 use super::documents::args::{DiffArguments, ExportArguments, ImportArguments, MergeArguments};
 use super::operator_args::{
-    AcceptArguments, AlertsArguments, AllowArguments, LogArguments, PromoteArguments,
-    RemoveArguments, RestoreArguments, WhyArguments,
+    AcceptArguments, AlertsArguments, AllowArguments, EditArguments, LogArguments,
+    PromoteArguments, RemoveArguments, RestoreArguments, WhyArguments,
 };
 use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath, Window};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -204,6 +204,9 @@ pub enum AllowlistCommand {
     Remove(RemoveArguments),
     /// Take an accept or a remove back
     Restore(RestoreArguments),
+    /// Edit a document as a person's own: that of a workload, through the agent, or
+    /// a file
+    Edit(EditArguments),
     /// Check documents, without an agent; exit status 1 if one has an error
     Validate {
         /// ProcessAllowlist documents

@@ -100,7 +100,7 @@ pub(super) fn promote(arguments: PromoteArguments) -> Result<Outcome, CommandErr
     })
 }
 
-fn decide(
+pub(super) fn decide(
     arguments: &ChangeArguments,
     operation: impl Fn(How) -> Operation,
 ) -> Result<Outcome, CommandError> {
@@ -145,7 +145,7 @@ fn ask(agent: &Path, operation: Operation) -> Result<Change, CommandError> {
     }
 }
 
-fn is_wanted() -> io::Result<bool> {
+pub(super) fn is_wanted() -> io::Result<bool> {
     let mut answer = String::new();
     write!(io::stderr(), "Do it? [y/N] ")?;
     io::stdin().lock().read_line(&mut answer)?;

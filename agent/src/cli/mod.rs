@@ -6,7 +6,8 @@
 //! - [`operator_args`]: that of alerts and decisions;
 //! - `status`, `allowlist`, `doctor`, `alerts`, `log`, `simulate`: what those commands
 //!   print;
-//! - `decide`: the commands that change something, which ask before;
+//! - `decide`: the commands that change something, which ask before; `edit`: the one
+//!   that opens an editor;
 //! - `documents`: what is done with allowlists in files, without an agent;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
@@ -18,6 +19,7 @@ pub mod args;
 mod decide;
 mod doctor;
 pub mod documents;
+mod edit;
 mod evidence;
 mod log;
 pub mod logging;
@@ -77,6 +79,8 @@ enum CommandError {
     Documents(#[from] documents::DocumentsError),
     #[error(transparent)]
     Document(#[from] allowlist::Invalid),
+    #[error(transparent)]
+    Edit(#[from] edit::EditError),
     #[error(transparent)]
     Simulate(#[from] SimulateError),
     #[error(transparent)]

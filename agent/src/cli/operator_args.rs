@@ -5,7 +5,8 @@ use super::args::AgentArguments;
 use crate::allowlist::{Action, Mode};
 use crate::control::operation::How;
 use crate::model::{Layer, Reason, parse_duration};
-use clap::Args;
+use clap::{Args, ValueHint};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `execwarden alerts`.
@@ -157,6 +158,26 @@ pub struct RestoreArguments {
     /// Paths that were accepted or removed, or ids of alerts that were accepted
     #[arg(required = true, value_name = "PATH|ID")]
     pub what: Vec<String>,
+
+    /// How it is done.
+    #[command(flatten)]
+    pub change: ChangeArguments,
+}
+
+/// `execwarden allowlist edit`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The editor is what VISUAL or EDITOR says, or vi. What has changed is shown before it counts."
+)]
+pub struct EditArguments {
+    /// The workload, as `status` names it; what it learned becomes a person's
+    /// document
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub workload: Option<String>,
+
+    /// A document's file, without an agent
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
 
     /// How it is done.
     #[command(flatten)]

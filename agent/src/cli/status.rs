@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(super) fn render(status: &Status, paint: Paint) -> String {
     let mut page = agent(&status.agent, paint);
     page += &accounting(&status.accounting, paint);
-    section(&mut page, "Workloads", paint, workloads(&status.workloads));
+    section(&mut page, "Workloads", paint, workloads(status));
     section(&mut page, "Learning", paint, learning(&status.workloads));
     section(&mut page, "Alerts", paint, sinks(status));
     section(&mut page, "Kernel maps", paint, maps(status));
@@ -76,9 +76,16 @@ fn accounting(accounting: &Accounting, paint: Paint) -> String {
     )
 }
 
-fn workloads(workloads: &[WorkloadStatus]) -> String {
-    if workloads.is_empty() {
-        return "There is no container on this node.\n".to_owned();
+fn workloads(status: &Status) -> String {
+    let idle = match status.idle_allowlists {
+        0 => String::new(),
+        count => format!(
+            "{} with an allowlist and no container now: see execwarden allowlist list\n",
+            grouped(count)
+        ),
+    };
+    if status.workloads.is_empty() {
+        return format!("There is no container on this node.\n{idle}");
     }
     let mut table = Table::new([
         Column::Shortened("WORKLOAD"),
@@ -88,7 +95,7 @@ fn workloads(workloads: &[WorkloadStatus]) -> String {
         Column::Number("EXECS"),
         Column::Number("DEVIATIONS"),
     ]);
-    for workload in workloads {
+    for workload in &status.workloads {
         table.row([
             workload.workload.clone(),
             state(workload),
@@ -98,7 +105,7 @@ fn workloads(workloads: &[WorkloadStatus]) -> String {
             compact(workload.deviations),
         ]);
     }
-    table.render()
+    table.render() + &idle
 }
 
 /// How its learning stands; of one that nothing is learned of, why.

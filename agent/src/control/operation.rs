@@ -87,6 +87,21 @@ pub enum Operation {
         #[serde(default)]
         how: How,
     },
+    /// A person's document was edited, and takes the place of the one that was.
+    AllowlistEdit {
+        /// The workload's canonical name.
+        workload: String,
+        /// The name of a hidden file in the allowlists' folder that has the edited
+        /// document. It becomes the other; it stays where that is refused.
+        edited: String,
+        /// The SHA-256 of the file that was opened, if there was one: if it is
+        /// another by now, nothing is done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<String>,
+        /// How it is done.
+        #[serde(default)]
+        how: How,
+    },
     /// A workload may run anything for a time.
     Allow {
         /// The workload's canonical name.
@@ -145,13 +160,14 @@ impl How {
 }
 
 /// The names of all operations, as they stand in `do`.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "alerts",
     "why",
     "log",
     "accept",
     "allowlist-remove",
     "allowlist-restore",
+    "allowlist-edit",
     "allow",
     "promote",
 ];
@@ -302,6 +318,15 @@ mod tests {
                     how: How::default(),
                 },
                 r#"{"v":1,"do":"allowlist-restore","workload":"runc/web","what":["/usr/bin/curl"]}"#,
+            ),
+            (
+                Operation::AllowlistEdit {
+                    workload: workload(),
+                    edited: ".web.edit-4711.yaml".to_owned(),
+                    was: None,
+                    how: How::default(),
+                },
+                r#"{"v":1,"do":"allowlist-edit","workload":"runc/web","edited":".web.edit-4711.yaml"}"#,
             ),
             (
                 Operation::Allow {

@@ -100,6 +100,9 @@ pub struct AllowlistSummary {
     pub processes: u64,
     /// Where it comes from.
     pub source: AllowlistSource,
+    /// Containers of the workload that live now.
+    #[serde(default)]
+    pub containers: u64,
 }
 
 /// Where an allowlist comes from.
@@ -131,6 +134,9 @@ pub struct AllowlistText {
     /// What they add and take away, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<String>,
+    /// The file of a person's document: the one that counts, or where one would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// What is known of one entry that was learned. Texts are escaped; a list ends in

@@ -28,8 +28,13 @@ pub struct Status {
     /// The API server; not there where it is not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube: Option<KubeStatus>,
-    /// Every workload with a container on this node.
+    /// Every workload with a container on this node, and those that learn and have
+    /// none at the moment.
     pub workloads: Vec<WorkloadStatus>,
+    /// Workloads beside these that have an allowlist, and no container at the
+    /// moment.
+    #[serde(default)]
+    pub idle_allowlists: u64,
     /// What is wrong with documents in the allowlists' folder: one sentence
     /// each, with file, line and column.
     pub allowlist_errors: Vec<String>,
@@ -521,6 +526,7 @@ pub(crate) mod tests {
                 workload("runc/web", WorkloadMode::NoAllowlist),
             ],
             allowlist_errors: Vec::new(),
+            idle_allowlists: 0,
             maps: vec![MapFill {
                 name: "allowed".to_owned(),
                 used: 300,

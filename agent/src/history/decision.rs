@@ -44,6 +44,8 @@ pub enum What {
     Allow,
     /// That time is over.
     AllowEnded,
+    /// A person's document was edited.
+    Edit,
     /// Documents were read again and had changed.
     Reload,
 }
@@ -58,6 +60,7 @@ impl What {
             Self::Promote => "promote",
             Self::Allow => "allow",
             Self::AllowEnded => "allow-ended",
+            Self::Edit => "edit",
             Self::Reload => "reload",
         }
     }

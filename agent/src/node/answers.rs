@@ -1,27 +1,17 @@
 //! What the control socket asks.
 
 use super::Node;
-use super::decisions::failed;
-use super::policy::listed;
-use super::states::shortcomings;
-use super::workloads::{Phase, Workload};
 use crate::alert::SinkState;
-use crate::allowlist::{lay_over, render};
 use crate::config::ModeChoice;
-use crate::control::protocol::{
-    AllowlistSource, AllowlistSummary, AllowlistText, Answer, Refusal, RefusalKind, Reloaded,
-    Request, Response,
-};
+use crate::control::protocol::{Answer, Reloaded, Request, Response};
 use crate::control::server::Peer;
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus,
-    LearningStatus, Losses, MapFill, RingFill, SinkStatus, Status, WorkloadStatus,
+    Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus, Losses,
+    MapFill, RingFill, SinkStatus, Status,
 };
 use crate::kernel;
-use crate::learn::Baseline;
-use crate::model::{Slot, WorkloadId};
+use crate::model::Slot;
 use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
-use jiff::Timestamp;
 
 /// How often counts are read that do not add up.
 const READINGS: usize = 5;
@@ -92,11 +82,8 @@ impl Node {
             engines: self.engines_status(),
             unnamed: self.unnamed_containers(),
             kube: self.kube_status(),
-            workloads: self
-                .workloads
-                .iter()
-                .map(|(id, workload)| self.workload_status(id, workload))
-                .collect(),
+            workloads: self.workload_statuses(),
+            idle_allowlists: self.idle().count() as u64,
             allowlist_errors: self.document_errors.clone(),
             maps: self
                 .kernel
@@ -204,122 +191,6 @@ impl Node {
             })
             .collect()
     }
-
-    fn workload_status(&self, id: &WorkloadId, workload: &Workload) -> WorkloadStatus {
-        let counted = self.kernel.accounting(workload.slot).seen;
-        let of_slot = match workload.slot.0 {
-            SLOT_PENDING => 0,
-            _ => counted.saturating_sub(workload.base.seen),
-        };
-        let now = Timestamp::now();
-        let (learner, learned) = match &workload.phase {
-            Phase::Learning { baseline, .. } => (Some(&**baseline), None),
-            Phase::Enforcing { source, .. } => (None, self.finished_of(id, source)),
-            Phase::NoAllowlist | Phase::Off => (None, None),
-        };
-        let state = self.state(id, workload, now);
-        let told = workload.state.filter(|(told, _)| Some(*told) == state);
-        WorkloadStatus {
-            workload: id.to_string(),
-            mode: workload.phase.mode(),
-            state,
-            state_since: told.map(|(_, since)| since),
-            learning: learner.and_then(|baseline| learning_status(baseline, now)),
-            shortcomings: learned
-                .map(|baseline| shortcomings(baseline, now))
-                .unwrap_or_default(),
-            pending: learner
-                .or(learned)
-                .map_or(0, |baseline| baseline.pending().len() as u64),
-            kind: workload.newest.in_pod.kind,
-            refused: { workload.terms.refused.iter() }
-                .map(ToString::to_string)
-                .collect(),
-            allowed_until: { self.allowances.get(id) }.map(|allowance| allowance.ends.to_string()),
-            processes: listed(&workload.phase),
-            containers: workload.containers,
-            pre_existing: workload.pre_existing,
-            execs: of_slot + workload.early,
-            deviations: workload.deviations,
-        }
-    }
-
-    fn allowlists(&self) -> Vec<AllowlistSummary> {
-        self.workloads
-            .iter()
-            .map(|(id, workload)| AllowlistSummary {
-                workload: id.to_string(),
-                mode: workload.phase.mode(),
-                processes: listed(&workload.phase),
-                source: source(&workload.phase),
-            })
-            .filter(|summary| summary.processes > 0 || summary.source == AllowlistSource::Learning)
-            .collect()
-    }
-
-    fn allowlist(&self, name: &str) -> Response {
-        let none = || {
-            Refusal::new(
-                RefusalKind::NotFound,
-                format!(
-                    "there is no allowlist of {name:?}; `execwarden allowlist list` names those there are"
-                ),
-            )
-        };
-        let id = self.workload_named(name).map_err(|_| none())?;
-        let decided = self.decided.iter();
-        let decided = decided
-            .map(|(file, loaded)| (file, &loaded.document))
-            .find(|(_, document)| document.spec.workload == id);
-        let base = self.base_document(&id);
-        let (source, mut document) = match (base, decided.as_ref()) {
-            (Some(base), _) => base,
-            (None, Some((_, decided))) => (AllowlistSource::None, (*decided).clone()),
-            (None, None) => return Err(none()),
-        };
-        if let Some((_, decided)) = &decided {
-            let spec = &mut document.spec;
-            lay_over(&mut spec.processes, &mut spec.removed, decided).map_err(failed)?;
-        }
-        Ok(Answer::AllowlistShow(AllowlistText {
-            workload: name.to_owned(),
-            source,
-            yaml: render(&document),
-            decisions: decided
-                .iter()
-                .flat_map(|(_, one)| one.decisions())
-                .collect(),
-            decided: decided.map(|(file, _)| file.display().to_string()),
-        }))
-    }
-}
-
-fn source(phase: &Phase) -> AllowlistSource {
-    match phase {
-        Phase::Enforcing { source, .. } => source.clone(),
-        Phase::Learning { .. } | Phase::NoAllowlist | Phase::Off => AllowlistSource::Learning,
-    }
-}
-
-fn learning_status(baseline: &Baseline, now: Timestamp) -> Option<LearningStatus> {
-    let progress = baseline.progress(now)?;
-    let ending = progress.ending;
-    let incomplete = match baseline.is_incomplete(now) {
-        true => baseline.gaps().map(|gap| gap.to_string()).collect(),
-        false => Vec::new(),
-    };
-    Some(LearningStatus {
-        window_s: ending.minimum.as_secs(),
-        elapsed_s: progress.elapsed.as_secs(),
-        remaining_s: progress.remaining().as_secs(),
-        incomplete,
-        unbroken_s: progress.unbroken.as_secs(),
-        quiet_s: progress.quiet.as_secs(),
-        quiet_asked_s: ending.quiet().as_secs(),
-        starts: progress.starts,
-        starts_asked: ending.starts.into(),
-        maximum_s: ending.maximum().as_secs(),
-    })
 }
 
 fn counts(sum: kernel::Accounting) -> Counts {

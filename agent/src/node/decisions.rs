@@ -217,38 +217,6 @@ impl Node {
             _ => Ok(()),
         }
     }
-
-    /// Notes that documents were read again and had changed.
-    pub(super) fn log_reload(&mut self, who: Option<Who>, changed: &BTreeSet<WorkloadId>) {
-        let decisions: Vec<Decision> = changed
-            .iter()
-            .map(|id| {
-                let what = match self.people.get(id) {
-                    Some(person) => format!(
-                        "a document with {} processes, mode {}",
-                        person.document.spec.processes.len(),
-                        person.document.spec.mode
-                    ),
-                    None => "no document".to_owned(),
-                };
-                Decision {
-                    number: 0,
-                    at: Timestamp::now(),
-                    who: who.clone(),
-                    what: What::Reload,
-                    workload: Some(id.to_string()),
-                    changes: vec![what],
-                    reason: None,
-                }
-            })
-            .collect();
-        if decisions.is_empty() {
-            return;
-        }
-        if let Err(error) = self.history.get().decide(&decisions) {
-            tracing::error!(%error, "changed allowlists are not noted in the journal of decisions");
-        }
-    }
 }
 
 /// The change, if it is the one that the asker has seen.
@@ -300,7 +268,7 @@ pub(super) fn decision(what: What, change: &WorkloadChange, how: &How, who: &Who
 }
 
 /// What goes and what comes, in the document's order.
-fn differences<T: Ord>(
+pub(super) fn differences<T: Ord>(
     part: &str,
     before: &BTreeSet<T>,
     after: &BTreeSet<T>,

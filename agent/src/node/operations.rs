@@ -82,6 +82,15 @@ impl Node {
                 let who = self.decider(&how, peer)?;
                 self.restore(&workload, &what, &how, &who)
             }
+            Operation::AllowlistEdit {
+                workload,
+                edited,
+                was,
+                how,
+            } => {
+                let who = self.decider(&how, peer)?;
+                self.edit(&workload, &edited, was.as_deref(), &how, &who)
+            }
             Operation::Allow {
                 workload,
                 for_s,

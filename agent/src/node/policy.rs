@@ -9,11 +9,10 @@ use super::terms::{self, Case, Learned, Plan, Terms, Why};
 use super::workloads::{Newest, Phase};
 use super::{Node, permits};
 use crate::allowlist::folder::Loaded;
-use crate::allowlist::{Allowlist, Document, Mode, Reload};
+use crate::allowlist::{Allowlist, Document, Mode};
 use crate::config::AnnotationPolicy;
 use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
-use crate::history::Who;
 use crate::learn::{Baseline, Ending, Window};
 use crate::model::{ContainerKind, Slot, WorkloadId};
 use agent_common::wire::SLOT_PENDING;
@@ -104,28 +103,42 @@ impl Node {
         terms: &Terms,
         ending: Option<Ending>,
     ) -> Phase {
-        let person = self.person(id, terms);
-        let learned = match terms.plan {
-            Plan::Off => return Phase::Off,
+        match terms.plan {
+            Plan::Off => Phase::Off,
             Plan::Learn {
                 ending: of_plan,
                 is_asked,
             } => {
-                let beside = person.map(|loaded| loaded.allowlist.clone());
+                let beside = self.person(id, terms);
+                let beside = beside.map(|loaded| loaded.allowlist.clone());
                 let beside = self.with_decisions(id, beside.unwrap_or_default());
                 let ending = is_asked.then_some(of_plan).or(ending);
                 let mut baseline = self.baseline(id, of_plan);
                 if let Some(ending) = ending {
                     baseline.end_when(ending);
                 }
-                return Phase::Learning {
+                Phase::Learning {
                     baseline: Box::new(baseline),
                     beside,
                     dirty: true,
-                };
+                }
             }
-            Plan::Enforce(learned) => learned,
-        };
+            Plan::Enforce(learned) => match self.enforced(id, terms, learned) {
+                Some((allowlist, source)) => Phase::Enforcing { allowlist, source },
+                None => Phase::NoAllowlist,
+            },
+        }
+    }
+
+    /// What a workload is held to under these terms, and where that comes from;
+    /// `None` where it has no allowlist.
+    pub(super) fn enforced(
+        &self,
+        id: &WorkloadId,
+        terms: &Terms,
+        learned: Learned,
+    ) -> Option<(Allowlist, AllowlistSource)> {
+        let person = self.person(id, terms);
         let (allowlist, source) = match (person, self.learned.get(id), learned) {
             // They asked for it: what was learned adds to what they wrote.
             (Some(person), Some(found), Learned::Beside) => {
@@ -134,12 +147,9 @@ impl Node {
             (Some(person), ..) => (person.allowlist.clone(), self.source_of(person)),
             (None, _, Learned::Ignored) => (Allowlist::default(), AllowlistSource::None),
             (None, Some(found), _) => (found.allowlist.clone(), AllowlistSource::Learned),
-            (None, None, _) => return Phase::NoAllowlist,
+            (None, None, _) => return None,
         };
-        Phase::Enforcing {
-            allowlist: self.with_decisions(id, allowlist),
-            source,
-        }
+        Some((self.with_decisions(id, allowlist), source))
     }
 
     pub(super) fn source_of(&self, person: &Loaded) -> AllowlistSource {
@@ -254,58 +264,6 @@ impl Node {
             let told = self.kernel.replace_allowed(slot, []);
             self.told(told);
         }
-    }
-
-    /// Reads the documents again and applies what changed. A broken document
-    /// changes nothing.
-    pub(super) fn reload(&mut self, who: Option<Who>) {
-        let people = self.people.reload();
-        let learned = self.learned.reload();
-        let decided = self.decided.reload();
-        let mut changed = people.changed.clone();
-        changed.extend(learned.changed.iter().cloned());
-        changed.extend(decided.changed.iter().cloned());
-        self.log_reload(who, &changed);
-        if !people.changed.is_empty() {
-            changed.extend(self.borrowers());
-        }
-        self.take_errors([&people, &learned, &decided]);
-        for id in changed {
-            self.change_phase(&id);
-        }
-        tracing::info!(
-            documents = self.people.iter().count(),
-            errors = self.document_errors.len(),
-            "allowlists read"
-        );
-    }
-
-    /// The workloads that wish to be held to a document by its name.
-    fn borrowers(&self) -> Vec<WorkloadId> {
-        let wishes = |in_pod: &InPod| {
-            let wish = in_pod.wishes.allowlist.as_ref();
-            wish.or(in_pod.defaults.allowlist.as_ref()).is_some()
-        };
-        let workloads = self.workloads.iter();
-        workloads
-            .filter(|(_, workload)| wishes(&workload.newest.in_pod))
-            .map(|(id, _)| id.clone())
-            .collect()
-    }
-
-    /// Keeps the errors of all folders for the status, and logs the new ones.
-    pub(super) fn take_errors(&mut self, reloads: [&Reload; 3]) {
-        let errors: Vec<String> = reloads
-            .into_iter()
-            .flat_map(|reload| &reload.errors)
-            .map(ToString::to_string)
-            .collect();
-        for error in &errors {
-            if !self.document_errors.contains(error) {
-                tracing::error!("{error}; what was loaded from it stays in force");
-            }
-        }
-        self.document_errors = errors;
     }
 }
 

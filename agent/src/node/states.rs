@@ -60,7 +60,8 @@ impl Node {
     }
 }
 
-fn of_learner(baseline: &Baseline, now: Timestamp) -> WorkloadState {
+/// The state of a workload that learns.
+pub fn of_learner(baseline: &Baseline, now: Timestamp) -> WorkloadState {
     let progress = baseline.progress(now);
     let settled = progress.is_some_and(|progress| progress.is_settled());
     let over = progress.is_some_and(|progress| progress.is_over());

@@ -1,7 +1,9 @@
 //! Documents that change while the agent runs.
 
+use super::alerts::ask;
 use super::scene::{PATIENCE, Scene, at, exec};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
 use testbed::Agent;
@@ -96,27 +98,42 @@ pub fn sighup_reads_everything_again() -> Result<()> {
     scene.finish(agent, &[])
 }
 
-fn errors(status: &serde_json::Value) -> usize {
+pub fn an_allowlist_without_a_container_is_listed() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document(TWO)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    let listed = || -> Result<Value> {
+        let list = ask(&agent, &["allowlist", "list", "--json"], 0)?;
+        let list: Value = serde_json::from_str(&list)?;
+        let rows = list.as_array().map_or(0, Vec::len);
+        ensure!(rows == 1, "{list:#}");
+        Ok(list[0].clone())
+    };
+    let status = scene.wait_for_count(&agent, "containers", 1)?;
+    let with = listed()?;
+    ensure!(status["idle_allowlists"] == 0 && with["containers"] == 1);
+
+    drop(container);
+    agent.wait_for("it to be without one", PATIENCE, |status| {
+        status["idle_allowlists"] == 1 && scene.of_status(status).is_none()
+    })?;
+
+    let without = listed()?;
+    let same = ["workload", "mode", "processes", "source"];
+    ensure!(
+        same.iter().all(|field| with[field] == without[field]),
+        "{without:#}"
+    );
+    ensure!(without["containers"] == 0, "{without:#}");
+    let page = ask(&agent, &["status"], 0)?;
+    ensure!(
+        page.contains("1 with an allowlist and no container now"),
+        "{page}"
+    );
+    scene.finish(agent, &[])
+}
+
+fn errors(status: &Value) -> usize {
     status["allowlist_errors"].as_array().map_or(0, Vec::len)
-}
-
-/// Waits until the workload is held to that many entries.
-fn listed(scene: &Scene, agent: &Agent<'_>, entries: u64) -> Result<()> {
-    agent
-        .wait_for(&format!("{entries} entries"), PATIENCE, |status| {
-            scene
-                .of_status(status)
-                .is_some_and(|workload| workload["processes"] == entries)
-        })
-        .map(drop)
-}
-
-fn wait_for_deviations(scene: &Scene, agent: &Agent<'_>, count: u64) -> Result<()> {
-    agent
-        .wait_for(&format!("{count} deviations"), PATIENCE, |status| {
-            scene
-                .of_status(status)
-                .is_some_and(|workload| workload["deviations"] == count)
-        })
-        .map(drop)
 }

@@ -43,6 +43,7 @@ mod disk;
 mod doctor;
 mod documents;
 mod drift;
+mod edits;
 mod engines;
 mod escapes;
 mod evidence;
@@ -87,7 +88,10 @@ pub const TESTS: &[Named] = tests![
     modes: learns_then_enforces, learn_mode_reports_only_what_is_never_learned,
         a_container_without_allowlist_is_told_of_once, a_written_document_is_enforced;
     documents: a_changed_document_is_applied, a_broken_document_changes_nothing_and_is_named,
-        a_swapped_folder_is_applied, sighup_reads_everything_again;
+        a_swapped_folder_is_applied, sighup_reads_everything_again,
+        an_allowlist_without_a_container_is_listed;
+    edits: an_edited_document_counts_at_once,
+        what_was_learned_is_edited_into_a_persons_document;
     restarts: learning_goes_on_after_a_restart, learning_goes_on_after_a_crash,
         what_was_extended_without_a_container_is_so_after_a_crash,
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,

@@ -23,9 +23,12 @@ pub fn what_was_extended_without_a_container_is_so_after_a_crash() -> Result<()>
     let container = scene.idle()?;
     scene.wait_for_mode(&agent, "learn")?;
     drop(container);
-    agent.wait_for("it to be gone", PATIENCE, |status| {
-        scene.of_status(status).is_none()
-    })?;
+    let status = scene.wait_for_count(&agent, "containers", 0)?;
+    let learner = scene.of_status(&status).context("the workload")?;
+    ensure!(
+        learner["state"] == "learning" && learner["processes"] == 1,
+        "{learner:#}"
+    );
     ask(&agent, &["extend", &scene.workload(), "--for", "2h"], 0)?;
 
     agent.crash()?;

@@ -87,7 +87,10 @@ impl Service {
     }
 
     pub(super) fn wait_until_gone(&self, agent: &Agent<'_>) -> Result<()> {
-        let none = |status: &Value| workload_in(status, &self.workload()).is_none();
+        let none = |status: &Value| {
+            let found = workload_in(status, &self.workload());
+            found.is_none_or(|found| found["containers"] == 0)
+        };
         agent
             .wait_for("the workload to go", PATIENCE, none)
             .map(drop)

@@ -132,6 +132,8 @@ pub fn containers_of_crun_are_named(driver: Driver) -> Result<()> {
 /// They are gone before anybody could look at them.
 pub fn two_hundred_containers_of_a_moment_are_named(driver: Driver) -> Result<()> {
     const CONTAINERS: usize = 200;
+    /// How many that never began are made anew.
+    const LOST: usize = 10;
     /// Random suffixes of pods have no vowels, and few digits.
     const PODS: [&str; 10] = [
         "x7k2b", "x7k2c", "x7k2d", "x7k2f", "x7k2g", "x7k2h", "x7k2j", "x7k2k", "x7k2l", "x7k2m",
@@ -141,15 +143,26 @@ pub fn two_hundred_containers_of_a_moment_are_named(driver: Driver) -> Result<()
     let agent = node.scene.agent(&["--automatic", "1h"])?;
 
     let mut started = BTreeSet::new();
+    // On a machine as slow as a virtual one, Debian's containerd at times loses a
+    // container before it has begun. kubelet makes another one then.
+    let mut lost = 0;
     for suffix in PODS {
         let pod = node.kubelet.run(node.replica(suffix))?;
-        for restarts in 0..CONTAINERS / PODS.len() {
-            let restarts = u32::try_from(restarts)?;
+        let mut attempts = 0..;
+        let whole = started.len() + CONTAINERS / PODS.len();
+        while started.len() < whole {
+            let attempt = attempts.next().unwrap_or_default();
             let args = ["/app/worker"];
-            let id = node
-                .kubelet
-                .start_again(&pod, "api", IMAGE, &args, restarts)?;
-            started.insert(id);
+            match node.kubelet.start_again(&pod, "api", IMAGE, &args, attempt) {
+                Ok(id) => drop(started.insert(id)),
+                Err(error)
+                    if lost < LOST && error.to_string().contains("create containerd task") =>
+                {
+                    println!("another one is made: {error}");
+                    lost += 1;
+                }
+                Err(error) => return Err(error),
+            }
         }
         node.kubelet.stop(&pod)?;
     }

@@ -9,7 +9,7 @@
 pub mod args;
 mod files;
 mod notes;
-mod page;
+pub(super) mod page;
 
 use super::paint::Paint;
 use super::{CommandError, Outcome, output};

@@ -10,7 +10,7 @@ use crate::cli::table::wrapped;
 
 /// The page; nothing where nothing differs. `names` are those of the two
 /// files.
-pub(super) fn render(names: &[String], diff: &Diff, paint: Paint) -> String {
+pub(in crate::cli) fn render(names: &[String], diff: &Diff, paint: Paint) -> String {
     if diff.is_empty() {
         return String::new();
     }

@@ -1,0 +1,135 @@
+//! The allowlists that there are, also those of workloads that have no container
+//! at the moment.
+
+use super::Node;
+use super::decisions::failed;
+use super::policy::listed;
+use super::terms::{Learned, Plan};
+use super::workloads::Phase;
+use crate::allowlist::{Allowlist, Document, lay_over, render};
+use crate::containers::InPod;
+use crate::control::protocol::{
+    AllowlistSource, AllowlistSummary, AllowlistText, Answer, Refusal, RefusalKind, Response,
+};
+use crate::control::status::WorkloadMode;
+use crate::model::WorkloadId;
+
+impl Node {
+    /// One line for each.
+    pub(super) fn allowlists(&self) -> Vec<AllowlistSummary> {
+        let known = self.known_workloads();
+        let lines = known.iter().map(|id| self.summary(id));
+        lines
+            .filter(|line| line.processes > 0 || line.source != AllowlistSource::None)
+            .collect()
+    }
+
+    /// The workloads that have an allowlist, and no container at the moment; not
+    /// those that learn.
+    pub(super) fn idle(&self) -> impl Iterator<Item = WorkloadId> {
+        let known = self.known_workloads().into_iter();
+        known.filter(|id| {
+            let has_list = self.people.get(id).is_some() || self.learned.get(id).is_some();
+            let learns = self.workloads.dormant.contains_key(id);
+            has_list && !learns && self.workloads.get(id).is_none()
+        })
+    }
+
+    fn summary(&self, id: &WorkloadId) -> AllowlistSummary {
+        let workload = self.workloads.get(id);
+        let (mode, processes, source) = match workload.map(|workload| &workload.phase) {
+            Some(phase @ Phase::Enforcing { source, .. }) => {
+                (phase.mode(), listed(phase), source.clone())
+            }
+            Some(phase @ Phase::Learning { .. }) => {
+                (phase.mode(), listed(phase), AllowlistSource::Learning)
+            }
+            Some(phase @ (Phase::NoAllowlist | Phase::Off)) => {
+                let (processes, source) = self.would_hold(id, Learned::Instead);
+                (phase.mode(), processes, source)
+            }
+            None => self.expected(id),
+        };
+        AllowlistSummary {
+            workload: id.to_string(),
+            mode,
+            processes,
+            source,
+            containers: workload.map_or(0, |workload| workload.containers),
+        }
+    }
+
+    /// What would be done with the next container of a workload, as far as that
+    /// can be told without one: its annotations may change it.
+    fn expected(&self, id: &WorkloadId) -> (WorkloadMode, u64, AllowlistSource) {
+        match self.terms(id, &InPod::default()).plan {
+            Plan::Learn { .. } => {
+                let learner = self.workloads.dormant.get(id);
+                let learned = learner.map_or(0, |baseline| baseline.entries().len() as u64);
+                (WorkloadMode::Learn, learned, AllowlistSource::Learning)
+            }
+            Plan::Off => {
+                let (processes, source) = self.would_hold(id, Learned::Instead);
+                (WorkloadMode::Off, processes, source)
+            }
+            Plan::Enforce(learned) => match self.would_hold(id, learned) {
+                (processes, AllowlistSource::None) => {
+                    (WorkloadMode::NoAllowlist, processes, AllowlistSource::None)
+                }
+                (processes, source) => (WorkloadMode::Enforce, processes, source),
+            },
+        }
+    }
+
+    /// How many entries hold if it is enforced, and where they come from.
+    fn would_hold(&self, id: &WorkloadId, learned: Learned) -> (u64, AllowlistSource) {
+        let terms = self.terms(id, &InPod::default());
+        match self.enforced(id, &terms, learned) {
+            Some((allowlist, source)) => (Allowlist::len(&allowlist) as u64, source),
+            None => (0, AllowlistSource::None),
+        }
+    }
+
+    /// One, as a document.
+    pub(super) fn allowlist(&self, name: &str) -> Response {
+        let none = || {
+            Refusal::new(
+                RefusalKind::NotFound,
+                format!(
+                    "there is no allowlist of {name:?}; `execwarden allowlist list` names those there are"
+                ),
+            )
+        };
+        let id = self.workload_named(name).map_err(|_| none())?;
+        let (source, document) = self.shown(&id)?.ok_or_else(none)?;
+        let decided = self.decided.get(&id).map(|loaded| &loaded.document);
+        Ok(Answer::AllowlistShow(AllowlistText {
+            workload: name.to_owned(),
+            source,
+            yaml: render(&document),
+            decisions: decided
+                .map(|document| document.decisions())
+                .unwrap_or_default(),
+            decided: { self.decided.file_of(&id) }.map(|file| file.display().to_string()),
+            file: Some(self.person_file(&id).display().to_string()),
+        }))
+    }
+
+    /// What a workload is held to, or learns, with what was decided laid over it.
+    pub(super) fn shown(
+        &self,
+        id: &WorkloadId,
+    ) -> Result<Option<(AllowlistSource, Document)>, Refusal> {
+        let decided = self.decided.get(id).map(|loaded| &loaded.document);
+        let (source, mut document) = match (self.base_document(id), decided) {
+            (Some(base), _) => base,
+            (None, Some(decided)) => (AllowlistSource::None, decided.clone()),
+            (None, None) => return Ok(None),
+        };
+        if let Some(decided) = decided {
+            let spec = &mut document.spec;
+            lay_over(&mut spec.processes, &mut spec.removed, decided).map_err(failed)?;
+        }
+        Ok(Some((source, document)))
+    }
+}
