@@ -117,9 +117,14 @@ impl Journal {
 
     /// Notes that something may be missing.
     pub fn note_gap(&mut self, gap: Gap) {
-        let follows = |last: &&mut Gap| last.because == gap.because && last.to >= gap.from;
-        match self.gaps.last_mut().filter(follows) {
-            Some(last) => last.to = last.to.max(gap.to),
+        let touches = |last: &&mut Gap| {
+            last.because == gap.because && last.to >= gap.from && gap.to >= last.from
+        };
+        match self.gaps.last_mut().filter(touches) {
+            Some(last) => {
+                last.from = last.from.min(gap.from);
+                last.to = last.to.max(gap.to);
+            }
             None => self.gaps.push(gap),
         }
         self.is_new = true;
@@ -136,22 +141,29 @@ impl Journal {
         self.pending.is_empty() && self.gaps.is_empty()
     }
 
-    /// All that waits, to be written. It waits on until [`Self::written`].
-    pub fn batch(&self) -> Batch {
-        let rows = self.pending.iter();
+    /// All that waits, to be written.
+    pub fn take(&mut self) -> Batch {
+        self.is_new = false;
+        let rows = std::mem::take(&mut self.pending).into_iter();
         Batch {
             rows: rows
-                .map(|((hour, id), pending)| (*hour, *id, pending.ran, pending.subject.clone()))
+                .map(|((hour, id), pending)| (hour, id, pending.ran, pending.subject))
                 .collect(),
-            gaps: self.gaps.clone(),
+            gaps: std::mem::take(&mut self.gaps),
         }
     }
 
-    /// What waited is written.
-    pub fn written(&mut self) {
-        self.pending.clear();
-        self.gaps.clear();
-        self.is_new = false;
+    /// It could not be written, and waits on, as far as there is room.
+    pub fn put_back(&mut self, batch: Batch) {
+        let later = std::mem::replace(&mut self.gaps, batch.gaps);
+        later.into_iter().for_each(|gap| self.note_gap(gap));
+        for (hour, id, ran, subject) in batch.rows {
+            match self.pending.len() < MAX_PENDING || self.pending.contains_key(&(hour, id)) {
+                true => self.add(hour, id, ran, subject),
+                false => self.lack(hour),
+            }
+        }
+        self.is_new = true;
     }
 
     fn add(&mut self, hour: Hour, id: SubjectId, ran: Ran, subject: Option<Arc<Subject>>) {
@@ -209,8 +221,9 @@ mod tests {
         Subject::known(workload(), Identity::image(path))
     }
 
-    fn rows(journal: &Journal) -> Vec<(u32, u64, bool, bool)> {
-        let batch = journal.batch();
+    /// What is to be written.
+    fn rows(journal: &mut Journal) -> Vec<(u32, u64, bool, bool)> {
+        let batch = journal.take();
         let row = |(hour, _, ran, subject): &(Hour, _, Ran, Option<_>)| {
             (hour.0 - HOUR.0, ran.execs, ran.uncounted, subject.is_some())
         };
@@ -226,16 +239,20 @@ mod tests {
         assert_eq!(journal.note(HOUR, seen("/a", 0), learned), Some(id));
         journal.count(HOUR, id, 5, Was::Learned);
         assert!(journal.is_new());
-        assert_eq!(rows(&journal), [(0, 7, false, true)]);
-        journal.written();
+        assert_eq!(rows(&mut journal), [(0, 7, false, true)]);
         assert!(journal.is_empty() && !journal.is_new());
 
         journal.count(HOUR, id, 2, Was::Learned);
         assert!(!journal.is_new() && !journal.is_empty());
-        assert_eq!(rows(&journal), [(0, 2, false, false)]);
+        let batch = journal.take();
+        journal.count(HOUR, id, 1, Was::Learned);
+        journal.put_back(batch);
         journal.count(Hour(HOUR.0 + 1), id, 1, Was::Learned);
         assert!(journal.is_new());
-        assert_eq!(rows(&journal), [(0, 2, false, false), (1, 1, false, false)]);
+        assert_eq!(
+            rows(&mut journal),
+            [(0, 3, false, false), (1, 1, false, false)]
+        );
     }
 
     #[test]
@@ -243,12 +260,11 @@ mod tests {
         let mut journal = Journal::default();
 
         journal.note_known(HOUR, known("/a"));
-        assert_eq!(rows(&journal), [(0, 0, true, true)]);
-        journal.written();
+        assert_eq!(rows(&mut journal), [(0, 0, true, true)]);
         journal.note_known(HOUR, known("/a"));
         assert!(journal.is_empty());
         journal.note_known(Hour(HOUR.0 + 1), known("/a"));
-        assert_eq!(rows(&journal), [(1, 0, true, true)]);
+        assert_eq!(rows(&mut journal), [(1, 0, true, true)]);
     }
 
     #[test]
@@ -260,7 +276,7 @@ mod tests {
             assert!(journal.note(HOUR, seen("/a", uid), reported).is_some());
         }
 
-        let batch = journal.batch();
+        let batch = journal.take();
         assert_eq!(batch.rows.len(), MAX_CIRCUMSTANCES + 1);
         let bare = SubjectId::of(&known("/a"));
         let rest = batch.rows.iter().find(|(_, id, ..)| *id == bare);
@@ -277,7 +293,7 @@ mod tests {
         }
         journal.note(HOUR, known("/more"), Ran::KNOWN);
 
-        let batch = journal.batch();
+        let batch = journal.take();
 
         assert_eq!(batch.rows.len(), MAX_SUBJECTS);
         let [gap] = &batch.gaps[..] else {
@@ -300,7 +316,18 @@ mod tests {
         assert_eq!(journal.note(later, known("/b"), Ran::KNOWN), None);
         journal.count(later, id, 1, Was::Known);
 
-        assert!(journal.batch().rows.len() <= MAX_PENDING);
-        assert_eq!(journal.batch().gaps.len(), 1);
+        let batch = journal.take();
+        assert!(batch.rows.len() <= MAX_PENDING);
+        assert_eq!(batch.gaps.len(), 1);
+
+        // Nor has it what waits again.
+        for n in 0..MAX_PENDING {
+            let hour = Hour(later.0 + u32::try_from(n).expect("few"));
+            journal.count(hour, id, 1, Was::Known);
+        }
+        journal.put_back(batch);
+        let batch = journal.take();
+        assert_eq!(batch.rows.len(), MAX_PENDING);
+        assert!(batch.gaps.iter().any(|gap| gap.from == HOUR.start()));
     }
 }

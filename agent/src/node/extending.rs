@@ -92,7 +92,7 @@ impl Node {
         };
         let mut baseline = baseline.clone();
         baseline.learn_on(now, ending);
-        let saved = self.store.save(&[&baseline]);
+        let saved = self.store.get().save(&[&baseline]);
         saved.map_err(|error| format!("it cannot be saved: {error}"))?;
         if has_learned {
             self.remove_learned(id)?;

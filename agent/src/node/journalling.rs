@@ -8,10 +8,11 @@
 //! what bears it ran in that hour.
 
 use super::Node;
+use super::beside::Beside;
 use super::clock::time_of;
 use super::counting::Purpose;
 use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
-use crate::journal::{Cursor, Gap, Hour, Journal, Lack, Ran, Subject, SubjectId, Was};
+use crate::journal::{Batch, Cursor, Gap, Hour, Journal, Lack, Ran, Subject, SubjectId, Was};
 use crate::judge::role_of;
 use crate::kernel::Sighted;
 use crate::model::{Exec, Inspection, Reason, Slot, WorkloadId};
@@ -27,15 +28,26 @@ const COUNTS: Duration = Duration::from_secs(30);
 /// The journal, while it is kept.
 pub struct Journalling {
     journal: Journal,
-    store: JournalStore,
+    /// With what a write was to write, and how it ended.
+    store: Beside<JournalStore, Written>,
     hour: Hour,
     before: Hour,
     /// Whether the hour has just changed, and what was under way then is still to
     /// be looked for.
     is_turning: bool,
     written: Instant,
+    /// Until when the file has all that ran, where that is news.
+    whole: Option<Timestamp>,
     /// Whether the last write failed: it is said once.
     fails: bool,
+}
+
+/// How a write ended.
+struct Written {
+    batch: Batch,
+    /// Until when the file has all that ran, if it does with this.
+    whole: Option<Timestamp>,
+    result: Result<(), StoreError>,
 }
 
 /// What further execs of an entry of the kernel's map are counted as.
@@ -98,30 +110,55 @@ impl Journalling {
         let hour = Hour::of(now);
         Ok(Self {
             journal,
-            store: file,
+            store: Beside::new(file),
             hour,
             before: hour,
             is_turning: false,
             written: Instant::now(),
+            whole: None,
             fails: false,
         })
     }
 
-    fn write(&mut self) {
-        if self.journal.is_empty() {
+    /// Begins to write what waits, unless a write is under way. `whole` says until
+    /// when that is all that ran, if it is.
+    fn write(&mut self, whole: Option<Timestamp>) {
+        if self.store.is_busy() {
             return;
         }
-        match self.store.write(&self.journal.batch(), Timestamp::now()) {
+        self.see_what_was_written();
+        if self.journal.is_empty() {
+            self.whole = whole.or(self.whole);
+            return;
+        }
+        self.written = Instant::now();
+        let batch = self.journal.take();
+        self.store.begin(move |store| {
+            let result = store.write(&batch, Timestamp::now());
+            Written {
+                batch,
+                whole,
+                result,
+            }
+        });
+    }
+
+    /// Takes note of how the last write ended, which is waited for.
+    fn see_what_was_written(&mut self) {
+        let Some(written) = self.store.ended() else {
+            return;
+        };
+        match written.result {
             Ok(()) => {
-                self.journal.written();
-                self.written = Instant::now();
+                self.whole = written.whole.or(self.whole);
                 self.fails = false;
             }
-            Err(error) if !self.fails => {
-                tracing::error!(%error, "the journal is not written; it waits until it can be");
-                self.fails = true;
+            Err(error) => {
+                self.journal.put_back(written.batch);
+                if !std::mem::replace(&mut self.fails, true) {
+                    tracing::error!(%error, "the journal is not written; it waits until it can be");
+                }
             }
-            Err(_) => {}
         }
     }
 }
@@ -244,15 +281,30 @@ impl Node {
         if let Some(journalling) = &mut self.journalling
             && (journalling.journal.is_new() || journalling.written.elapsed() >= COUNTS)
         {
-            journalling.write();
+            journalling.write(None);
         }
     }
 
-    /// Writes all there is, as far as it is known.
-    pub(super) fn write_journal(&mut self) {
+    /// Begins to write all there is, as far as it is known. Until when the file had
+    /// all of it before that, where that is news.
+    pub(super) fn write_journal(&mut self) -> Option<Timestamp> {
         self.journal_known();
+        let now = Timestamp::now();
+        let Some(journalling) = &mut self.journalling else {
+            return Some(now);
+        };
+        journalling.write(Some(now));
+        journalling.whole.take()
+    }
+
+    /// The same, and waits until it is written.
+    pub(super) fn write_journal_now(&mut self) {
         if let Some(journalling) = &mut self.journalling {
-            journalling.write();
+            journalling.see_what_was_written();
+        }
+        self.write_journal();
+        if let Some(journalling) = &mut self.journalling {
+            journalling.see_what_was_written();
         }
     }
 
@@ -291,7 +343,7 @@ impl Node {
         };
         if cursor.is_none() {
             self.settle_counts();
-            self.write_journal();
+            self.write_journal_now();
         }
         let Some(journalling) = &mut self.journalling else {
             return Err(Refusal::new(
@@ -301,6 +353,7 @@ impl Node {
         };
         let page = journalling
             .store
+            .get()
             .page(Hour(since.unwrap_or_default()), cursor);
         match page {
             Ok(page) => Ok(Answer::Journal(Box::new(page))),

@@ -12,11 +12,18 @@ use crate::containers::{Container, Since};
 use crate::journal::Lack;
 use crate::learn::{Appearance, Baseline, Gap};
 use crate::model::{Reason, WorkloadId};
+use crate::store::StoreError;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
 /// How often the store is told that the agent is alive.
 pub const ALIVE: Duration = Duration::from_secs(60);
+
+/// How a write of the store ended, and whose baselines it was of.
+pub struct Saved {
+    of: Vec<WorkloadId>,
+    result: Result<(), StoreError>,
+}
 
 impl Node {
     /// A container of a workload has appeared.
@@ -141,7 +148,7 @@ impl Node {
                 return false;
             }
         };
-        if let Err(error) = self.store.save(&[baseline]) {
+        if let Err(error) = self.store.get().save(&[baseline]) {
             tracing::error!(%error, "what was learned cannot be saved; it is tried again");
             return false;
         }
@@ -182,27 +189,56 @@ impl Node {
         }
     }
 
-    /// Saves what the store lacks; what cannot be saved is tried again at the
-    /// next tick.
+    /// Begins to save what the store lacks, unless it is being written; what cannot
+    /// be saved is tried again at the next tick.
     pub(super) fn save(&mut self) {
-        let unsaved = self.workloads.unsaved();
+        if self.store.is_busy() {
+            return;
+        }
+        self.see_what_was_saved();
+        let unsaved: Vec<Baseline> = self.workloads.unsaved().into_iter().cloned().collect();
         if unsaved.is_empty() {
             return;
         }
-        if let Err(error) = self.store.save(&unsaved) {
-            tracing::error!(%error, "what was learned since the last time is not saved");
-            return;
-        }
         self.workloads.saved();
+        self.store.begin(move |store| {
+            let baselines: Vec<&Baseline> = unsaved.iter().collect();
+            let result = store.save(&baselines);
+            let of = unsaved.iter().map(|baseline| baseline.workload().clone());
+            Saved {
+                of: of.collect(),
+                result,
+            }
+        });
     }
 
-    /// Notes the time, so that the next agent knows for how long there was
-    /// none.
-    pub(super) fn note_alive(&mut self) {
-        self.store_told = Instant::now();
-        if let Err(error) = self.store.heartbeat(Timestamp::now()) {
-            tracing::error!(%error, "cannot note that the agent is alive");
+    /// The same, and waits until it is saved.
+    pub(super) fn save_now(&mut self) {
+        self.see_what_was_saved();
+        self.save();
+        self.see_what_was_saved();
+    }
+
+    /// Takes note of how the last write ended, which is waited for.
+    pub(super) fn see_what_was_saved(&mut self) {
+        let Some(Saved { of, result }) = self.store.ended() else {
+            return;
+        };
+        if let Err(error) = result {
+            self.workloads.unsaved.extend(of);
+            tracing::error!(%error, "the state is not saved; it is tried again until it can be");
         }
+    }
+
+    /// Notes that nothing is missing until this time, so that the next agent knows
+    /// from when on something is.
+    pub(super) fn note_alive(&mut self, until: Timestamp) {
+        self.store_told = Instant::now();
+        self.see_what_was_saved();
+        self.store.begin(move |store| Saved {
+            of: Vec::new(),
+            result: store.heartbeat(until),
+        });
     }
 
     /// Something was lost that may have been of any workload.

@@ -40,6 +40,7 @@ mod alerts;
 mod allowances;
 mod answers;
 mod api_word;
+mod beside;
 mod clock;
 mod counting;
 mod decisions;
@@ -90,11 +91,14 @@ use crate::store::Store;
 use agent_common::wire::SeenKey;
 use alerts::Alerts;
 use allowances::Allowances;
+use beside::Beside;
 use clock::WallClock;
 use counting::Tracked;
 use execs::Waiting;
 use inspecting::Inspecting;
+use jiff::Timestamp;
 use journalling::Journalling;
+use learning::Saved;
 use naming::Unnamed;
 use past::Past;
 use std::collections::{BTreeMap, HashMap};
@@ -137,7 +141,7 @@ struct Node {
     /// The documents of what people decided on the running agent.
     decided: Folder,
     document_errors: Vec<String>,
-    store: Store,
+    store: Beside<Store, Saved>,
     history: Past,
     /// When the history could not be written, if it could not the last time.
     history_failed: Option<Instant>,
@@ -275,10 +279,11 @@ impl Node {
         self.judge_all_uninspected();
         self.settle_counts();
         self.judge_all_uninspected();
-        self.save();
+        self.save_now();
         self.save_history_now();
-        self.write_journal();
-        self.note_alive();
+        self.write_journal_now();
+        self.note_alive(Timestamp::now());
+        self.see_what_was_saved();
         self.alerts.finish(Instant::now() + DRAIN).await;
         // Its folder and file go with the server's task.
         let _ = server.await;
@@ -299,14 +304,16 @@ impl Node {
         self.end_probations();
         self.tell_states();
         self.end_allowances();
+        // Not before the journal has what ran until then.
+        if self.store_told.elapsed() >= learning::ALIVE
+            && !self.store.is_busy()
+            && let Some(whole) = self.write_journal()
+        {
+            self.note_alive(whole);
+        }
         self.save();
         self.save_history();
         self.tick_journal();
-        if self.store_told.elapsed() >= learning::ALIVE {
-            // First: what is missing until the next agent begins with this time.
-            self.write_journal();
-            self.note_alive();
-        }
         self.alerts.tick();
     }
 }

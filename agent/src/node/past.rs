@@ -1,72 +1,17 @@
-//! The history, which is written beside the agent's one task: a container that
-//! lives for a moment has to be named while the disk is waited for.
+//! The history of alerts and decisions, written once a second.
 
 use super::Node;
+use super::beside::Beside;
 use crate::history::{Allowance, Pending};
 use crate::store::{History, StoreError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long the history is left alone after it could not be written: to open it
 /// anew takes a look at all of it.
 const REST: Duration = Duration::from_secs(5);
 
-/// A write that ended: what it was to write, and how it ended.
-type Written = (Pending, Result<(), StoreError>);
-
-/// The open history, here or with a write that is under way.
-pub struct Past {
-    here: Option<History>,
-    under_way: Option<JoinHandle<(History, Written)>>,
-    written: Option<Written>,
-}
-
-impl Past {
-    /// Nothing is under way.
-    pub fn new(history: History) -> Self {
-        Self {
-            here: Some(history),
-            under_way: None,
-            written: None,
-        }
-    }
-
-    /// The history; a write that is under way is waited for.
-    pub fn get(&mut self) -> &mut History {
-        self.take_back();
-        self.here.as_mut().expect("no write is under way")
-    }
-
-    fn take_back(&mut self) {
-        let Some(write) = self.under_way.take() else {
-            return;
-        };
-        match write.join() {
-            Ok((history, written)) => {
-                self.here = Some(history);
-                self.written = Some(written);
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        let write = self.under_way.as_ref();
-        write.is_some_and(|write| !write.is_finished())
-    }
-
-    fn write(&mut self, pending: Pending, allowances: Vec<Allowance>) {
-        self.take_back();
-        let Some(mut history) = self.here.take() else {
-            return;
-        };
-        self.under_way = Some(std::thread::spawn(move || {
-            let allowances: Vec<&Allowance> = allowances.iter().collect();
-            let result = history.save(&pending, &allowances);
-            (history, (pending, result))
-        }));
-    }
-}
+/// The history, and what a write was to write and how it ended.
+pub type Past = Beside<History, (Pending, Result<(), StoreError>)>;
 
 impl Node {
     /// Begins to write what the history lacks, unless a write is under way. Where
@@ -85,7 +30,11 @@ impl Node {
         }
         let pending = std::mem::take(&mut self.alerts.pending);
         self.allowances.saved();
-        self.history.write(pending, allowances);
+        self.history.begin(move |history| {
+            let allowances: Vec<&Allowance> = allowances.iter().collect();
+            let result = history.save(&pending, &allowances);
+            (pending, result)
+        });
     }
 
     /// The same, and waits until it is written.
@@ -97,8 +46,7 @@ impl Node {
 
     /// Takes note of how the last write ended, which is waited for.
     fn see_what_was_written(&mut self) {
-        self.history.take_back();
-        let Some((pending, result)) = self.history.written.take() else {
+        let Some((pending, result)) = self.history.ended() else {
             return;
         };
         match result {

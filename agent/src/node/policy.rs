@@ -253,8 +253,6 @@ impl Node {
 
     /// Lets a workload go that has no container any more.
     pub(super) fn let_workload_go(&mut self, id: &WorkloadId) {
-        // It may be gone for long: what it learned is written first.
-        self.save();
         let Some(slot) = self.workloads.get(id).map(|workload| workload.slot) else {
             return;
         };

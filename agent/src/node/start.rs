@@ -3,10 +3,10 @@
 
 use super::alerts::Alerts;
 use super::allowances::Allowances;
+use super::beside::Beside;
 use super::clock::WallClock;
 use super::inspecting::Inspecting;
 use super::journalling::Journalling;
-use super::past::Past;
 use super::permits;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
@@ -152,8 +152,8 @@ impl Node {
             learned: Folder::new(config.state.join("learned")),
             decided: Folder::new(config.state.join("decided")),
             document_errors: Vec::new(),
-            store,
-            history: Past::new(history),
+            store: Beside::new(store),
+            history: Beside::new(history),
             history_failed: None,
             allowances,
             store_told: Instant::now(),
@@ -183,7 +183,7 @@ impl Node {
         node.hear_of_what_runs(&mut words).await;
         node.take_in_processes(None);
         node.took_in_processes = true;
-        node.note_alive();
+        node.note_alive(Timestamp::now());
         let heard = Heard {
             ring,
             inspections,
@@ -225,8 +225,8 @@ impl Node {
     /// meanwhile is a part of what they know.
     fn read_store(&mut self) -> Result<(), StoreError> {
         let now = Timestamp::now();
-        let loaded = self.store.load()?;
-        let last_alive = self.store.last_alive()?;
+        let loaded = self.store.get().load()?;
+        let last_alive = self.store.get().last_alive()?;
         for mut baseline in loaded.baselines {
             let id = baseline.workload().clone();
             if baseline.state() != State::Learning {

@@ -148,13 +148,13 @@ fn child_whose_journal_runs_out_of_room() {
             let subject = Subject::known(unit("x"), Identity::image(&format!("/bin/{n}")));
             journal.note(hour, subject, Ran::KNOWN).unwrap();
         }
-        journal
+        journal.take()
     };
-    file.write(&note(3).batch(), hour.start()).unwrap();
+    file.write(&note(3), hour.start()).unwrap();
     let large = note(4000);
 
     for _ in 0..2 {
-        let error = file.write(&large.batch(), hour.start()).unwrap_err();
+        let error = file.write(&large, hour.start()).unwrap_err();
         assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
         assert_eq!(file.page(hour, None).unwrap().rows.len(), 3);
     }
@@ -162,7 +162,7 @@ fn child_whose_journal_runs_out_of_room() {
     let mut limit = getrlimit(Resource::Fsize);
     limit.current = limit.maximum;
     setrlimit(Resource::Fsize, limit).unwrap();
-    file.write(&large.batch(), hour.start()).unwrap();
+    file.write(&large, hour.start()).unwrap();
     assert_eq!(file.page(hour, None).unwrap().rows.len(), 4000);
     println!("passed");
 }

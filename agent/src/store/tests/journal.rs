@@ -31,7 +31,7 @@ fn write(store: &mut JournalStore, rows: &[(Hour, &str, Ran)], now: Timestamp) {
     for (hour, path, ran) in rows {
         journal.note(*hour, subject(path), *ran).unwrap();
     }
-    store.write(&journal.batch(), now).unwrap();
+    store.write(&journal.take(), now).unwrap();
 }
 
 /// The rows from an hour on, page by page, and how many pages.
@@ -80,7 +80,7 @@ fn what_was_written_adds_up_and_is_there_after_reopening() {
     let mut more = Journal::default();
     more.count(next, SubjectId::of(&subject("/a")), 7, Was::Known);
     more.count(next, SubjectId::of(&subject("/unknown")), 7, Was::Known);
-    journal.write(&more.batch(), now()).unwrap();
+    journal.write(&more.take(), now()).unwrap();
     drop((store, journal));
 
     let mut journal = JournalStore::of_folder(dir.path()).unwrap().unwrap();
@@ -103,7 +103,7 @@ fn pages_have_every_row_once() {
         all.note(hour, subject(&format!("/{}", n % 4000)), Ran::KNOWN)
             .unwrap();
     }
-    journal.write(&all.batch(), now()).unwrap();
+    journal.write(&all.take(), now()).unwrap();
 
     let (found, pages) = rows(&mut journal, Hour(0));
 
@@ -126,7 +126,7 @@ fn what_is_too_old_goes_and_the_journal_says_since_when_it_is_complete() {
     first.note(HOUR, subject("/both"), Ran::KNOWN).unwrap();
     first.note_gap(gap(0));
     first.note_gap(gap(20 * 24));
-    journal.write(&first.batch(), now()).unwrap();
+    journal.write(&first.take(), now()).unwrap();
 
     let later = Hour(HOUR.0 + 15 * 24);
     write(&mut journal, &[(later, "/both", Ran::KNOWN)], later.start());
@@ -158,7 +158,7 @@ fn it_keeps_to_its_size_and_the_oldest_hours_go_first() {
                 let same = format!("/usr/bin/some-program-{part}-{n}");
                 all.note(at, subject(&same), Ran::KNOWN).unwrap();
             }
-            journal.write(&all.batch(), at.start()).unwrap();
+            journal.write(&all.take(), at.start()).unwrap();
         }
         let length = fs::metadata(dir.path().join("journal.redb")).unwrap().len();
         assert!(length <= bounds.size, "{length} bytes after {hour} hours");
@@ -303,7 +303,7 @@ fn only_the_newest_gaps_are_kept() {
         });
     }
 
-    journal.write(&all.batch(), now()).unwrap();
+    journal.write(&all.take(), now()).unwrap();
 
     let gaps = journal.head().unwrap().gaps;
     assert_eq!(gaps.len(), Head::MAX_GAPS);
