@@ -9,7 +9,7 @@ use crate::alert::Nearest;
 use crate::judge::{Policy, Scope, Verdict, judge, role_of};
 use crate::kernel::{Event, SeenEntry};
 use crate::learn::Outcome;
-use crate::model::{CgroupId, Exec, Identity, Inspection, Reason, Untrusted, WorkloadId};
+use crate::model::{CgroupId, Exec, Identity, Inspection, Reason, Role, Untrusted, WorkloadId};
 use agent_common::wire::SeenKey;
 use std::collections::HashSet;
 
@@ -227,7 +227,11 @@ impl Node {
         match outcome {
             Outcome::New | Outcome::Known => {
                 if outcome == Outcome::New {
-                    tracing::info!(workload = %id, path = %identity.path().escaped(512), layer = %identity.path_layer(), "learned");
+                    let applet = match &identity.role {
+                        Role::Applet(name) => Some(name.escaped(64)),
+                        Role::Program | Role::Script(_) => None,
+                    };
+                    tracing::info!(workload = %id, path = %identity.path().escaped(512), applet, layer = %identity.path_layer(), "learned");
                 }
                 self.permit(id, key, exec, inspection);
                 self.track(key, exec, Purpose::Learned(id.clone(), Box::new(identity)));

@@ -7,7 +7,8 @@
 //! - [`api_word`]: the API server's word on a container
 //! - [`settling`]: a cgroup with a name → its workload and slot
 //! - [`inspecting`]: what the kernel saw, while its files are read
-//! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation
+//! - [`execs`]: what the kernel saw → judge → learned, known, or a deviation;
+//!   [`sighted`]: as a baseline takes it in
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
 //! - [`journalling`]: what ran, hour by hour
@@ -17,8 +18,10 @@
 //! - [`learning`]: windows end, baselines are saved, documents are written
 //! - [`probation`]: a new image of what has learned
 //! - [`states`]: the state of each workload, and its changes
-//! - [`past`]: the history, written beside the one task
+//! - [`past`]: the history of alerts and decisions
+//! - [`beside`]: files that are written beside the one task
 //! - [`policy`]: documents change → slots and maps change
+//! - [`reloading`], [`editing`]: documents are read again, and edited
 //! - [`terms`]: whose word holds for a workload (pure)
 //! - [`permits`]: what the kernel is told of a policy (pure)
 //! - [`workloads`]: who has a slot and what is done with it (pure)
@@ -30,7 +33,8 @@
 //! - [`who`]: who that is
 //! - [`tally`]: deviations by namespace and reason (pure)
 //! - [`documents`]: a baseline as a document (pure)
-//! - [`answers`]: what the control socket asks
+//! - [`answers`]: what the control socket asks; [`rows`], [`listing`]: of each
+//!   workload, of each allowlist
 //! - [`clock`]: kernel times as times of day
 //!
 //! The kernel decides and remembers; everything here may be late. Whatever the
