@@ -10,16 +10,16 @@ use crate::task;
 use agent_common::siphash::State;
 use agent_common::wire::{ClearedKey, FileFacts, flag, need};
 
-/// All ones where `bit` is among `needs`, else zero.
+/// All ones where `bit` is among `bits`, else zero.
 #[inline(always)]
-fn mask(needs: u32, bit: u32) -> u64 {
-    ((needs & bit != 0) as u64).wrapping_neg()
+fn mask(bits: u32, bit: u32) -> u64 {
+    ((bits & bit != 0) as u64).wrapping_neg()
 }
 
 /// SipHash of what `needs` names, each of which tells two execs of a file
-/// apart, and of whether it was put into the container, and from a terminal:
-/// what a person does there may be judged otherwise than what the container
-/// does. The arguments and the origin are in the record already.
+/// apart, and of whether it was put into the container, itself or by what was, and
+/// from a terminal: what a person does there may be judged otherwise than what the
+/// container does. The arguments and the origin are in the record already.
 ///
 /// A function of its own to the verifier, like the walk.
 #[unsafe(no_mangle)]
@@ -50,7 +50,9 @@ pub extern "C" fn execwarden_detail(needs: u64) -> u64 {
     // The first process may run the same file as others of the container.
     let of_origin = flag::INIT | flag::OF_INIT | flag::INJECTED | flag::FROM_OUTSIDE;
     let origin = (facts.flags & of_origin) as u64 & of_parent;
-    let put_in = (facts.flags & (flag::INJECTED | flag::TTY)) as u64;
+    // Put in itself, or by what was.
+    let of_put_in = mask(facts.flags, flag::INJECTED) & flag::FROM_OUTSIDE as u64;
+    let put_in = facts.flags as u64 & (of_put_in | (flag::INJECTED | flag::TTY) as u64);
 
     let mut state = State::new(hash_key());
     state.word(needs as u64);

@@ -1,7 +1,7 @@
 //! Baselines for property tests: grown through the public methods alone, from
 //! few names, so that two of them have much in common.
 
-use super::{Appearance, Around, Baseline, Ending, Gap, Sighting, Window};
+use super::{Appearance, Around, Baseline, Came, Ending, Gap, Sighting, Window};
 use crate::model::{
     ContainerId, Digest, Identity, Layer, Reason, Role, Script, Untrusted, WorkloadId,
 };
@@ -74,7 +74,11 @@ pub(crate) fn baseline() -> impl Strategy<Value = Baseline> {
         option::of(0..20u32),
         option::of(bytes()),
         vec(bytes(), 0..2),
-        any::<bool>(),
+        prop_oneof![
+            Just(Came::PutIn),
+            Just(Came::FromPutIn),
+            Just(Came::FromWithin)
+        ],
     );
     let sightings = vec(
         (
@@ -116,14 +120,14 @@ pub(crate) fn baseline() -> impl Strategy<Value = Baseline> {
             image,
             digest,
             code,
-            (user, parent, arguments, put_in),
+            (user, parent, arguments, came),
         ) in sightings
         {
             let around = Around {
                 node: Some("node-1"),
                 user,
                 parent: parent.as_ref(),
-                put_in,
+                came,
                 arguments: Some(&arguments),
             };
             let sighting = Sighting {

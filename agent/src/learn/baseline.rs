@@ -1,7 +1,7 @@
 //! What was learned of one workload.
 
 use super::gap::Gaps;
-use super::{Arguments, Around, Ending, Evidence, Gap, Pending, Probation, Sample};
+use super::{Arguments, Around, Came, Ending, Evidence, Gap, Pending, Probation, Sample};
 use crate::model::{
     ContainerId, Digest, Identity, Layer, Needs, Reason, Role, Untrusted, WorkloadId,
 };
@@ -272,12 +272,13 @@ impl Baseline {
     }
 
     /// What the kernel must still report of an entry: its arguments while they
-    /// are learned, else nothing.
+    /// are learned, who starts it while it was only ever put in, else nothing.
     pub fn needs(&self, identity: &Identity) -> Needs {
-        match self.entries.get(identity).map(Evidence::arguments) {
-            Some(Arguments::Code(_)) => Needs::ARGS,
-            Some(Arguments::Any) | None => Needs::NONE,
-        }
+        let Some(evidence) = self.entries.get(identity) else {
+            return Needs::NONE;
+        };
+        let args = matches!(evidence.arguments(), Arguments::Code(_));
+        Needs::new(false, args, evidence.came() != Came::FromWithin, false)
     }
 
     /// The files of which single applets were learned, some more than once:

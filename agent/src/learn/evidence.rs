@@ -22,6 +22,19 @@ pub const MAX_EXAMPLES_PER_ENTRY: usize = 3;
 /// The longest such list, in bytes, as it is shown.
 pub const MAX_EXAMPLE: usize = 256;
 
+/// How a run came into the container, or several of one identity: the one that is
+/// furthest from outside.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Came {
+    /// Somebody put it in: a probe, a hook, `kubectl exec`.
+    PutIn,
+    /// From what somebody put in.
+    FromPutIn,
+    /// From the container itself, or nobody knows.
+    #[default]
+    FromWithin,
+}
+
 /// What was around a sighting, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Around<'a> {
@@ -31,8 +44,8 @@ pub struct Around<'a> {
     pub user: Option<u32>,
     /// The parent's program.
     pub parent: Option<&'a Untrusted>,
-    /// Whether somebody put it into the container: a probe, a hook.
-    pub put_in: bool,
+    /// How it came into the container.
+    pub came: Came,
     /// The arguments behind the name; `None` where they are not to be kept, too.
     pub arguments: Option<&'a [Untrusted]>,
 }
@@ -51,7 +64,7 @@ pub struct Evidence {
     pub(super) users: Sample<u32, MAX_USERS_PER_ENTRY>,
     pub(super) parents: Sample<Untrusted, MAX_PARENTS_PER_ENTRY>,
     pub(super) examples: Sample<String, MAX_EXAMPLES_PER_ENTRY>,
-    pub(super) only_put_in: bool,
+    pub(super) came: Came,
 }
 
 impl Evidence {
@@ -68,7 +81,7 @@ impl Evidence {
             users: Sample::default(),
             parents: Sample::default(),
             examples: Sample::default(),
-            only_put_in: sighting.around.put_in,
+            came: sighting.around.came,
         };
         evidence.add(sighting, image);
         evidence
@@ -131,10 +144,10 @@ impl Evidence {
         &self.examples
     }
 
-    /// Whether it was only seen where somebody put it into the container: it is a
-    /// probe or a hook.
-    pub fn only_put_in(&self) -> bool {
-        self.only_put_in
+    /// How it came into the container: [`Came::PutIn`] if it always was put in, as a
+    /// probe is.
+    pub fn came(&self) -> Came {
+        self.came
     }
 
     /// Adds what was seen; whether that told something new of its arguments.
@@ -151,10 +164,10 @@ impl Evidence {
             node,
             user,
             parent,
-            put_in,
+            came,
             arguments,
         } = sighting.around;
-        self.only_put_in &= put_in;
+        self.came = self.came.max(came);
         if let Some(node) = node
             && self.nodes.get(node).is_none()
         {
@@ -190,7 +203,7 @@ impl Evidence {
         self.users.merge(&other.users);
         self.parents.merge(&other.parents);
         self.examples.merge(&other.examples);
-        self.only_put_in &= other.only_put_in;
+        self.came = self.came.max(other.came);
     }
 }
 

@@ -43,7 +43,7 @@ pub use baseline::{
 pub use code::{Arguments, MAX_LISTS, code_in_arguments, is_code_in_arguments};
 pub use ending::{Ending, Progress};
 pub use evidence::{
-    Around, Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
+    Around, Came, Evidence, MAX_CONTAINERS_PER_ENTRY, MAX_DIGESTS_PER_ENTRY, MAX_IMAGES_PER_ENTRY,
 };
 pub use gap::{Gap, MAX_LISTED};
 pub use generalise::{MAX_MADE, generalise};

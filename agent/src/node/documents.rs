@@ -2,9 +2,10 @@
 
 use crate::allowlist::document::{MAX_BYTES, MAX_ENTRIES};
 use crate::allowlist::{
-    ArgsPattern, Conditions, Contents, Document, LearnedFrom, Process, Status, Window, render,
+    ArgsPattern, Conditions, Contents, Document, LearnedFrom, Parent, Process, Status, Window,
+    render,
 };
-use crate::learn::{Arguments, Baseline, Evidence, State, generalise};
+use crate::learn::{Arguments, Baseline, Came, Evidence, State, generalise};
 use crate::model::{Identity, Layer, Role, Untrusted, last_component};
 use std::collections::{BTreeSet, HashSet};
 
@@ -101,10 +102,14 @@ fn entries(
     let contents = (detail == Detail::Everything && !digests.has_more())
         .then(|| Contents::new(digests.iter().copied().collect(), None))
         .flatten();
+    // What was only ever put in is a probe or a hook, and may be nothing else.
+    let probe = evidence.came() == Came::PutIn && detail >= Detail::Arguments;
+    let parents: BTreeSet<Parent> = probe.then_some(Parent::Injected).into_iter().collect();
     let under = |args| {
         process.clone().under(Conditions {
             contents: contents.clone(),
             args,
+            parents: parents.clone(),
             ..Conditions::default()
         })
     };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::allowlist::{Digests, parse};
-use crate::learn::{Around, Ending, Sighting, Window as Learning};
+use crate::learn::{Around, Came, Ending, Sighting, Window as Learning};
 use crate::model::{ContainerId, Digest, WorkloadId};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -77,6 +77,35 @@ fn every_role_is_written_with_what_was_seen_of_it() {
     );
     let spec = document_of(&learned, 3).spec;
     assert_eq!(spec.digests, Some(Digests::Record));
+}
+
+#[test]
+fn what_was_only_put_in_may_only_be_put_in() {
+    let came = |ways: &[Came]| {
+        let mut learned = baseline();
+        for came in ways {
+            let around = Around {
+                came: *came,
+                ..Around::default()
+            };
+            let sighting = Sighting {
+                at: Timestamp::UNIX_EPOCH,
+                execs: 1,
+                container: &ContainerId::new("c1").expect("an id"),
+                image: None,
+                around,
+                digest: None,
+                code: None,
+            };
+            let _ = learned.observe(&Identity::image("/bin/a"), &sighting);
+        }
+        processes(&learned).contains("*injected*")
+    };
+
+    assert!(came(&[Came::PutIn, Came::PutIn]));
+    assert!(!came(&[Came::PutIn, Came::FromPutIn]));
+    assert!(!came(&[Came::FromPutIn]));
+    assert!(!came(&[Came::FromWithin, Came::PutIn]));
 }
 
 #[test]

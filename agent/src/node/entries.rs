@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::control::protocol::{Answer, EntryEvidence, Refusal, RefusalKind, Response};
-use crate::learn::{Baseline, Evidence, Sample};
+use crate::learn::{Baseline, Came, Evidence, Sample};
 use crate::model::{Digest, Identity, Role, Untrusted};
 
 /// The longest text of one path, in bytes.
@@ -42,7 +42,7 @@ fn entry(identity: &Identity, evidence: &Evidence) -> EntryEvidence {
         first_seen: evidence.first_seen(),
         last_seen: evidence.last_seen(),
         execs: evidence.execs(),
-        only_put_in: evidence.only_put_in(),
+        only_put_in: evidence.came() != Came::FromWithin,
         containers: evidence.containers().len() as u64,
         nodes: texts(evidence.nodes(), |node| node.to_string()),
         images: texts(evidence.images(), |image| image.to_string()),

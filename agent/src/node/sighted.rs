@@ -4,7 +4,7 @@ use super::clock::time_of;
 use super::execs::Seen;
 use crate::config::Config;
 use crate::containers::Container;
-use crate::learn::{Around, Sighting, code_in_arguments};
+use crate::learn::{Around, Came, Sighting, code_in_arguments};
 use crate::model::{ContainerId, Digest, Identity, Inspection, Origin, Role};
 
 /// An exec, and what a [`Sighting`] of it borrows.
@@ -51,7 +51,11 @@ impl<'a> Sighted<'a> {
             around: Around {
                 node: Some(config.node_name.as_str()),
                 user: Some(exec.uid),
-                put_in: exec.origin == Origin::Injected,
+                came: match (exec.origin, exec.from_outside) {
+                    (Origin::Injected, true) => Came::PutIn,
+                    (Origin::Injected, false) => Came::FromPutIn,
+                    (Origin::Init | Origin::Container, _) => Came::FromWithin,
+                },
                 parent: parent
                     .filter(|parent| !parent.path_cut)
                     .and_then(|parent| parent.path.as_ref()),

@@ -14,11 +14,9 @@ const NAMES: [&str; 4] = ["sh", "sleep", "ls", "nc"];
 /// Learns `sleep`, `sh` with any arguments and `ls` of the scene's image; gives
 /// the document.
 fn learn(scene: &Scene, agent: &Agent<'_>) -> Result<String> {
-    let container = scene.idle()?;
-    exec(&container, &["ls", "/"])?;
-    exec(&container, &["ls"])?;
-    exec(&container, &["sh", "/app/empty"])?;
-    exec(&container, &["/opt/tool/ls"])?;
+    // With their paths: the shell runs what it has itself without an exec.
+    let line = "/bin/ls /; /bin/ls; /bin/sh /app/empty; /opt/tool/ls; exec /bin/sleep 1000";
+    let _container = scene.container(&["sh", "-c", line]).run()?;
     scene.wait_for_mode(agent, "enforce")?;
     scene.learned()
 }

@@ -91,8 +91,8 @@ pub fn b04_chains_are_learned_and_enforced() -> Result<()> {
         &first,
         "cp /chain/1 /tmp/x; sed -i s/x/x/ /tmp/x; unshare true",
     )?;
-    exec(&first, &["sh", "/chain/1"])?;
-    shell(&first, "unshare -Urm mount --bind /tmp /root")?;
+    shell(&first, "sh /chain/1")?;
+    shell(&first, "unshare -Urm mount --bind /tmp /root; :")?;
     scene.wait_for_mode(&agent, "enforce")?;
     let document = scene.learned()?;
     for depth in 2..=DEPTH {

@@ -1,10 +1,11 @@
 //! Processes that come into a container from outside.
 
 use super::expect::only;
-use super::scene::{ELEMENT, Scene, at, exec, window};
+use super::scene::{ELEMENT, PATIENCE, Scene, at, exec, window};
 use anyhow::{Context, Result, bail, ensure};
+use std::fs;
 use std::process::{Command, Stdio};
-use testbed::{Container, find_program, intruders};
+use testbed::{Container, find_program, intruders, until};
 
 const LISTED: &str = "  processes:
     - path: /bin/busybox
@@ -70,6 +71,54 @@ pub fn b21_who_comes_from_outside_is_judged_as_the_container() -> Result<()> {
             ensure!(field("tty") == Some(terminal), "{}", record.raw);
         }
         ensure!(records.len() == 5, "{records:#?}");
+        Ok(())
+    })
+}
+
+/// A probe is learned as what it is: that the container runs the same by itself is
+/// another matter, whichever came first.
+pub fn a_probe_is_learned_as_one() -> Result<()> {
+    const SERVES: &str = "while true; do for it in both probe; do \
+        if [ -e /tmp/$it ]; then /app/$it; rm /tmp/$it; fi; done; sleep 0.1; done";
+    let scene = Scene::new()?;
+    for program in ["both", "probe"] {
+        let hello = intruders::build("hello")?;
+        scene.image.program(&hello, &format!("/app/{program}"))?;
+    }
+    let agent = scene.agent(&["--automatic", &window(4)])?;
+    let container = scene.container(&["sh", "-c", SERVES]).run()?;
+    let by_itself = |program: &str| {
+        let asked = container.rootfs().inside("/tmp").join(program);
+        fs::write(&asked, "")?;
+        let what = format!("the container to run {program}");
+        until(&what, PATIENCE, || Ok((!asked.exists()).then_some(())))
+    };
+    exec(&container, &["/app/probe"])?;
+    exec(&container, &["/app/both"])?;
+    by_itself("both")?;
+    scene.wait_for_mode(&agent, "enforce")?;
+    let learned = scene.learned()?;
+
+    exec(&container, &["/app/probe"])?;
+    exec(&container, &["/app/both"])?;
+    by_itself("both")?;
+    by_itself("probe")?;
+
+    let is_a_probe = |path: &str| {
+        let mut entries = learned.split("\n    - path: ");
+        let entry = entries.find(|entry| entry.starts_with(path));
+        let entry = entry.with_context(|| format!("no {path} in {learned}"))?;
+        Ok::<_, anyhow::Error>(entry.contains("parents:\n        - \"*injected*\""))
+    };
+    ensure!(
+        is_a_probe("/app/probe")? && !is_a_probe("/app/both")?,
+        "{learned}"
+    );
+    scene.finish_with(agent, |records| {
+        let record = only(records, &container, "parent /app/probe")?;
+        let differs = record.parameter(ELEMENT, "differs");
+        ensure!(differs == Some("parents"), "{}", record.raw);
+        ensure!(records.len() == 1, "{records:#?}");
         Ok(())
     })
 }

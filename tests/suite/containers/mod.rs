@@ -118,7 +118,7 @@ pub const TESTS: &[Named] = tests![
     slow_runtimes: a_container_that_is_still_being_written_down_is_waited_for;
     injected: b21_who_comes_from_outside_is_judged_as_the_container,
         b21_who_shares_its_processes_is_judged_as_itself,
-        b23_what_a_person_does_at_a_terminal_is_not_learned,
+        b23_what_a_person_does_at_a_terminal_is_not_learned, a_probe_is_learned_as_one,
         a_person_at_a_terminal_is_learned_where_the_operator_says_so;
     escapes: b15_who_left_is_judged_as_what_it_left,
         b15_who_went_to_a_neighbour_is_not_judged_by_its_list;

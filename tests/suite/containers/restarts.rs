@@ -76,8 +76,10 @@ fn goes_on_after(end: impl FnOnce(Agent<'_>) -> Result<()>) -> Result<()> {
     );
     ensure!(document.contains(gap), "{document}");
     ensure!(!document.contains("/app/job.sh"), "{document}");
-    // What ran while there was no agent is not known.
-    scene.finish(agent, &[(&container, &["script /app/job.sh"])])
+    // What ran while there was no agent is not known; nor is that it runs what was
+    // only put in until then.
+    let records = ["script /app/job.sh", "parent /app/worker"];
+    scene.finish(agent, &[(&container, &records)])
 }
 
 pub fn what_runs_before_the_agent_is_learned_and_marked() -> Result<()> {

@@ -3,7 +3,7 @@
 use super::RecordError;
 use super::identity::{Bytes, IdentityRecord, is_default, read_identity};
 use super::tables::{Listed, Names, Tables, listed, look_up, sample};
-use crate::learn::{Arguments, Evidence, Sample};
+use crate::learn::{Arguments, Came, Evidence, Sample};
 use crate::model::{Digest, Identity, Layer, Untrusted};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,12 @@ pub(super) struct EntryRecord {
     parents: Listed<Bytes>,
     #[serde(default, skip_serializing_if = "Listed::is_unused")]
     examples: Listed<String>,
+    /// Never [`Came::FromWithin`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     only_put_in: bool,
+    /// Always [`Came::PutIn`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    only_from_outside: bool,
 }
 
 pub(super) fn entries(
@@ -85,7 +89,8 @@ pub(super) fn entry(identity: &Identity, evidence: &Evidence, tables: &mut Table
         users: listed(&evidence.users, |user| *user),
         parents: listed(&evidence.parents, |parent| parent.into()),
         examples: listed(&evidence.examples, String::clone),
-        only_put_in: evidence.only_put_in,
+        only_put_in: evidence.came != Came::FromWithin,
+        only_from_outside: evidence.came == Came::PutIn,
     }
 }
 
@@ -145,7 +150,11 @@ pub(super) fn read_entry(
         parents: Sample::from_parts(parents.collect::<Result<_, _>>()?, entry.parents.more)
             .ok_or(RecordError::TooMany("parents of an entry"))?,
         examples: sample("examples of an entry", entry.examples, |example| example)?,
-        only_put_in: entry.only_put_in,
+        came: match (entry.only_put_in, entry.only_from_outside) {
+            (_, true) => Came::PutIn,
+            (true, false) => Came::FromPutIn,
+            (false, false) => Came::FromWithin,
+        },
     };
     let identity = IdentityRecord {
         file: entry.file,
