@@ -7,7 +7,7 @@
 use super::allowlist::{Invalid, name, read};
 use super::decide::{decide, is_wanted};
 use super::documents::page;
-use super::operator_args::EditArguments;
+use super::operator_args::{ChangeArguments, EditArguments};
 use super::output;
 use super::paint::Paint;
 use super::{CommandError, Outcome};
@@ -94,11 +94,19 @@ fn edit_file(file: &Path, arguments: &EditArguments) -> Result<Outcome, CommandE
     let before = parse(&name(file), &was).ok();
     let changes = before.map(|before| diff(&before, &after));
     let names = [name(file), "what was edited".to_owned()];
-    if let Some(changes) = &changes {
-        let paint = Paint::for_terminal(io::stdout().is_terminal());
-        output::print(&page::render(&names, changes, paint))?;
+    let page = |paint| match &changes {
+        Some(changes) => page::render(&names, changes, paint),
+        None => String::new(),
+    };
+    let ChangeArguments { yes, json, .. } = arguments.change;
+    if !json {
+        output::print(&page(Paint::for_terminal(io::stdout().is_terminal())))?;
     }
-    if !arguments.change.yes {
+    if !yes {
+        if json {
+            // What is asked about has to be seen, and stdout is for the outcome.
+            let _ = write!(io::stderr(), "{}", page(Paint::Plain));
+        }
         if !io::stdin().is_terminal() {
             draft.is_kept();
             return Err(CommandError::NotAsked);
@@ -113,7 +121,10 @@ fn edit_file(file: &Path, arguments: &EditArguments) -> Result<Outcome, CommandE
         return Err(EditError::Changed(name(file)).into());
     }
     draft.put().map_err(at(file))?;
-    output::print("Done.\n")?;
+    match json {
+        true => output::print_json(&serde_json::json!({ "applied": true, "diff": changes }))?,
+        false => output::print("Done.\n")?,
+    }
     Ok(Outcome::Done)
 }
 

@@ -61,7 +61,10 @@ impl Node {
         let change = self.edited(&id, &document, before.is_none())?;
         let answer = checked(vec![change.clone()], how)?;
         if how.apply {
-            let put = fs::rename(&edited, &file).and_then(|()| sync(self.people.path()));
+            // What is in it first: a crash in between leaves the old one.
+            let put = sync(&edited)
+                .and_then(|()| fs::rename(&edited, &file))
+                .and_then(|()| sync(self.people.path()));
             put.map_err(|error| failed(format!("cannot write {}: {error}", file.display())))?;
             let row = decision(What::Edit, &change, how, who);
             if let Err(error) = self.history.get().decide(&[row]) {
@@ -158,6 +161,6 @@ fn sha256(bytes: &[u8]) -> String {
     Digest(Sha256::digest(bytes).into()).to_string()
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
