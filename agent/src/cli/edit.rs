@@ -29,6 +29,11 @@ use std::process::Command;
 pub(super) enum EditError {
     #[error("{file}: {source}")]
     File { file: String, source: io::Error },
+    #[error(
+        "{0} is read-only here; edit what it is made from (a ConfigMap, a repository), or decide \
+         on the running agent: execwarden accept, execwarden allowlist remove"
+    )]
+    ReadOnly(String),
     #[error("cannot start the editor, `{editor}`: {source}; EDITOR names another")]
     NoEditor { editor: String, source: io::Error },
     #[error("the editor, `{0}`, failed, and nothing was changed; EDITOR names another")]
@@ -176,7 +181,10 @@ impl Draft {
             .create_new(true)
             .mode(mode)
             .open(&path)
-            .map_err(at(&path))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => EditError::ReadOnly(self::name(folder)),
+                _ => at(&path)(error),
+            })?;
         let written = draft.write_all(text).and_then(|()| match &found {
             Some(found) => chown(&path, Some(found.uid()), Some(found.gid())),
             None => Ok(()),
