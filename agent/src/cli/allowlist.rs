@@ -7,6 +7,7 @@ use super::{CommandError, Outcome, decide, documents, edit};
 use crate::allowlist::{Allowlist, Document};
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, AllowlistText, Answer, Request};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
         AllowlistCommand::Remove(arguments) => decide::remove(arguments),
         AllowlistCommand::Restore(arguments) => decide::restore(arguments),
         AllowlistCommand::Edit(arguments) => edit::edit(&arguments),
-        AllowlistCommand::Validate { files } => validate(&files),
+        AllowlistCommand::Validate { files, json } => validate(&files, json),
         AllowlistCommand::Diff(arguments) => documents::compare(&arguments),
         AllowlistCommand::Merge(arguments) => documents::unite(&arguments),
         AllowlistCommand::Export(arguments) => documents::export(&arguments),
@@ -127,18 +128,37 @@ fn render_list(list: &[AllowlistSummary]) -> String {
     table.render()
 }
 
-fn validate(files: &[PathBuf]) -> Result<Outcome, CommandError> {
-    let mut outcome = Outcome::Done;
+/// What `validate --json` prints of a file.
+#[derive(Serialize)]
+struct Validity {
+    file: String,
+    valid: bool,
+    error: Option<String>,
+}
+
+fn validate(files: &[PathBuf], json: bool) -> Result<Outcome, CommandError> {
+    let mut found = Vec::new();
     for file in files {
-        match read(file) {
-            Ok(_) => output::print(&format!("{}: valid\n", name(file)))?,
-            Err(problem) => {
-                outcome = Outcome::No;
-                output::complain(&problem);
-            }
+        let error = read(file).err();
+        let valid = error.is_none();
+        match &error {
+            None if json => {}
+            None => output::print(&format!("{}: valid\n", name(file)))?,
+            Some(problem) => output::complain(problem),
         }
+        found.push(Validity {
+            file: name(file),
+            valid,
+            error: error.map(|error| error.to_string()),
+        });
     }
-    Ok(outcome)
+    if json {
+        output::print_json(&found)?;
+    }
+    Ok(match found.iter().all(|one| one.valid) {
+        true => Outcome::Done,
+        false => Outcome::No,
+    })
 }
 
 /// Why a file is no valid document.

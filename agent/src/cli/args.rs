@@ -66,6 +66,10 @@ pub struct ExtendArguments {
     #[arg(long = "for", value_name = "TIME")]
     pub length: Option<Window>,
 
+    /// Print JSON: the workload, and for how long
+    #[arg(long)]
+    pub json: bool,
+
     /// The agent to ask.
     #[command(flatten)]
     pub agent: AgentArguments,
@@ -212,6 +216,10 @@ pub enum AllowlistCommand {
         /// ProcessAllowlist documents
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
+
+        /// Print JSON: each file, and what is wrong with it
+        #[arg(long)]
+        json: bool,
     },
     /// Compare two documents by what they mean, without an agent
     Diff(DiffArguments),

@@ -169,6 +169,10 @@ fn extend(arguments: ExtendArguments) -> Result<Outcome, CommandError> {
     let Answer::Extend(extended) = client::ask(&path, &request)? else {
         return Err(client::unexpected(&path).into());
     };
+    if arguments.json {
+        output::print_json(&extended)?;
+        return Ok(Outcome::Done);
+    }
     let length = format_duration(Duration::from_secs(extended.for_s));
     output::print(&format!(
         "{} learns on, for {length} at least\n",

@@ -53,6 +53,7 @@ pub fn commands_end_with_a_status_that_means_something() -> Result<()> {
     for (args, expected) in [
         (vec!["allowlist", "validate", &good], 0),
         (vec!["allowlist", "validate", &good, &broken], 1),
+        (vec!["allowlist", "validate", "--json", &good, &broken], 1),
         (vec!["allowlist", "validate"], 2),
         (vec!["stauts"], 2),
     ] {
