@@ -8,9 +8,9 @@
 //! this exec replaced may wait there too, with its loader; but it was opened
 //! under other credentials than this exec's interpreter, since every exec
 //! installs new ones. The loader of this exec's interpreter is told by its
-//! being mapped, see [`execwarden_mapped`]. A format that wants its file handed over open
-//! (binfmt_misc's O and C) has it as a descriptor, [`Hook::descriptor`]; it is the
-//! last of the chain, since nothing may follow it.
+//! being mapped, see [`execwarden_mapped`]. A format that wants its file handed
+//! over open (binfmt_misc's O and C) has it as a descriptor, [`Hook::descriptor`];
+//! it is the last of the chain, since nothing may follow it.
 
 use crate::flags::Flags;
 use crate::hook::Hook;

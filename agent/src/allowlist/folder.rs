@@ -272,8 +272,6 @@ fn load(path: &Path) -> Result<Loaded, FolderError> {
 
 /// The bytes of a document; at most one more than it may have, which tells the
 /// parser that there are too many.
-/// The bytes of a document's file; one more than documents have if there are too
-/// many, which tells the parser.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     // O_NONBLOCK: a fifo by the name of a document must not stop the agent.
     let file = OpenOptions::new()

@@ -17,7 +17,6 @@ use crate::control::client;
 use crate::control::operation::Operation;
 use crate::control::protocol::{AllowlistSource, Answer, Request};
 use crate::model::Digest;
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _, chown};
@@ -73,7 +72,7 @@ fn edit_workload(workload: &str, arguments: &EditArguments) -> Result<Outcome, C
     if draft.edit()?.is_none() {
         return unchanged(&draft);
     }
-    let was = { draft.was.as_ref() }.map(|was| Digest(Sha256::digest(was).into()).to_string());
+    let was = { draft.was.as_ref() }.map(|was| Digest::of(was).to_string());
     let outcome = decide(&arguments.change, |how| Operation::AllowlistEdit {
         workload: workload.to_owned(),
         edited: draft.name.clone(),

@@ -4,7 +4,6 @@ use super::*;
 use crate::model::Digest;
 use crate::model::Inspection;
 use rustix::time::{ClockId, clock_gettime};
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -146,7 +145,7 @@ fn next(answers: &mut Receiver<Answer>) -> Answer {
 }
 
 fn sha256(path: &Path) -> Digest {
-    Digest(Sha256::digest(fs::read(path).unwrap()).into())
+    Digest::of(&fs::read(path).unwrap())
 }
 
 /// `cat`, which waits for its input, under another name.

@@ -83,7 +83,7 @@ impl Node {
             unnamed: self.unnamed_containers(),
             kube: self.kube_status(),
             workloads: self.workload_statuses(),
-            idle_allowlists: self.idle().count() as u64,
+            idle_allowlists: self.idle_allowlists(),
             allowlist_errors: self.document_errors.clone(),
             maps: self
                 .kernel

@@ -20,12 +20,25 @@ fn see(
     digest: Option<Digest>,
     code: Option<&[String]>,
 ) {
+    see_as(baseline, identity, Came::default(), digest, code);
+}
+
+fn see_as(
+    baseline: &mut Baseline,
+    identity: &Identity,
+    came: Came,
+    digest: Option<Digest>,
+    code: Option<&[String]>,
+) {
     let sighting = Sighting {
         at: Timestamp::UNIX_EPOCH,
         execs: 1,
         container: &ContainerId::new("c1").expect("an id"),
         image: None,
-        around: Around::default(),
+        around: Around {
+            came,
+            ..Around::default()
+        },
         digest,
         code,
     };
@@ -84,20 +97,7 @@ fn what_was_only_put_in_may_only_be_put_in() {
     let came = |ways: &[Came]| {
         let mut learned = baseline();
         for came in ways {
-            let around = Around {
-                came: *came,
-                ..Around::default()
-            };
-            let sighting = Sighting {
-                at: Timestamp::UNIX_EPOCH,
-                execs: 1,
-                container: &ContainerId::new("c1").expect("an id"),
-                image: None,
-                around,
-                digest: None,
-                code: None,
-            };
-            let _ = learned.observe(&Identity::image("/bin/a"), &sighting);
+            see_as(&mut learned, &Identity::image("/bin/a"), *came, None, None);
         }
         processes(&learned).contains("*injected*")
     };

@@ -12,7 +12,6 @@ use crate::control::operation::{Difference, How, Sign, WorkloadChange};
 use crate::control::protocol::{Answer, Refusal, RefusalKind, Response};
 use crate::history::{What, Who};
 use crate::model::{Digest, Untrusted, WorkloadId};
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,7 +51,8 @@ impl Node {
             })?),
             Err(_) => None,
         };
-        if before.as_deref().map(sha256).as_deref() != was {
+        let found = before.as_deref().map(Digest::of);
+        if found.map(|found| found.to_string()).as_deref() != was {
             return Err(refused(format!(
                 "{} has changed since it was opened, and nothing was done",
                 file.display()
@@ -136,8 +136,8 @@ impl Node {
 
 /// A hidden file's name, which leads out of no folder.
 fn plain_name(name: &str) -> Result<&str, Refusal> {
-    let is_plain = name.starts_with('.') && name.len() > 2 && !name.contains(['/', '\0']);
-    match is_plain && name != ".." {
+    // Longer than `..`.
+    match name.starts_with('.') && name.len() > 2 && !name.contains(['/', '\0']) {
         true => Ok(name),
         false => Err(Refusal::new(
             RefusalKind::BadRequest,
@@ -155,10 +155,6 @@ fn read_itself(path: &Path) -> io::Result<Vec<u8>> {
         true => read(path),
         false => Err(io::Error::other("it is not a regular file")),
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Digest(Sha256::digest(bytes).into()).to_string()
 }
 
 fn sync(path: &Path) -> io::Result<()> {

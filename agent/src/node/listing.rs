@@ -4,8 +4,8 @@
 use super::Node;
 use super::decisions::failed;
 use super::policy::listed;
-use super::terms::{Learned, Plan};
-use super::workloads::Phase;
+use super::terms::{Learned, Plan, Terms};
+use super::workloads::{Phase, Workload};
 use crate::allowlist::{Allowlist, Document, lay_over, render};
 use crate::containers::InPod;
 use crate::control::protocol::{
@@ -13,6 +13,7 @@ use crate::control::protocol::{
 };
 use crate::control::status::WorkloadMode;
 use crate::model::WorkloadId;
+use std::collections::BTreeSet;
 
 impl Node {
     /// One line for each.
@@ -24,31 +25,32 @@ impl Node {
             .collect()
     }
 
-    /// The workloads that have an allowlist, and no container at the moment; not
-    /// those that learn.
-    pub(super) fn idle(&self) -> impl Iterator<Item = WorkloadId> {
-        let known = self.known_workloads().into_iter();
-        known.filter(|id| {
-            let has_list = self.people.get(id).is_some() || self.learned.get(id).is_some();
+    /// How many workloads have an allowlist, and no container at the moment; those
+    /// that learn are not counted.
+    pub(super) fn idle_allowlists(&self) -> u64 {
+        let lists = { self.people.iter() }.chain(self.learned.iter());
+        let with_list: BTreeSet<&WorkloadId> = lists
+            .map(|(_, loaded)| &loaded.document.spec.workload)
+            .collect();
+        let idle = with_list.into_iter().filter(|id| {
             let learns = self.workloads.dormant.contains_key(id);
-            has_list && !learns && self.workloads.get(id).is_none()
-        })
+            !learns && self.workloads.get(id).is_none()
+        });
+        idle.count() as u64
     }
 
     fn summary(&self, id: &WorkloadId) -> AllowlistSummary {
         let workload = self.workloads.get(id);
-        let (mode, processes, source) = match workload.map(|workload| &workload.phase) {
-            Some(phase @ Phase::Enforcing { source, .. }) => {
-                (phase.mode(), listed(phase), source.clone())
-            }
-            Some(phase @ Phase::Learning { .. }) => {
-                (phase.mode(), listed(phase), AllowlistSource::Learning)
-            }
-            Some(phase @ (Phase::NoAllowlist | Phase::Off)) => {
-                let (processes, source) = self.would_hold(id, Learned::Instead);
+        let (mode, processes, source) = match workload {
+            None => self.expected(id),
+            Some(Workload { phase, terms, .. }) => {
+                let (processes, source) = match phase {
+                    Phase::Enforcing { source, .. } => (listed(phase), source.clone()),
+                    Phase::Learning { .. } => (listed(phase), AllowlistSource::Learning),
+                    Phase::NoAllowlist | Phase::Off => self.would_hold(id, terms, Learned::Instead),
+                };
                 (phase.mode(), processes, source)
             }
-            None => self.expected(id),
         };
         AllowlistSummary {
             workload: id.to_string(),
@@ -62,17 +64,18 @@ impl Node {
     /// What would be done with the next container of a workload, as far as that
     /// can be told without one: its annotations may change it.
     fn expected(&self, id: &WorkloadId) -> (WorkloadMode, u64, AllowlistSource) {
-        match self.terms(id, &InPod::default()).plan {
+        let terms = self.terms(id, &InPod::default());
+        match terms.plan {
             Plan::Learn { .. } => {
                 let learner = self.workloads.dormant.get(id);
                 let learned = learner.map_or(0, |baseline| baseline.entries().len() as u64);
                 (WorkloadMode::Learn, learned, AllowlistSource::Learning)
             }
             Plan::Off => {
-                let (processes, source) = self.would_hold(id, Learned::Instead);
+                let (processes, source) = self.would_hold(id, &terms, Learned::Instead);
                 (WorkloadMode::Off, processes, source)
             }
-            Plan::Enforce(learned) => match self.would_hold(id, learned) {
+            Plan::Enforce(learned) => match self.would_hold(id, &terms, learned) {
                 (processes, AllowlistSource::None) => {
                     (WorkloadMode::NoAllowlist, processes, AllowlistSource::None)
                 }
@@ -82,9 +85,13 @@ impl Node {
     }
 
     /// How many entries hold if it is enforced, and where they come from.
-    fn would_hold(&self, id: &WorkloadId, learned: Learned) -> (u64, AllowlistSource) {
-        let terms = self.terms(id, &InPod::default());
-        match self.enforced(id, &terms, learned) {
+    fn would_hold(
+        &self,
+        id: &WorkloadId,
+        terms: &Terms,
+        learned: Learned,
+    ) -> (u64, AllowlistSource) {
+        match self.enforced(id, terms, learned) {
             Some((allowlist, source)) => (Allowlist::len(&allowlist) as u64, source),
             None => (0, AllowlistSource::None),
         }

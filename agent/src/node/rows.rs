@@ -27,7 +27,7 @@ impl Node {
 
     /// What workloads without a container learn into; not where the operator has
     /// set another mode since.
-    pub(super) fn learners_without_container(&self) -> impl Iterator<Item = &Baseline> {
+    fn learners_without_container(&self) -> impl Iterator<Item = &Baseline> {
         self.workloads.dormant.values().filter(|baseline| {
             let id = baseline.workload();
             let decided = self.decided_mode(id).map(|(mode, _)| mode);
