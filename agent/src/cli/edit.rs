@@ -12,11 +12,12 @@ use super::output;
 use super::paint::Paint;
 use super::{CommandError, Outcome};
 use crate::allowlist::document::WRITTEN_BY;
-use crate::allowlist::{Document, diff, parse, render};
+use crate::allowlist::{Diff, Document, diff, parse, render};
 use crate::control::client;
-use crate::control::operation::Operation;
+use crate::control::operation::{Change, Operation};
 use crate::control::protocol::{AllowlistSource, Answer, Request};
 use crate::model::Digest;
+use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _, chown};
@@ -50,6 +51,14 @@ pub(super) fn edit(arguments: &EditArguments) -> Result<Outcome, CommandError> {
     }
 }
 
+/// What `edit --file` prints with `--json`.
+#[derive(Serialize)]
+struct Edited {
+    applied: bool,
+    /// None if what it was is no document.
+    diff: Option<Diff>,
+}
+
 /// The agent puts it in its place.
 fn edit_workload(workload: &str, arguments: &EditArguments) -> Result<Outcome, CommandError> {
     let agent = PathBuf::from(arguments.change.agent.control.clone());
@@ -70,7 +79,12 @@ fn edit_workload(workload: &str, arguments: &EditArguments) -> Result<Outcome, C
     };
     let draft = Draft::new(&file, was, &text)?;
     if draft.edit()?.is_none() {
-        return unchanged(&draft);
+        let none = Change {
+            applied: false,
+            plan: String::new(),
+            workloads: Vec::new(),
+        };
+        return unchanged(&draft, arguments.change.json.then_some(none));
     }
     let was = { draft.was.as_ref() }.map(|was| Digest::of(was).to_string());
     let outcome = decide(&arguments.change, |how| Operation::AllowlistEdit {
@@ -92,7 +106,11 @@ fn edit_file(file: &Path, arguments: &EditArguments) -> Result<Outcome, CommandE
     let was = fs::read(file).map_err(at(file))?;
     let draft = Draft::new(file, Some(was.clone()), &was)?;
     let Some(after) = draft.edit()? else {
-        return unchanged(&draft);
+        let none = Edited {
+            applied: false,
+            diff: Some(Diff::default()),
+        };
+        return unchanged(&draft, arguments.change.json.then_some(none));
     };
     // What it was may be what is to be mended.
     let before = parse(&name(file), &was).ok();
@@ -126,15 +144,22 @@ fn edit_file(file: &Path, arguments: &EditArguments) -> Result<Outcome, CommandE
     }
     draft.put().map_err(at(file))?;
     match json {
-        true => output::print_json(&serde_json::json!({ "applied": true, "diff": changes }))?,
+        true => output::print_json(&Edited {
+            applied: true,
+            diff: changes,
+        })?,
         false => output::print("Done.\n")?,
     }
     Ok(Outcome::Done)
 }
 
-fn unchanged(draft: &Draft) -> Result<Outcome, CommandError> {
+/// Nothing was edited; `json` is how that is said to a program.
+fn unchanged(draft: &Draft, json: Option<impl Serialize>) -> Result<Outcome, CommandError> {
     draft.remove();
-    output::print("It is so already.\n")?;
+    match json {
+        Some(json) => output::print_json(&json)?,
+        None => output::print("It is so already.\n")?,
+    }
     Ok(Outcome::Done)
 }
 

@@ -1,13 +1,15 @@
 //! What a translation could not carry over.
 
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 /// The most names that a summary gives for one loss.
 const MAX_NAMES: usize = 8;
 
-/// What was lost of one file.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// What was lost of one file. As JSON it has all places of each loss, none if it
+/// is of the whole file.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Losses {
     allows_more: BTreeMap<String, BTreeSet<String>>,
     not_carried: BTreeMap<String, BTreeSet<String>>,
@@ -15,7 +17,7 @@ pub struct Losses {
 }
 
 /// Something that may run by the source, and not by the result.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LeftOut {
     /// Which rule or entry.
     pub what: String,

@@ -36,12 +36,16 @@ pub struct MergeArguments {
     /// File to write, replaced as a whole [default: stdout]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+
+    /// Print JSON: what was made, and what there is to say of it
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `execwarden allowlist export`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "What is lost is said on stderr. Exit status: 0 all that may run is in the result; 1 some of it is left out; 2 nothing was written."
+    after_help = "What is lost is said on stderr, or in the JSON. Exit status: 0 all that may run is in the result; 1 some of it is left out; 2 nothing was written."
 )]
 pub struct ExportArguments {
     /// ProcessAllowlist documents; - for stdin
@@ -55,12 +59,16 @@ pub struct ExportArguments {
     /// File to write, replaced as a whole [default: stdout]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+
+    /// Print JSON: what was made, and what there is to say of it
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `execwarden allowlist import`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "What is lost is said on stderr. Exit status: 0 all that may run is in the result; 1 some of it is left out; 2 nothing was written."
+    after_help = "What is lost is said on stderr, or in the JSON. Exit status: 0 all that may run is in the result; 1 some of it is left out; 2 nothing was written."
 )]
 pub struct ImportArguments {
     /// Files in that format, with one resource or several; - for stdin
@@ -81,4 +89,8 @@ pub struct ImportArguments {
     /// there is replaced [default: stdout]
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
+
+    /// Print JSON: what was made, and what there is to say of it
+    #[arg(long)]
+    pub json: bool,
 }

@@ -4,6 +4,7 @@ use crate::allowlist::document::MAX_BYTES;
 use crate::allowlist::write::replace;
 use crate::allowlist::{Allowlist, CompileError, Document, ParseError, parse, render};
 use crate::cli::output;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -104,20 +105,32 @@ pub(super) fn validate(document: &Document) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Writes a text into a file, whole or not at all; without one to stdout.
-pub(super) fn put(path: Option<&Path>, text: &str) -> Result<(), FileError> {
+/// What was made of documents.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Made {
+    /// A text for stdout.
+    Text(String),
+    /// The file that was named for it.
+    File(String),
+    /// Files of our own names, in the folder that was named.
+    Files(Vec<String>),
+}
+
+/// Writes a text into a file, if one is named: whole or not at all.
+pub(super) fn put(path: Option<&Path>, text: String) -> Result<Made, FileError> {
     let Some(path) = path else {
-        return output::print(text).map_err(|source| FileError::Write {
-            file: "stdout".to_owned(),
-            source,
-        });
+        return Ok(Made::Text(text));
     };
     match path.symlink_metadata() {
         // A rename would put a file in the place of a device or a link.
-        Ok(found) if !found.is_file() => Err(FileError::NotAFile(name(path))),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(write_error(path, error)),
-        _ => replace_file(path, text),
+        Ok(found) if !found.is_file() => return Err(FileError::NotAFile(name(path))),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(write_error(path, error));
+        }
+        _ => replace_file(path, &text)?,
     }
+    Ok(Made::File(name(path)))
 }
 
 /// Writes each document into a folder, as a file of its name: all of them, or

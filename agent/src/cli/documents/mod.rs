@@ -16,9 +16,10 @@ use super::{CommandError, Outcome, output};
 use crate::allowlist::merge::struck;
 use crate::allowlist::parse::MAX_FOREIGN_BYTES;
 use crate::allowlist::{Diff, Document, MergeError, diff, merge, render};
-use crate::exchange::{self, AssignError, ExportError, Format, ImportError, Losses};
+use crate::exchange::{self, AssignError, ExportError, Format, ImportError};
 use args::{DiffArguments, ExportArguments, ImportArguments, MergeArguments};
-use files::{FileError, Input};
+use files::{FileError, Input, Made};
+use notes::Note;
 use serde::Serialize;
 use std::io::{self, IsTerminal as _};
 
@@ -48,6 +49,15 @@ struct Differences<'a> {
     diff: &'a Diff,
 }
 
+/// What `merge`, `export` and `import` print with `--json`.
+#[derive(Serialize)]
+struct Said {
+    v: u32,
+    #[serde(flatten)]
+    made: Made,
+    notes: Vec<Note>,
+}
+
 pub(super) fn compare(arguments: &DiffArguments) -> Result<Outcome, CommandError> {
     Ok(compared(arguments)?)
 }
@@ -67,7 +77,7 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<Outcome, CommandErro
 fn compared(arguments: &DiffArguments) -> Result<Outcome, DocumentsError> {
     let inputs = Input::all([&arguments.from, &arguments.to])?;
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
-    let documents = documents(&inputs, false)?;
+    let documents = documents(&inputs)?;
     let (Some(from), Some(to)) = (documents.first(), documents.last()) else {
         return Err(MergeError::Nothing.into());
     };
@@ -85,82 +95,95 @@ fn compared(arguments: &DiffArguments) -> Result<Outcome, DocumentsError> {
 
 fn united(arguments: &MergeArguments) -> Result<Outcome, DocumentsError> {
     let inputs = Input::all(&arguments.files)?;
-    let documents = documents(&inputs, true)?;
+    let mut notes = Vec::new();
+    let documents = rewritten(&inputs, &mut notes)?;
     let merged = merge(&documents)?;
     files::validate(&merged)?;
 
-    files::put(arguments.output.as_deref(), &render(&merged))?;
-    notes::modes(
-        documents.iter().map(|document| document.spec.mode),
-        merged.spec.mode,
-    );
+    let made = files::put(arguments.output.as_deref(), render(&merged))?;
+    let modes = documents.iter().map(|document| document.spec.mode);
+    notes.extend(Note::of_modes(modes, merged.spec.mode));
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
-    for one in struck(&documents) {
-        notes::struck(&one, &names);
-    }
-    Ok(Outcome::Done)
+    let struck = struck(&documents);
+    notes.extend(struck.iter().map(|one| Note::of_struck(one, &names)));
+    say(made, notes, arguments.json)
 }
 
 fn exported(arguments: &ExportArguments) -> Result<Outcome, DocumentsError> {
     let inputs = Input::all(&arguments.files)?;
-    // Of another format, nobody expects it.
-    let documents = documents(&inputs, arguments.format == Format::Yaml)?;
+    let mut notes = Vec::new();
+    let documents = match arguments.format {
+        Format::Yaml => rewritten(&inputs, &mut notes)?,
+        // Of another format, nobody expects comments.
+        _ => documents(&inputs)?,
+    };
     let exported = exchange::export(arguments.format, &documents)?;
 
-    files::put(arguments.output.as_deref(), &exported.text)?;
-    let names: Vec<String> = inputs.iter().map(Input::name).collect();
-    Ok(say(names.iter().zip(&exported.losses)))
+    let made = files::put(arguments.output.as_deref(), exported.text)?;
+    let losses = inputs.iter().map(Input::name).zip(exported.losses);
+    notes.extend(losses.filter_map(|(name, losses)| Note::of_losses(name, losses)));
+    say(made, notes, arguments.json)
 }
 
 fn imported(arguments: &ImportArguments) -> Result<Outcome, DocumentsError> {
     let mut parts = Vec::new();
-    let mut losses = Vec::new();
+    let mut notes = Vec::new();
     for input in Input::all(&arguments.files)? {
         let bytes = input.read(MAX_FOREIGN_BYTES)?;
         let imported = exchange::import(arguments.format, &input.name(), &bytes)?;
         if arguments.format == Format::Yaml {
-            notes::comments(&input.name(), &bytes);
+            notes.extend(Note::of_comments(input.name(), &bytes));
         }
         parts.extend(imported.parts);
-        losses.push((input.name(), imported.losses));
+        notes.extend(Note::of_losses(input.name(), imported.losses));
     }
     let documents = exchange::assign(parts, &arguments.workload)?;
-    match &arguments.output {
-        Some(folder) => {
-            for file in files::put_all(folder, &documents)? {
+    let made = match &arguments.output {
+        Some(folder) => Made::Files(files::put_all(folder, &documents)?),
+        None => {
+            let texts: Vec<String> = documents.iter().map(render).collect();
+            Made::Text(texts.join("---\n"))
+        }
+    };
+    say(made, notes, arguments.json)
+}
+
+/// Prints what was made, and what there is to say of it. The answer is no if
+/// something that may run was left out.
+fn say(made: Made, notes: Vec<Note>, json: bool) -> Result<Outcome, DocumentsError> {
+    let outcome = match notes.iter().any(Note::is_left_out) {
+        true => Outcome::No,
+        false => Outcome::Done,
+    };
+    if json {
+        output::print_json(&Said { v: 1, made, notes })?;
+        return Ok(outcome);
+    }
+    match made {
+        Made::Text(text) => output::print(&text)?,
+        Made::File(_) => {}
+        Made::Files(files) => {
+            for file in files {
                 output::print(&format!("{file}\n"))?;
             }
         }
-        None => {
-            let texts: Vec<String> = documents.iter().map(render).collect();
-            output::print(&texts.join("---\n"))?;
-        }
     }
-    Ok(say(losses.iter().map(|(name, losses)| (name, losses))))
+    notes.iter().for_each(Note::tell);
+    Ok(outcome)
 }
 
-/// Says what was lost. The answer is no if something that may run was left
-/// out.
-fn say<'a>(losses: impl Iterator<Item = (&'a String, &'a Losses)>) -> Outcome {
-    let mut outcome = Outcome::Done;
-    for (name, losses) in losses {
-        notes::lost(name, losses);
-        if !losses.left_out().is_empty() {
-            outcome = Outcome::No;
-        }
-    }
-    outcome
+fn documents(inputs: &[Input]) -> Result<Vec<Document>, DocumentsError> {
+    let documents = inputs.iter().map(|input| Ok(input.document()?.0));
+    documents.collect()
 }
 
-/// The documents in files. `rewritten` says that they are written anew, by
-/// which their comments are lost.
-fn documents(inputs: &[Input], rewritten: bool) -> Result<Vec<Document>, DocumentsError> {
+/// The documents in files that are written anew, by which their comments are
+/// lost.
+fn rewritten(inputs: &[Input], notes: &mut Vec<Note>) -> Result<Vec<Document>, DocumentsError> {
     let mut documents = Vec::new();
     for input in inputs {
         let (document, bytes) = input.document()?;
-        if rewritten {
-            notes::comments(&input.name(), &bytes);
-        }
+        notes.extend(Note::of_comments(input.name(), &bytes));
         documents.push(document);
     }
     Ok(documents)

@@ -174,6 +174,56 @@ fn what_was_left_out_is_a_status_of_one() {
     );
 }
 
+/// What `say` prints as JSON.
+fn as_json(made: Made, notes: Vec<Note>) -> serde_json::Value {
+    serde_json::to_value(Said { v: 1, made, notes }).expect("JSON")
+}
+
+#[test]
+fn what_is_said_beside_a_result_is_in_its_json() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let inputs = Input::all([path("a.yaml"), path("b.yaml")]).expect("files");
+    let mut notes = Vec::new();
+    let documents = rewritten(&inputs, &mut notes).expect("documents");
+    notes.extend(Note::of_modes(
+        documents.iter().map(|document| document.spec.mode),
+        crate::allowlist::Mode::Enforce,
+    ));
+    let names = ["a".to_owned(), "b".to_owned()];
+    notes.extend(
+        struck(&documents)
+            .iter()
+            .map(|one| Note::of_struck(one, &names)),
+    );
+    let exported = exchange::export(Format::Kubescape, &documents[..1]).expect("exported");
+    let losses = exported.losses.into_iter().next().expect("of one file");
+    notes.extend(Note::of_losses("a".to_owned(), losses));
+
+    let said = as_json(Made::Text("x".to_owned()), notes);
+
+    assert_eq!(said["text"], "x");
+    let notes = said["notes"].as_array().expect("notes");
+    let kinds: Vec<&str> = notes
+        .iter()
+        .filter_map(|note| note["note"].as_str())
+        .collect();
+    assert_eq!(kinds, ["comments", "modes", "struck", "lost"]);
+    assert_eq!(notes[1]["holds"], "enforce");
+    let struck = serde_json::json!({
+        "note": "struck", "entry": {"path": "/usr/bin/curl", "layer": "upper"},
+        "allowed_by": ["b"], "removed_by": ["a"],
+    });
+    assert_eq!(notes[2], struck);
+    assert_eq!(notes[3]["file"], "a");
+    assert!(notes[3]["allows_more"].is_object(), "{}", notes[3]);
+    let files = as_json(Made::Files(vec!["y".to_owned()]), Vec::new());
+    assert_eq!(
+        files,
+        serde_json::json!({"v": 1, "files": ["y"], "notes": []})
+    );
+}
+
 /// The code words that begin the rows of the table below a heading.
 fn documented(heading: &str) -> BTreeSet<String> {
     let (_, section) = MANUAL
