@@ -1,6 +1,6 @@
 //! Every fact of an alert, named once.
 
-use super::{About, Kind, Message, Notice, Record, Subject, Upgrade, capabilities, list};
+use super::{About, Gone, Kind, Message, Notice, Record, Subject, Upgrade, capabilities, list};
 use crate::model::{
     Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId, last_component,
 };
@@ -60,8 +60,9 @@ fields! {
     "count" "execwarden.count" 0 |m| Some(Value::Number(count(m)));
     "first" "execwarden.first" 0 |m| Some(word(&repeats(m)?.0.to_string()));
     "last" "execwarden.last" 0 |m| Some(word(&repeats(m)?.1.to_string()));
-    "from" "execwarden.from" 0 |m| Some(Value::Number(lost(m)?.0));
-    "to" "execwarden.to" 0 |m| Some(Value::Number(lost(m)?.1));
+    "from" "execwarden.from" 0 |m| Some(Value::Number(lost(m)?.first));
+    "to" "execwarden.to" 0 |m| Some(Value::Number(lost(m)?.last));
+    "lost_of" "execwarden.lost_of" 2048 lost_of;
     "notice" "execwarden.notice" 0 |m| Some(word(notice(m)?.about.as_str()));
     "until" "execwarden.until" 0 |m| Some(word(&notice(m)?.about.until()?.to_string()));
     "executables" "execwarden.executables" 0 |m| Some(Value::Number(executables(m)?));
@@ -169,11 +170,20 @@ fn executables(message: Message<'_>) -> Option<u64> {
     }
 }
 
-fn lost(message: Message<'_>) -> Option<(u64, u64)> {
+fn lost(message: Message<'_>) -> Option<&Gone> {
     match message {
         Message::Record(_) | Message::Notice(_) => None,
-        Message::Lost(lost) => Some((lost.first, lost.last)),
+        Message::Lost(lost) => Some(&lost.gone),
     }
+}
+
+fn lost_of(message: Message<'_>) -> Option<Value> {
+    let workloads = lost(message)?.by_count();
+    let workloads = workloads.into_iter();
+    let workloads: Vec<Untrusted> = workloads
+        .map(|(name, count)| Untrusted::from(format!("{count}:{name}").as_str()))
+        .collect();
+    (!workloads.is_empty()).then_some(Value::Texts(workloads))
 }
 
 fn kind(message: Message<'_>) -> &'static str {
@@ -203,7 +213,7 @@ fn count(message: Message<'_>) -> u64 {
             About::AllowEnded { execs, .. } => execs,
             About::Allowed { .. } | About::Upgrade(_) => 0,
         },
-        Message::Lost(lost) => lost.count,
+        Message::Lost(lost) => lost.gone.count,
     }
 }
 

@@ -16,8 +16,9 @@ pub const VERSION: &str = "execwarden.alert/v1";
 /// How much of each text the sentence repeats, in bytes.
 const SENTENCE_TEXT: usize = 256;
 
-/// The message as one line, with its line feed.
-pub fn encode(message: Message<'_>) -> Vec<u8> {
+/// The message as one line, with its line feed; `sequence` is its place among those
+/// of its sink.
+pub fn encode(message: Message<'_>, sequence: Option<u64>) -> Vec<u8> {
     let mut top = Map::from_iter([
         ("version".to_owned(), json!(VERSION)),
         ("time".to_owned(), json!(format!("{:.6}", message.time()))),
@@ -35,6 +36,9 @@ pub fn encode(message: Message<'_>) -> Vec<u8> {
         if let Some(value) = (field.value)(message) {
             put(&mut top, field.json, plain(value, field.bound));
         }
+    }
+    if let Some(sequence) = sequence {
+        put(&mut top, "execwarden.sequence", json!(sequence));
     }
     let mut line = Json::Object(top).to_string().into_bytes();
     line.push(b'\n');
@@ -85,6 +89,7 @@ fn put(object: &mut Map<String, Json>, path: &str, value: Json) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gone::tests::gone;
     use super::super::record::tests::{hostile_record, record};
     use super::super::{Lost, Message, Subject};
     use super::*;
@@ -93,7 +98,7 @@ mod tests {
     const LONGEST: usize = 32 * 1024;
 
     fn decoded(message: Message<'_>) -> Json {
-        let line = encode(message);
+        let line = encode(message, Some(9));
         assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
         assert_eq!(line.last(), Some(&b'\n'));
         serde_json::from_slice(&line).expect("is JSON")
@@ -101,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_documented_example_is_what_comes_out() {
-        let line = encode(Message::Record(&record()));
+        let line = encode(Message::Record(&record()), Some(7));
         let line = std::str::from_utf8(&line).expect("is UTF-8");
 
         let documented = include_str!("../../../docs/ALERTS.md");
@@ -168,7 +173,7 @@ mod tests {
         for piece in [&b"a"[..], b"\n", b"\\", b"\"", b"\xff", "ä".as_bytes()] {
             let record = hostile_record(&piece.repeat(128 * 1024 / piece.len()));
 
-            let line = encode(Message::Record(&record));
+            let line = encode(Message::Record(&record), Some(7));
 
             assert!(line.len() <= LONGEST, "{} bytes", line.len());
             decoded(Message::Record(&record));
@@ -180,16 +185,17 @@ mod tests {
         let lost = Lost {
             time: record().time,
             node: "node-1".to_owned(),
-            count: 3,
-            first: 5,
-            last: 7,
+            gone: gone(),
         };
 
         let json = decoded(Message::Lost(&lost));
 
         assert_eq!(
             json["execwarden"],
-            json!({"count": 3, "from": 5, "kind": "lost", "number": 7, "to": 7})
+            json!({
+                "count": 3, "from": 5, "kind": "lost", "lost_of": ["2:runc/web", "1:runc/a,b"],
+                "number": 7, "sequence": 9, "to": 7
+            })
         );
     }
 }

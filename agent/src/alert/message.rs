@@ -1,21 +1,17 @@
 //! What the encoders take: a record, a notice, or that records were lost.
 
-use super::{About, Notice, Record, Severity};
+use super::{About, Gone, Notice, Record, Severity};
 use jiff::Timestamp;
 
 /// The notice a sink puts in place of records that it had to throw away.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Lost {
-    /// When the last of them was thrown away.
+    /// When it was seen that they are.
     pub time: Timestamp,
     /// The node's name.
     pub node: String,
-    /// How many.
-    pub count: u64,
-    /// The number of the first of them.
-    pub first: u64,
-    /// The number of the last of them; the notice stands under this number.
-    pub last: u64,
+    /// Which.
+    pub gone: Gone,
 }
 
 /// One thing to be encoded.
@@ -53,7 +49,7 @@ impl Message<'_> {
         match self {
             Self::Record(record) => record.number,
             Self::Notice(notice) => notice.number,
-            Self::Lost(lost) => lost.last,
+            Self::Lost(lost) => lost.gone.last,
         }
     }
 

@@ -13,6 +13,7 @@
 mod capabilities;
 mod evidence;
 mod fields;
+mod gone;
 mod id;
 pub mod json;
 mod list;
@@ -27,10 +28,13 @@ mod sinks;
 
 pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
+pub use gone::Gone;
 pub use id::AlertId;
 pub use message::{Lost, Message};
 pub use notice::{About, Notice, Upgrade};
 pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject};
 pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
-pub use sinks::{SinkState, SinkStatus, Sinks, Target, TargetError, try_open};
+pub use sinks::{
+    SinkState, SinkStatus, Sinks, SpoolSettings, SpoolStatus, Target, TargetError, try_open,
+};

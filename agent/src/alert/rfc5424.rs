@@ -49,23 +49,24 @@ impl Settings {
         }
     }
 
-    /// The message in at most `limit` bytes (taken as [`LEAST_LIMIT`] if less).
+    /// The message, its sink's `sequence`th, in at most `limit` bytes (taken as
+    /// [`LEAST_LIMIT`] if less).
     /// Where it would be longer, its longest texts are cut, each marked by
     /// `…`, and at the very last the sentence; no field is left out.
-    pub fn encode(&self, message: Message<'_>, limit: usize) -> Vec<u8> {
+    pub fn encode(&self, message: Message<'_>, sequence: u64, limit: usize) -> Vec<u8> {
         let limit = limit.max(LEAST_LIMIT);
         let mut too_long = FIELDS.iter().map(|field| field.bound).max().unwrap_or(0);
-        let whole = self.line(message, too_long);
+        let whole = self.line(message, sequence, too_long);
         if whole.len() <= limit {
             return whole.into_bytes();
         }
         // The highest cap that fits: a long script name must not cost more of
         // the path than it has to.
         let mut fits = SHORTEST;
-        let mut best = self.line(message, fits);
+        let mut best = self.line(message, sequence, fits);
         while too_long - fits > 1 {
             let cap = fits.midpoint(too_long);
-            let line = self.line(message, cap);
+            let line = self.line(message, sequence, cap);
             if line.len() <= limit {
                 (fits, best) = (cap, line);
             } else {
@@ -82,7 +83,7 @@ impl Settings {
     }
 
     /// The message with no text over `cap` bytes.
-    fn line(&self, message: Message<'_>, cap: usize) -> String {
+    fn line(&self, message: Message<'_>, sequence: u64, cap: usize) -> String {
         let mut out = format!(
             "<{}>1 {:.6} {} execwarden {} {} [execwarden@{}",
             self.facility.prival(message.severity()),
@@ -101,7 +102,7 @@ impl Settings {
         let _ = write!(
             out,
             "][meta sequenceId=\"{}\"] {}",
-            sequence_id(message.number()),
+            sequence_id(sequence),
             sentence(message, cap.min(SENTENCE_TEXT)),
         );
         out
@@ -151,8 +152,8 @@ fn hostname(node: &str) -> String {
     }
 }
 
-fn sequence_id(number: u64) -> u64 {
-    number.saturating_sub(1) % SEQUENCE_IDS + 1
+fn sequence_id(sequence: u64) -> u64 {
+    sequence.saturating_sub(1) % SEQUENCE_IDS + 1
 }
 
 #[cfg(test)]

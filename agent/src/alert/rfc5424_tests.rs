@@ -1,6 +1,7 @@
 //! What the encoder promises, read back by a strict parser of RFC 5424.
 
 use super::super::evidence::tests::{exec, without_nul};
+use super::super::gone::tests::gone;
 use super::super::record::tests::{hostile_record, record};
 use super::super::{Kind, Lost, Subject};
 use super::*;
@@ -110,7 +111,7 @@ fn param_value_of(text: &str) -> (String, &str) {
 }
 
 fn encode(record: &Record, limit: usize) -> Vec<u8> {
-    Settings::new(77).encode(Message::Record(record), limit)
+    Settings::new(77).encode(Message::Record(record), 7, limit)
 }
 
 /// Under pressure a text is shorter than it was, and then says so.
@@ -183,19 +184,18 @@ fn a_notice_of_loss_looks_like_this() {
     let lost = Lost {
         time: record().time,
         node: "node-1".to_owned(),
-        count: 3,
-        first: 5,
-        last: 7,
+        gone: gone(),
     };
 
-    let line = Settings::new(77).encode(Message::Lost(&lost), LEAST_LIMIT);
+    let line = Settings::new(77).encode(Message::Lost(&lost), 9, LEAST_LIMIT);
 
     assert_eq!(
         String::from_utf8(line).unwrap(),
         "<83>1 2026-01-02T03:04:05.123456Z node-1 execwarden 77 lost \
-         [execwarden@32473 number=\"7\" kind=\"lost\" count=\"3\" from=\"5\" to=\"7\"]\
-         [meta sequenceId=\"7\"] 3 alerts were lost (numbers 5 to 7): the receiver could not be \
-         reached and the queue was full"
+         [execwarden@32473 number=\"7\" kind=\"lost\" count=\"3\" from=\"5\" to=\"7\" \
+         lost_of=\"2:runc/web,1:runc/a\\\\x2cb\"][meta sequenceId=\"9\"] 3 alerts were lost \
+         (numbers 5 to 7): the receiver did not take them, and there was no more room; 2 of \
+         runc/web, 1 of runc/a,b"
     );
 }
 
@@ -207,7 +207,7 @@ fn settings_reach_the_header() {
         procid: 9,
     };
 
-    let parsed = parse(&settings.encode(Message::Record(&record()), LOCAL_LIMIT));
+    let parsed = parse(&settings.encode(Message::Record(&record()), 7, LOCAL_LIMIT));
 
     assert_eq!(parsed.prival, 16 * 8 + 3);
     assert_eq!(parsed.elements[0].0, "execwarden@12345");
@@ -329,7 +329,7 @@ fn the_most_there_can_be_is_whole_in_the_least_limit() {
             pen: u32::MAX,
             ..Settings::new(u32::MAX)
         };
-        let line = settings.encode(Message::Record(&record), LEAST_LIMIT);
+        let line = settings.encode(Message::Record(&record), u64::MAX, LEAST_LIMIT);
 
         assert!(line.len() <= LEAST_LIMIT, "{}", line.len());
         let parsed = parse(&line);
@@ -345,7 +345,7 @@ fn the_most_there_can_be_is_whole_in_the_least_limit() {
             "new_paths",
             "gone_paths",
         ];
-        let of_others = ["from", "to", "applet", "to_cgroup"];
+        let of_others = ["from", "to", "lost_of", "applet", "to_cgroup"];
         let expected: Vec<_> = FIELDS
             .iter()
             .map(|field| field.name)

@@ -5,6 +5,9 @@ use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// Of how many workloads the sentence says how many alerts were lost.
+const MOST_LOST: usize = 3;
+
 /// Says what happened, in ASCII: RFC 5424 section 6.4 wants a byte order mark
 /// in front of anything else, and receivers pass that mark on into their
 /// files. Each text in it takes at most `bound` bytes before its characters
@@ -13,15 +16,21 @@ pub(super) fn sentence(message: Message<'_>, bound: usize) -> String {
     match message {
         Message::Record(record) => Teller { record, bound }.tell(),
         Message::Notice(notice) => told(notice, bound),
-        Message::Lost(lost) => lost_records(lost),
+        Message::Lost(lost) => lost_records(lost, bound),
     }
 }
 
-fn lost_records(lost: &Lost) -> String {
-    format!(
-        "{} alerts were lost (numbers {} to {}): the receiver could not be reached and the queue was full",
-        lost.count, lost.first, lost.last
-    )
+fn lost_records(lost: &Lost, bound: usize) -> String {
+    let gone = &lost.gone;
+    let mut out = format!(
+        "{} alerts were lost (numbers {} to {}): the receiver did not take them, and there was no more room",
+        gone.count, gone.first, gone.last
+    );
+    for (n, (name, count)) in gone.by_count().into_iter().take(MOST_LOST).enumerate() {
+        let before = if n == 0 { "; " } else { ", " };
+        let _ = write!(out, "{before}{count} of {}", ascii(&name.into(), bound));
+    }
+    out
 }
 
 fn told(notice: &Notice, bound: usize) -> String {

@@ -68,25 +68,26 @@ impl<'de> Deserialize<'de> for GeneraliseAfter {
     }
 }
 
-/// How much room the journal has: 1 MiB to 64 GiB, or none, and no journal.
+/// How much of the disk something may take: 1 MiB to 64 GiB, or none, and there is
+/// no such thing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub struct JournalSize(Option<u64>);
+pub struct DiskRoom(Option<u64>);
 
-impl JournalSize {
-    /// Bytes; `None` where no journal is kept.
+impl DiskRoom {
+    /// Bytes; `None` where nothing is kept.
     pub fn bytes(self) -> Option<u64> {
         self.0
     }
 }
 
-impl Default for JournalSize {
+impl Default for DiskRoom {
     fn default() -> Self {
         Self(Some(64 << 20))
     }
 }
 
-impl FromStr for JournalSize {
+impl FromStr for DiskRoom {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
@@ -109,7 +110,7 @@ impl FromStr for JournalSize {
     }
 }
 
-impl TryFrom<String> for JournalSize {
+impl TryFrom<String> for DiskRoom {
     type Error = InvalidValue;
 
     fn try_from(text: String) -> Result<Self, InvalidValue> {
@@ -133,20 +134,20 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_has_a_size_or_is_none() {
+    fn there_is_room_or_there_is_none() {
         for (text, expected) in [
             ("1MiB", Some(1 << 20)),
-            ("64MiB", JournalSize::default().bytes()),
+            ("64MiB", DiskRoom::default().bytes()),
             ("64GiB", Some(64 << 30)),
             ("off", None),
         ] {
-            let size: JournalSize = text.parse().expect("a size");
+            let size: DiskRoom = text.parse().expect("a size");
             assert_eq!(size.bytes(), expected, "{text}");
         }
         for text in [
             "", "0MiB", "64", "64M", "65GiB", "+1MiB", "-1MiB", "1.5GiB", "on",
         ] {
-            assert!(text.parse::<JournalSize>().is_err(), "{text}");
+            assert!(text.parse::<DiskRoom>().is_err(), "{text}");
         }
     }
 }

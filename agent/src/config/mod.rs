@@ -17,7 +17,7 @@ mod manual;
 #[cfg(test)]
 mod tests;
 
-pub use amounts::{GeneraliseAfter, JournalSize};
+pub use amounts::{DiskRoom, GeneraliseAfter};
 pub use classes::{ClassMode, Classes};
 pub use learning::{Learning, Promotion};
 pub use settings::Settings;
@@ -124,9 +124,11 @@ pub struct Config {
     /// When what was learned gets a `*`.
     pub generalise_after: GeneraliseAfter,
     /// How much room the journal has.
-    pub journal_max_size: JournalSize,
+    pub journal_max_size: DiskRoom,
     /// How long it keeps an hour.
     pub journal_max_age: Duration,
+    /// How much room there is for what a target of alerts does not have yet.
+    pub spool_max_size: DiskRoom,
 }
 
 /// What the machine says where the operator says nothing.
@@ -258,6 +260,10 @@ impl Config {
                 .journal_max_age
                 .or(file.journal_max_age)
                 .map_or(DEFAULT_JOURNAL_AGE, Duration::from),
+            spool_max_size: flags
+                .spool_max_size
+                .or(file.spool_max_size)
+                .unwrap_or_default(),
         })
     }
 }

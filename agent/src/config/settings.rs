@@ -4,8 +4,8 @@
 use super::classes::{self, ClassChoice};
 use super::learning::{self, LearnFor, Promotion};
 use super::{
-    AbsolutePath, AnnotationPolicy, EngineSocket, GeneraliseAfter, JournalSize, LogFormat,
-    LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, LogFormat, LogLevel,
+    ModeChoice, NodeName, Probation, SocketPath, Window,
 };
 use clap::{Args, ValueHint};
 use serde::Deserialize;
@@ -192,7 +192,12 @@ pub struct Settings {
     /// Room for the journal of what ran, such as 64MiB or 1GiB; off: none is
     /// kept [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
-    pub journal_max_size: Option<JournalSize>,
+    pub journal_max_size: Option<DiskRoom>,
+
+    /// Room on disk for what a target of alerts does not have yet, such as 64MiB,
+    /// for each; off: it waits in memory, and ends with the agent [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub spool_max_size: Option<DiskRoom>,
 
     /// How long the journal keeps an hour, at most [default: 14d]
     #[arg(long, value_name = "TIME")]

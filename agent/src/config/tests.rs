@@ -106,6 +106,13 @@ fn amounts_come_from_flags_then_the_file_and_may_be_off() {
     ] {
         check(flags, file, |c| c.journal_max_size.bytes(), expected);
     }
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", Some(64 << 20)),
+        (&[], "spool-max-size = '8MiB'", Some(8 << 20)),
+        (&["--spool-max-size=off"], "", None),
+    ] {
+        check(flags, file, |c| c.spool_max_size.bytes(), expected);
+    }
     let days = |days: u64| Duration::from_secs(days * 86_400);
     check(&[], "", |c| c.journal_max_age, days(14));
     check(

@@ -208,15 +208,33 @@ pub struct SinkStatus {
     pub target: String,
     /// `connected`, or what is wrong.
     pub state: String,
-    /// Records written.
+    /// Records written, each counted once.
     pub sent: u64,
+    /// Records written again, because the receiver may not have had them.
+    #[serde(default)]
+    pub resent: u64,
     /// Seconds since the last of them was; not there if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_sent_s: Option<u64>,
     /// Records waiting.
     pub queued: u64,
-    /// Records given up because too many waited.
+    /// Records given up because there was no more room, or damaged on disk.
     pub lost: u64,
+    /// How what waits is kept on disk; not there if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool: Option<SpoolStatus>,
+}
+
+/// How what waits for a place that alerts go to is kept on disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SpoolStatus {
+    /// How much it takes.
+    pub bytes: u64,
+    /// How much it may take.
+    pub max_bytes: u64,
+    /// Why it cannot be written, if it cannot: what waits is in memory alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// How it stands with a runtime's CRI socket.
@@ -494,8 +512,14 @@ pub(crate) mod tests {
                 state: "connected".to_owned(),
                 sent: 40,
                 since_sent_s: Some(7),
+                resent: 2,
                 queued: 0,
                 lost: 0,
+                spool: Some(SpoolStatus {
+                    bytes: 81_920,
+                    max_bytes: 67_108_864,
+                    error: None,
+                }),
             }],
             cri: Some(CriStatus {
                 socket: "/run/containerd/containerd.sock".to_owned(),

@@ -84,7 +84,7 @@ pub struct Told {
 impl Told {
     /// What is kept of a record as it was sent, with what would allow it.
     pub fn of(record: &Record, remedy: Remedy) -> Self {
-        let line = json::encode(Message::Record(record));
+        let line = json::encode(Message::Record(record), None);
         Self {
             reason: record.reason,
             path: match &record.subject {

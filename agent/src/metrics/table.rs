@@ -1,7 +1,8 @@
 //! Every metric, named once.
 
 use crate::control::status::{
-    CriStatus, EngineStatus, KubeStatus, LearningStatus, MapFill, SinkStatus, Status, WorkloadMode,
+    CriStatus, EngineStatus, KubeStatus, LearningStatus, MapFill, SinkStatus, SpoolStatus, Status,
+    WorkloadMode,
 };
 
 /// One metric of a fixed set.
@@ -133,12 +134,24 @@ metrics! {
     "execwarden_records_sent" Counter ["sink"]
         "Records written to a receiver"
         |status| sinks(status, |sink| sink.sent);
+    "execwarden_records_resent" Counter ["sink"]
+        "Records written again, because the receiver may not have had them"
+        |status| sinks(status, |sink| sink.resent);
     "execwarden_records_lost" Counter ["sink"]
-        "Records given up because too many waited"
+        "Records given up because there was no more room for them, or damaged on disk"
         |status| sinks(status, |sink| sink.lost);
     "execwarden_records_waiting" Gauge ["sink"]
         "Records that wait for a receiver"
         |status| sinks(status, |sink| sink.queued);
+    "execwarden_spool_bytes" Gauge ["sink"]
+        "What is kept on disk for a receiver"
+        |status| spools(status, |spool| spool.bytes);
+    "execwarden_spool_max_bytes" Gauge ["sink"]
+        "What may be kept on disk for a receiver"
+        |status| spools(status, |spool| spool.max_bytes);
+    "execwarden_spool_failing" Gauge ["sink"]
+        "1: what waits for a receiver cannot be written to disk"
+        |status| spools(status, |spool| u64::from(spool.error.is_some()));
     "execwarden_workloads" Gauge ["mode"]
         "Workloads with a container on this node"
         |status| {
@@ -248,6 +261,13 @@ fn learners(status: &Status, value: fn(&LearningStatus) -> u64) -> Vec<Sample> {
             let learning = workload.learning.as_ref()?;
             Some(labelled([&workload.workload], value(learning)))
         })
+        .collect()
+}
+
+fn spools(status: &Status, value: fn(&SpoolStatus) -> u64) -> Vec<Sample> {
+    let sinks = status.sinks.iter();
+    sinks
+        .filter_map(|sink| Some(labelled([&sink.target], value(sink.spool.as_ref()?))))
         .collect()
 }
 

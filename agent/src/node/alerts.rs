@@ -33,13 +33,13 @@ struct Told {
 }
 
 impl Alerts {
-    /// Nothing reported yet.
+    /// Nothing reported yet. Numbers go on where those of an earlier agent ended.
     pub fn new(sinks: Sinks) -> Self {
         Self {
+            last_number: sinks.last_number(),
             sinks,
             repeats: Repeats::new(INTERVAL),
             told: HashMap::new(),
-            last_number: 0,
             tally: Tally::default(),
             pending: Pending::default(),
         }
@@ -125,7 +125,7 @@ impl Alerts {
             record.kind = Kind::Repeats { count, first, last };
             record.time = Timestamp::now();
         }
-        self.sinks.send(record.clone());
+        self.sinks.send(&record);
         Some(record)
     }
 }
@@ -141,7 +141,7 @@ impl Node {
         why: Option<&str>,
     ) {
         self.alerts.last_number += 1;
-        self.alerts.sinks.tell(Notice {
+        self.alerts.sinks.tell(&Notice {
             number: self.alerts.last_number,
             time: Timestamp::now(),
             node: self.config.node_name.as_str().to_owned(),

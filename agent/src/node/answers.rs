@@ -7,7 +7,7 @@ use crate::control::protocol::{Answer, Reloaded, Request, Response};
 use crate::control::server::Peer;
 use crate::control::status::{
     Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus, Losses,
-    MapFill, RingFill, SinkStatus, Status,
+    MapFill, RingFill, SinkStatus, SpoolStatus, Status,
 };
 use crate::kernel;
 use crate::model::Slot;
@@ -185,9 +185,15 @@ impl Node {
                     SinkState::Failing { error } => error,
                 },
                 sent: sink.sent,
+                resent: sink.resent,
                 since_sent_s: sink.last_sent.map(|at| at.elapsed().as_secs()),
-                queued: sink.waiting as u64,
+                queued: sink.waiting,
                 lost: sink.lost,
+                spool: sink.spool.map(|spool| SpoolStatus {
+                    bytes: spool.bytes,
+                    max_bytes: spool.bound,
+                    error: spool.error,
+                }),
             })
             .collect()
     }

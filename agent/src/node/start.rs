@@ -11,7 +11,7 @@ use super::permits;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
 use crate::alert::rfc5424::Settings;
-use crate::alert::{Sinks, Target, TargetError};
+use crate::alert::{Sinks, SpoolSettings, Target, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
@@ -132,6 +132,10 @@ impl Node {
             false => None,
         };
         let news = kube.as_ref().map(Kube::news);
+        let spool = { config.spool_max_size.bytes() }.map(|bound| SpoolSettings {
+            folder: config.state.join("spool"),
+            bound,
+        });
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
 
@@ -164,7 +168,12 @@ impl Node {
             escapes_told: HashMap::new(),
             clock: WallClock::new(),
             health_told: health::Told::since(kernel.losses()),
-            alerts: Alerts::new(Sinks::start(targets, Settings::new(std::process::id()))),
+            alerts: Alerts::new(Sinks::start(
+                targets,
+                config.node_name.as_str(),
+                Settings::new(std::process::id()),
+                spool.as_ref(),
+            )),
             kernel,
             config,
         };

@@ -173,7 +173,7 @@ fn hostile_records() -> Vec<Record> {
 /// The facts by their names in the structured data, as text, taken from the
 /// JSON form.
 fn facts(record: &Record) -> BTreeMap<String, String> {
-    let line = json::encode(Message::Record(record));
+    let line = json::encode(Message::Record(record), None);
     let json: Value = serde_json::from_slice(&line).expect("is JSON");
     FIELDS
         .iter()
@@ -272,11 +272,11 @@ fn assert_received(record: &Record, message: &Value) {
 /// Sends every hostile record to `url` and compares what is received.
 async fn check(server: &mut Rsyslogd, url: &str, input: &str) {
     let target: Target = url.parse().expect("is a target");
-    let sinks = Sinks::start(vec![target], rfc5424::Settings::new(77));
+    let sinks = Sinks::start(vec![target], "node-1", rfc5424::Settings::new(77), None);
     let records = hostile_records();
 
     for (batch, sent) in records.chunks(BATCH).zip(1..) {
-        batch.iter().for_each(|record| sinks.send(record.clone()));
+        batch.iter().for_each(|record| sinks.send(record));
         let so_far = records.len().min(sent * BATCH);
         wait_until_sent(&sinks, so_far as u64).await;
         server.messages(so_far);
@@ -329,12 +329,10 @@ fn b31_every_record_arrives_once_over_tcp() {
 fn a_stock_log_socket_keeps_the_record_whole_but_unparsed() {
     with_rsyslogd(async |server| {
         let url = format!("unix:{}", server.stock_socket().display());
-        let sinks = Sinks::start(
-            vec![url.parse().expect("is a target")],
-            rfc5424::Settings::new(77),
-        );
+        let target = url.parse().expect("is a target");
+        let sinks = Sinks::start(vec![target], "node-1", rfc5424::Settings::new(77), None);
 
-        sinks.send(record(1, b"/tmp/\nevil"));
+        sinks.send(&record(1, b"/tmp/\nevil"));
         wait_until_sent(&sinks, 1).await;
 
         let messages = server.messages(1);

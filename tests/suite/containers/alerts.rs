@@ -137,10 +137,11 @@ pub fn alerts_survive_a_crash() -> Result<()> {
 }
 
 /// A state folder of a small file system of its own.
-struct Small<'a>(&'a Scene);
+pub struct Small<'a>(&'a Scene);
 
 impl<'a> Small<'a> {
-    fn mount(scene: &'a Scene) -> Result<Self> {
+    /// Mounts it; an agent of the scene has it from then on.
+    pub fn mount(scene: &'a Scene) -> Result<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=4m,mode=0700", "state"])
             .arg(scene.home.state())

@@ -1,9 +1,14 @@
 //! Where records go, and what happens when it is not there.
 
+use super::alerts::{Small, drop_program};
 use super::scene::{PATIENCE, Scene, at, exec};
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testbed::{Agent, Rsyslogd};
+use std::fs;
+use std::net::TcpListener;
+use testbed::{Agent, Container, Rsyslogd};
+
+const LISTED: &str = "  processes:\n    - path: /bin/busybox\n";
 
 pub fn records_arrive_over_udp() -> Result<()> {
     arrive_over("udp")
@@ -15,7 +20,7 @@ pub fn records_arrive_over_tcp() -> Result<()> {
 
 fn arrive_over(protocol: &str) -> Result<()> {
     let scene = Scene::with(Rsyslogd::start_with_network()?)?;
-    scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
+    scene.write_document(LISTED)?;
     let url = scene.rsyslogd.network_url(protocol)?;
     let agent = Agent::start(&scene.home, ["--enforce", "--syslog", &url])?;
 
@@ -35,7 +40,7 @@ fn arrive_over(protocol: &str) -> Result<()> {
 
 pub fn records_wait_for_a_receiver_that_went_away() -> Result<()> {
     let scene = Scene::new()?;
-    scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
+    scene.write_document(LISTED)?;
     let agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
     exec(&container, &["/app/worker"])?;
@@ -60,6 +65,144 @@ pub fn records_wait_for_a_receiver_that_went_away() -> Result<()> {
             &["unlisted /app/worker", "unlisted /opt/intruders/hello"],
         )],
     )
+}
+
+/// The numbers of the deviations that came, each once, and those of a loss.
+fn numbers(scene: &Scene) -> Result<Vec<u64>> {
+    let records = scene.records()?;
+    let numbers = records
+        .iter()
+        .filter_map(|record| record.parameter("execwarden@32473", "number")?.parse().ok());
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Runs programs that were never there before, each a deviation of its own.
+fn deviate(container: &Container, numbers: impl IntoIterator<Item = u64>) -> Result<()> {
+    for number in numbers {
+        let path = format!("/tmp/intruder-{number}");
+        drop_program(container, &path)?;
+        exec(container, &[path.as_str()])?;
+    }
+    Ok(())
+}
+
+fn wait_until_queued(agent: &Agent<'_>, count: u64) -> Result<()> {
+    agent
+        .wait_for("records to wait", PATIENCE, |status| {
+            receiver(status)["queued"] == count
+        })
+        .map(drop)
+}
+
+/// What the receiver lacks is on disk, and the next agent goes on with it, in order
+/// and under numbers that go on.
+pub fn records_outlive_an_agent_that_is_killed() -> Result<()> {
+    for protocol in ["unix", "tcp"] {
+        let scene = Scene::with(Rsyslogd::start_with_network()?)?;
+        scene.write_document(LISTED)?;
+        let url = match protocol {
+            "unix" => scene.rsyslogd.url(),
+            _ => scene.rsyslogd.network_url(protocol)?,
+        };
+        let start = || Agent::start(&scene.home, ["--enforce", "--syslog", &url]);
+        let agent = start()?;
+        let container = scene.idle()?;
+        deviate(&container, 1..=2)?;
+        scene.wait_for_records(&container, 2)?;
+
+        scene.rsyslogd.go_away()?;
+        deviate(&container, 3..=7)?;
+        wait_until_queued(&agent, 5)?;
+        agent.crash()?;
+        let agent = start()?;
+        deviate(&container, 8..=9)?;
+        let status = agent.wait_for("both agents' records to wait", PATIENCE, |status| {
+            receiver(status)["queued"].as_u64() >= Some(7)
+        })?;
+        ensure!(receiver(&status)["spool"]["error"].is_null(), "{status}");
+        scene.rsyslogd.come_back()?;
+        agent.wait_for("no record to wait", PATIENCE, |status| {
+            receiver(status)["queued"] == 0
+        })?;
+
+        scene.stop(agent)?;
+        let numbers = numbers(&scene)?;
+        ensure!(
+            numbers == (1..=9).collect::<Vec<u64>>(),
+            "{protocol}: {numbers:?}"
+        );
+    }
+    Ok(())
+}
+
+/// One that takes everything and reads nothing, and then is gone.
+pub fn what_nobody_read_is_sent_again() -> Result<()> {
+    let scene = Scene::with(Rsyslogd::start_with_network()?)?;
+    scene.write_document(LISTED)?;
+    let url = scene.rsyslogd.network_url("tcp")?;
+    scene.rsyslogd.go_away()?;
+    let address = url.strip_prefix("tcp://").context("tcp")?;
+    let deaf = TcpListener::bind(address)?;
+    let agent = Agent::start(&scene.home, ["--enforce", "--syslog", &url])?;
+    let (connection, _) = deaf.accept()?;
+    let container = scene.idle()?;
+
+    deviate(&container, 1..=4)?;
+    agent.wait_for("all to be written", PATIENCE, |status| {
+        receiver(status)["sent"] == 4 && receiver(status)["queued"] == 0
+    })?;
+    drop((connection, deaf));
+    scene.rsyslogd.come_back()?;
+    scene.wait_for_records(&container, 4)?;
+
+    let status = agent.wait_for("it to be said", PATIENCE, |status| {
+        receiver(status)["resent"] == 4
+    })?;
+    ensure!(receiver(&status)["lost"] == 0, "{status}");
+    scene.stop(agent)?;
+    let numbers = numbers(&scene)?;
+    ensure!(numbers == [1, 2, 3, 4], "{numbers:?}");
+    Ok(())
+}
+
+pub fn a_full_disk_under_a_spool_costs_no_record() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document(LISTED)?;
+    let _small = Small::mount(&scene)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    scene.rsyslogd.go_away()?;
+    let ballast = scene.home.state().join("ballast");
+    let filled = fs::write(&ballast, vec![1; 8 << 20]);
+    ensure!(filled.is_err(), "the file system is not small");
+
+    deviate(&container, 1..=4)?;
+    wait_until_queued(&agent, 4)?;
+    let said = |status: &Value| {
+        receiver(status)["spool"]["error"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let status = agent.wait_for("the full disk to be told of", PATIENCE, |status| {
+        said(status).is_some()
+    })?;
+    let error = said(&status).unwrap_or_default();
+    ensure!(error.contains("No space left"), "{error}");
+    fs::remove_file(&ballast)?;
+    agent.wait_for("it to be written", PATIENCE, |status| {
+        said(status).is_none()
+    })?;
+    agent.crash()?;
+    scene.rsyslogd.come_back()?;
+    let agent = scene.agent(&["--enforce"])?;
+    scene.wait_for_records(&container, 4)?;
+
+    scene.stop(agent)?;
+    let numbers = numbers(&scene)?;
+    ensure!(numbers == [1, 2, 3, 4], "{numbers:?}");
+    Ok(())
 }
 
 fn receiver(status: &Value) -> &Value {

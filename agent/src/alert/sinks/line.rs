@@ -1,15 +1,13 @@
 //! One open way out, whatever its kind.
 
 use super::Target;
-use super::queue::Item;
+use super::queued::{At, is_there, queued};
 use super::stdout::Lines;
-use crate::alert::json;
-use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
 use rustix::net::sockopt;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream, lookup_host};
@@ -19,11 +17,22 @@ use tokio::time::timeout;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long TCP keeps what nobody acknowledges before it calls the peer dead.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// How long a receiver may take to hang up when the agent does.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How much a receiver's kernel acknowledges, at most, that its program does not
+/// read: Linux gives a connection 128 KiB (`tcp_rmem`), and more only to a program
+/// that has read fast before, which alerts do not let it.
+const UNREAD: u64 = 256 * 1024;
 
 /// One open way out.
 #[derive(Debug)]
 pub(super) enum Line {
-    UnixDatagram(UnixDatagram),
+    UnixDatagram {
+        socket: UnixDatagram,
+        path: PathBuf,
+        /// Which socket it is connected to.
+        at: At,
+    },
     UnixStream(UnixStream),
     Udp(UdpSocket),
     Tcp(TcpStream),
@@ -41,54 +50,113 @@ impl Line {
         }
     }
 
-    /// Writes one item whole. After an error, what part of it went out is not
-    /// known: it has to be sent again, on a new line.
-    pub(super) async fn send(&mut self, settings: &Settings, item: &Item) -> io::Result<()> {
-        let message = item.message();
+    /// Writes one record whole; how many bytes that were. After an error, what part
+    /// of it went out is not known: it has to be sent again, on a new line.
+    pub(super) async fn send(&mut self, record: &[u8]) -> io::Result<u64> {
+        let frame = match self {
+            // RFC 6587 section 3.4.2; no record holds a line feed.
+            Self::UnixStream(_) => [record, b"\n"].concat(),
+            // RFC 6587 section 3.4.1.
+            Self::Tcp(_) => [format!("{} ", record.len()).as_bytes(), record].concat(),
+            Self::UnixDatagram { .. } | Self::Udp(_) | Self::Stdout(_) => record.to_vec(),
+        };
+        let length = frame.len() as u64;
         match self {
-            Self::UnixDatagram(socket) => {
-                let record = settings.encode(message, LOCAL_LIMIT);
-                socket.send(&record).await.map(drop)
-            }
-            Self::UnixStream(socket) => {
-                let mut record = settings.encode(message, LOCAL_LIMIT);
-                // RFC 6587 section 3.4.2; no record holds a line feed.
-                record.push(b'\n');
-                socket.write_all(&record).await
-            }
-            Self::Udp(socket) => {
-                let record = settings.encode(message, LEAST_LIMIT);
-                socket.send(&record).await.map(drop)
-            }
-            Self::Tcp(socket) => {
-                let record = settings.encode(message, LOCAL_LIMIT);
-                // RFC 6587 section 3.4.1.
-                let mut frame = format!("{} ", record.len()).into_bytes();
-                frame.extend(record);
-                socket.write_all(&frame).await
-            }
-            Self::Stdout(lines) => lines.send(json::encode(message)).await,
+            Self::UnixDatagram { socket, .. } => socket.send(&frame).await.map(drop)?,
+            Self::UnixStream(socket) => socket.write_all(&frame).await?,
+            Self::Udp(socket) => socket.send(&frame).await.map(drop)?,
+            Self::Tcp(socket) => socket.write_all(&frame).await?,
+            Self::Stdout(lines) => lines.send(frame).await?,
+        }
+        Ok(length)
+    }
+
+    /// How many bytes, of those written last, the receiver may not have. What it has
+    /// but did not look at is not told apart from what it did not get.
+    pub(super) fn unsure(&self) -> u64 {
+        let unsure = match self {
+            Self::Udp(_) | Self::Stdout(_) => Ok(0),
+            // Those that its kernel did not acknowledge, and those that this may
+            // hold for a program that does not read.
+            Self::Tcp(socket) => queued(socket).map(|queued| queued + UNREAD),
+            Self::UnixStream(socket) => match queued(socket) {
+                // It went away with what it did not read.
+                Ok(0) if !is_there(socket) => Ok(u64::MAX),
+                queued => queued,
+            },
+            Self::UnixDatagram { socket, path, at } => match queued(socket) {
+                Ok(0) if At::look(path) != Some(*at) => Ok(u64::MAX),
+                queued => queued,
+            },
+        };
+        unsure.unwrap_or(u64::MAX)
+    }
+
+    /// The same once the receiver has hung up in an orderly manner: its kernel does
+    /// that only if all was read that it had.
+    pub(super) fn unsure_in_the_end(&self) -> u64 {
+        match self {
+            Self::Tcp(socket) => queued(socket).unwrap_or(u64::MAX),
+            _ => 0,
+        }
+    }
+
+    /// Whether what is unsure becomes less by itself.
+    pub(super) fn is_underway(&self) -> bool {
+        let queued = match self {
+            Self::Tcp(socket) => queued(socket),
+            Self::UnixStream(socket) => queued(socket),
+            Self::UnixDatagram { socket, .. } => queued(socket),
+            Self::Udp(_) | Self::Stdout(_) => Ok(0),
+        };
+        queued.is_ok_and(|queued| queued > 0)
+    }
+
+    /// Says that no more will come, and waits until the receiver hangs up too: it
+    /// has all of it then.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.shutdown().await?,
+            Self::UnixStream(socket) => socket.shutdown().await?,
+            Self::UnixDatagram { .. } | Self::Udp(_) | Self::Stdout(_) => return Ok(()),
+        }
+        match timeout(FAREWELL, self.hung_up()).await {
+            Ok(HungUp::Orderly) => Ok(()),
+            Ok(HungUp::Failed(error)) => Err(error),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the receiver does not hang up",
+            )),
         }
     }
 
     /// Returns when the other end hangs up. A stream takes what is written
     /// after that without an error, and it is lost: so it is looked for.
-    pub(super) async fn hung_up(&mut self) -> io::Error {
+    pub(super) async fn hung_up(&mut self) -> HungUp {
         // A receiver of syslog says nothing; if it does, that is passed over.
         let mut said = [0; 256];
         loop {
             let read = match self {
                 Self::Tcp(socket) => socket.read(&mut said).await,
                 Self::UnixStream(socket) => socket.read(&mut said).await,
-                Self::UnixDatagram(_) | Self::Udp(_) | Self::Stdout(_) => pending().await,
+                Self::UnixDatagram { .. } | Self::Udp(_) | Self::Stdout(_) => pending().await,
             };
             match read {
-                Ok(0) => return io::Error::new(io::ErrorKind::BrokenPipe, "the receiver hung up"),
+                Ok(0) => return HungUp::Orderly,
                 Ok(_) => {}
-                Err(error) => return error,
+                Err(error) => return HungUp::Failed(error),
             }
         }
     }
+}
+
+/// How the other end hung up.
+#[derive(Debug)]
+pub(super) enum HungUp {
+    /// It has closed the line.
+    Orderly,
+    /// The line is broken.
+    Failed(io::Error),
 }
 
 /// `/dev/log` is a datagram socket with journald and rsyslogd, and a stream
@@ -96,7 +164,14 @@ impl Line {
 async fn unix(path: &Path) -> io::Result<Line> {
     let socket = UnixDatagram::unbound()?;
     match socket.connect(path) {
-        Ok(()) => Ok(Line::UnixDatagram(socket)),
+        Ok(()) => match At::look(path) {
+            Some(at) => Ok(Line::UnixDatagram {
+                socket,
+                path: path.to_owned(),
+                at,
+            }),
+            None => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+        },
         Err(error) if is_other_type(&error) => {
             UnixStream::connect(path).await.map(Line::UnixStream)
         }

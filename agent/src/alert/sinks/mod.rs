@@ -2,8 +2,18 @@
 //! queue and a state of its own. A receiver that is slow or away costs its own
 //! queue and nothing else.
 
+mod backlog;
+mod entry;
+mod form;
+mod keeper;
 mod line;
-mod queue;
+mod outbox;
+#[expect(
+    unsafe_code,
+    reason = "rustix leaves it to its caller what an ioctl is"
+)]
+mod queued;
+mod spool;
 mod stdout;
 mod target;
 mod task;
@@ -11,18 +21,26 @@ mod task;
 pub use target::{Target, TargetError};
 
 use super::rfc5424::Settings;
-use super::{Notice, Record};
-use queue::{Item, Queue};
+use super::{Message, Notice, Record};
+use crate::model::Digest;
+use backlog::Backlog;
+use form::Form;
+use keeper::{Bell, Keeper, Kept};
+use outbox::Outbox;
+use spool::Spool;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// How many records wait for one sink before the oldest give way. A record is
-/// about 2 KiB, 12 KiB with the longest path, script name, arguments and
-/// ancestors there can be: 8 MiB (48 MiB at worst) while a receiver is away,
-/// shared between all sinks.
-const QUEUE: usize = 4096;
+/// How many records wait in memory for a disk before the oldest give way. A record
+/// is about 2 KiB, 8 KiB at most: 8 MiB (32 MiB at worst) for each sink while the
+/// disk is full and its receiver away.
+const IN_MEMORY: usize = 4096;
+/// How long the disk is waited for when the agent ends, beyond what it has for its
+/// receivers.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// How a sink does.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,21 +56,37 @@ pub enum SinkState {
     },
 }
 
-/// How a sink does, in numbers; `sent + waiting + lost` is what it was given.
+/// How a sink does, in numbers; `sent + waiting + lost` is what it was given, by
+/// this agent and by those before it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SinkStatus {
     /// The target, as it is written.
     pub target: String,
     /// Whether it is open.
     pub state: SinkState,
-    /// Records handed to the kernel.
+    /// Records handed to the kernel, each counted once.
     pub sent: u64,
-    /// When the last of them was.
+    /// Records handed to it again, because the receiver may not have had them.
+    pub resent: u64,
+    /// When the last of the former was.
     pub last_sent: Option<Instant>,
-    /// Records in the queue.
-    pub waiting: usize,
-    /// Records thrown away because the queue was full.
+    /// Records that wait.
+    pub waiting: u64,
+    /// Records thrown away because there was no more room, or damaged on disk.
     pub lost: u64,
+    /// How what waits is kept on disk; `None` if it is not.
+    pub spool: Option<SpoolStatus>,
+}
+
+/// How what waits for a sink is kept on disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SpoolStatus {
+    /// How much it takes.
+    pub bytes: u64,
+    /// How much it may take.
+    pub bound: u64,
+    /// Why it cannot be written, if it cannot: what waits is in memory alone.
+    pub error: Option<String>,
 }
 
 /// Opens the way to `target` as its sink would, within five seconds, and sends
@@ -62,66 +96,126 @@ pub async fn try_open(target: &Target) -> io::Result<()> {
     line::Line::open(target).await.map(drop)
 }
 
+/// Where what waits is kept.
+#[derive(Clone, Debug)]
+pub struct SpoolSettings {
+    /// A folder that nobody else writes to; each sink has one in it.
+    pub folder: PathBuf,
+    /// How many bytes of each sink's are kept at most.
+    pub bound: u64,
+}
+
 /// All sinks of the agent.
 #[derive(Debug)]
 pub struct Sinks {
     sinks: Vec<Sink>,
+    keeper: Option<Keeper>,
+    last_number: u64,
 }
 
 #[derive(Debug)]
 struct Sink {
-    queue: Arc<Queue>,
+    outbox: Arc<Outbox>,
     task: JoinHandle<()>,
 }
 
 impl Sinks {
     /// Starts a task per target: call it within a tokio runtime. What cannot
-    /// be reached yet is tried until it can.
-    pub fn start(targets: Vec<Target>, settings: Settings) -> Self {
-        Self::with_capacity(targets, settings, QUEUE)
+    /// be reached yet is tried until it can. What an earlier agent left in the
+    /// spool goes first.
+    pub fn start(
+        targets: Vec<Target>,
+        node: &str,
+        settings: Settings,
+        spool: Option<&SpoolSettings>,
+    ) -> Self {
+        Self::with_capacity(targets, node, settings, spool, IN_MEMORY)
     }
 
-    fn with_capacity(targets: Vec<Target>, settings: Settings, capacity: usize) -> Self {
-        let sinks = targets
-            .into_iter()
-            .map(|target| {
-                let queue = Arc::new(Queue::new(target.to_string(), capacity));
-                let task = tokio::spawn(task::run(target, settings, Arc::clone(&queue)));
-                Sink { queue, task }
-            })
-            .collect();
-        Self { sinks }
+    fn with_capacity(
+        targets: Vec<Target>,
+        node: &str,
+        settings: Settings,
+        spool: Option<&SpoolSettings>,
+        capacity: usize,
+    ) -> Self {
+        let bell = Arc::new(Bell::default());
+        let mut last_number = 0;
+        let (mut sinks, mut kept) = (Vec::new(), Vec::new());
+        for target in targets {
+            let opened = spool.map(|spool| open_spool(&target, spool));
+            let (spool, left, status) = match opened {
+                Some(Ok((spool, left))) => {
+                    let status = SpoolStatus {
+                        bytes: spool.bytes(),
+                        bound: spool.bound(),
+                        error: None,
+                    };
+                    last_number = last_number.max(left.number);
+                    (Some(spool), Some(left), Some(status))
+                }
+                Some(Err(status)) => (None, None, Some(status)),
+                None => (None, None, None),
+            };
+            let outbox = Arc::new(Outbox::new(
+                target.to_string(),
+                node.to_owned(),
+                Form::of(&target, settings),
+                Backlog::new(left.as_ref(), capacity),
+                status,
+                Arc::clone(&bell),
+            ));
+            let task = tokio::spawn(task::run(target, Arc::clone(&outbox)));
+            kept.push(Kept::new(Arc::clone(&outbox), spool));
+            sinks.push(Sink { outbox, task });
+        }
+        bell.ring();
+        let keeper = Keeper::start(kept, bell);
+        let keeper = keeper.inspect_err(|error| {
+            tracing::error!(%error, "alerts cannot be kept on disk");
+        });
+        Self {
+            sinks,
+            keeper: keeper.ok(),
+            last_number,
+        }
+    }
+
+    /// The greatest number of a record that an earlier agent left.
+    pub fn last_number(&self) -> u64 {
+        self.last_number
     }
 
     /// Hands the record to every sink. Never waits, never fails.
-    pub fn send(&self, record: Record) {
-        self.put(&Item::Record(Arc::new(record)));
+    pub fn send(&self, record: &Record) {
+        self.put(Message::Record(record));
     }
 
     /// The same for a notice.
-    pub fn tell(&self, notice: Notice) {
-        self.put(&Item::Notice(Arc::new(notice)));
+    pub fn tell(&self, notice: &Notice) {
+        self.put(Message::Notice(notice));
     }
 
-    fn put(&self, item: &Item) {
+    fn put(&self, message: Message<'_>) {
         for sink in &self.sinks {
-            sink.queue.put(item.clone());
+            sink.outbox.put(message);
         }
     }
 
     /// How each sink does, in the order of the targets.
     pub fn status(&self) -> Vec<SinkStatus> {
-        self.sinks.iter().map(|sink| sink.queue.status()).collect()
+        self.sinks.iter().map(|sink| sink.outbox.status()).collect()
     }
 
-    /// Writes what still waits, until `deadline`, and ends the sinks. What
-    /// waits after that is lost, and said so in the agent's own log.
+    /// Writes what still waits, until `deadline`, and ends the sinks. What waits
+    /// after that stays in the spool; without one it is lost, and that is said in
+    /// the agent's own log.
     ///
     /// A name that is being resolved blocks a thread of tokio's pool: end the
     /// runtime with `shutdown_background`.
     pub async fn drain(self, deadline: Instant) -> Vec<SinkStatus> {
         for sink in &self.sinks {
-            sink.queue.close();
+            sink.outbox.close();
         }
         let mut left = Vec::new();
         for mut sink in self.sinks {
@@ -131,18 +225,82 @@ impl Sinks {
             {
                 sink.task.abort();
             }
-            let status = sink.queue.status();
-            if status.waiting > 0 {
-                tracing::error!(
-                    target = status.target,
-                    waiting = status.waiting,
-                    "alerts were not delivered before the agent ended"
-                );
+            left.push(sink.outbox);
+        }
+        if let Some(keeper) = self.keeper {
+            keeper.end(Instant::now() + LAST_WRITE).await;
+        }
+        let left: Vec<SinkStatus> = left.iter().map(|outbox| outbox.status()).collect();
+        for SinkStatus {
+            target,
+            waiting,
+            spool,
+            ..
+        } in &left
+        {
+            match spool {
+                _ if *waiting == 0 => {}
+                Some(SpoolStatus { error: None, .. }) => tracing::warn!(
+                    target,
+                    waiting,
+                    "alerts were not delivered before the agent ended; the next one goes on with them"
+                ),
+                _ => tracing::error!(
+                    target,
+                    waiting,
+                    "alerts were not delivered before the agent ended, and are lost"
+                ),
             }
-            left.push(status);
         }
         left
     }
+}
+
+/// Opens a target's spool. Without it what waits is in memory.
+fn open_spool(
+    target: &Target,
+    settings: &SpoolSettings,
+) -> Result<(Spool, spool::Left), SpoolStatus> {
+    let folder = settings.folder.join(folder_name(target));
+    match Spool::open(&folder, settings.bound) {
+        Ok((spool, left)) => {
+            for damaged in &left.damaged {
+                tracing::error!(
+                    damaged,
+                    "a part of the alerts that were kept is damaged, and set aside"
+                );
+            }
+            Ok((spool, left))
+        }
+        Err(error) => {
+            let folder = folder.display().to_string();
+            let error = error.to_string();
+            tracing::error!(
+                folder,
+                error,
+                "alerts cannot be kept on disk, and wait in memory"
+            );
+            Err(SpoolStatus {
+                bytes: 0,
+                bound: settings.bound,
+                error: Some(error),
+            })
+        }
+    }
+}
+
+/// The name of a target's folder: for people its beginning, and so that no two are
+/// the same its digest.
+fn folder_name(target: &Target) -> String {
+    let text = target.to_string();
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    let digest = Digest::of(text.as_bytes()).to_string();
+    let digest = digest.strip_prefix("sha256:").unwrap_or(&digest);
+    format!("{plain}-{}", &digest[..8])
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Carries one queue to one target for as long as the agent runs.
+//! Carries one outbox to one target for as long as the agent runs.
 
-use super::line::Line;
-use super::queue::Queue;
+use super::line::{HungUp, Line};
+use super::outbox::Outbox;
 use super::{SinkState, Target};
-use crate::alert::rfc5424::Settings;
 use crate::backoff::Backoff;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,52 +15,99 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A line that held this long was a good one: its end is no reason to wait.
 const GOOD: Duration = Duration::from_secs(10);
+/// How often it is looked at what of the bytes underway has arrived.
+const LOOK: Duration = Duration::from_millis(50);
 
-/// Opens the target, writes what waits, opens it again when that fails.
-/// Returns when the queue is closed and empty.
-pub(super) async fn run(target: Target, settings: Settings, queue: Arc<Queue>) {
+/// Opens the target, writes what waits, opens it again when that fails, and begins
+/// with what the receiver may not have. Returns when the outbox is closed and empty.
+pub(super) async fn run(target: Target, outbox: Arc<Outbox>) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    while !queue.is_finished() {
+    while !outbox.is_finished() {
         let began = Instant::now();
         let failed = match Line::open(&target).await {
             Ok(mut line) => {
-                queue.set_state(SinkState::Connected);
-                match carry(&mut line, &settings, &queue, &mut backoff).await {
+                outbox.set_state(SinkState::Connected);
+                outbox.rewind();
+                match carry(&mut line, &outbox, &mut backoff).await {
                     Ok(()) => return,
                     Err(error) => error,
                 }
             }
             Err(error) => error,
         };
-        queue.set_state(SinkState::Failing {
+        outbox.set_state(SinkState::Failing {
             error: failed.to_string(),
         });
         if began.elapsed() >= GOOD {
             backoff.reset();
         }
-        queue.pause(backoff.next()).await;
+        outbox.pause(backoff.next()).await;
     }
 }
 
-/// Until the queue is closed and empty, or the line fails.
-async fn carry(
-    line: &mut Line,
-    settings: &Settings,
-    queue: &Queue,
-    backoff: &mut Backoff,
-) -> io::Result<()> {
+/// Until the outbox is closed and empty, or the line fails.
+async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::Result<()> {
+    let mut written = Written::default();
     loop {
-        let item = tokio::select! {
+        let is_underway = !written.is_empty() && line.is_underway();
+        let entry = tokio::select! {
             // The hang-up first: what is written after it is lost.
             biased;
-            error = line.hung_up() => return Err(error),
-            item = queue.head() => item,
+            hung_up = line.hung_up() => {
+                return Err(match hung_up {
+                    HungUp::Orderly => {
+                        written.confirm(outbox, line.unsure_in_the_end());
+                        io::Error::new(io::ErrorKind::BrokenPipe, "the receiver hung up")
+                    }
+                    HungUp::Failed(error) => error,
+                });
+            }
+            entry = outbox.head() => entry,
+            () = tokio::time::sleep(LOOK), if is_underway => {
+                written.confirm(outbox, line.unsure());
+                continue;
+            }
         };
-        let Some(item) = item else {
+        let Some(entry) = entry else {
+            line.finish().await?;
+            written.confirm(outbox, line.unsure_in_the_end());
             return Ok(());
         };
-        line.send(settings, &item).await?;
-        queue.done();
+        let bytes = line.send(&entry.text).await?;
+        outbox.wrote();
+        written.add(entry.sequence, bytes);
+        written.confirm(outbox, line.unsure());
         backoff.reset();
+    }
+}
+
+/// What was written to a line, and is not known to have arrived.
+#[derive(Default)]
+struct Written {
+    /// Each record's sequence, and where it ends in all that was written.
+    ends: VecDeque<(u64, u64)>,
+    total: u64,
+}
+
+impl Written {
+    fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    fn add(&mut self, sequence: u64, bytes: u64) {
+        self.total += bytes;
+        self.ends.push_back((sequence, self.total));
+    }
+
+    /// All has arrived but for so many bytes.
+    fn confirm(&mut self, outbox: &Outbox, unsure: u64) {
+        let sure = self.total.saturating_sub(unsure);
+        let mut arrived = None;
+        while let Some((sequence, _)) = self.ends.pop_front_if(|(_, end)| *end <= sure) {
+            arrived = Some(sequence);
+        }
+        if let Some(sequence) = arrived {
+            outbox.confirm(sequence);
+        }
     }
 }

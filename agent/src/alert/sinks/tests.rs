@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 fn start(url: &str, capacity: usize) -> Sinks {
     let target = url.parse().expect("is a target");
-    Sinks::with_capacity(vec![target], Settings::new(77), capacity)
+    Sinks::with_capacity(vec![target], "node-1", Settings::new(77), None, capacity)
 }
 
 fn unix_url(path: &Path) -> String {
@@ -21,7 +21,7 @@ fn unix_url(path: &Path) -> String {
 
 fn send(sinks: &Sinks, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
-        sinks.send(Record { number, ..record() });
+        sinks.send(&Record { number, ..record() });
     }
 }
 
@@ -102,9 +102,12 @@ async fn a_socket_that_vanishes_and_returns_loses_nothing() {
     .await;
     let receiver = UnixDatagram::bind(&path).unwrap();
 
-    assert_eq!(receive(&receiver, 3).await, ["4", "5", "6"]);
+    // That it had read the first ones was not seen before it was gone.
+    let all = ["1", "2", "3", "4", "5", "6"];
+    assert_eq!(receive(&receiver, 6).await, all);
     let status = drained(sinks).await;
     assert_eq!((status.sent, status.waiting, status.lost), (6, 0, 0));
+    assert_eq!(status.resent, 3);
 }
 
 #[tokio::test]
@@ -113,11 +116,20 @@ async fn a_receiver_that_is_away_costs_the_oldest_and_is_told_so() {
     let path = dir.path().join("log");
     let sinks = start(&unix_url(&path), 3);
 
-    send(&sinks, 1..=10);
-    assert_eq!(sinks.status()[0].lost, 7);
+    // The first stand ready in memory, as many bytes as are to be written next.
+    send(&sinks, 1..=1000);
+    let lost = sinks.status()[0].lost;
+    let ready = 1000 - lost - 3;
+    assert!(lost > 500 && ready > 3, "{lost} lost");
     let receiver = UnixDatagram::bind(&path).unwrap();
 
-    assert_eq!(receive(&receiver, 4).await, ["1..7", "8", "9", "10"]);
+    let received = receive(&receiver, ready as usize + 4).await;
+    let numbers = |from: u64, to: u64| (from..=to).map(|n| n.to_string());
+    let expected: Vec<String> = numbers(1, ready)
+        .chain([format!("{}..997", ready + 1)])
+        .chain(numbers(998, 1000))
+        .collect();
+    assert_eq!(received, expected);
 }
 
 #[tokio::test]
@@ -186,6 +198,159 @@ async fn tcp_frames_by_length_and_notices_a_hang_up() {
     assert_eq!(frame(&mut stream).await, "4");
     let status = drained(sinks).await;
     assert_eq!((status.sent, status.waiting, status.lost), (4, 0, 0));
+    assert_eq!(status.resent, 0, "it hung up in an orderly manner");
+}
+
+#[tokio::test]
+async fn tcp_that_is_reset_is_told_again_what_it_may_not_have_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sinks = start(&format!("tcp://127.0.0.1:{port}"), 100);
+    let (mut stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    send(&sinks, 1..=3);
+    assert_eq!(frame(&mut stream).await, "1");
+    until(&sinks, "all sent", |s| s.sent == 3).await;
+
+    // With what it did not read, it is a reset.
+    drop(stream);
+    let (mut stream, _) = soon("a connection again", listener.accept()).await.unwrap();
+
+    for expected in ["1", "2", "3"] {
+        assert_eq!(frame(&mut stream).await, expected);
+    }
+    let status = &sinks.status()[0];
+    assert_eq!((status.sent, status.resent, status.waiting), (3, 3, 0));
+}
+
+#[tokio::test]
+async fn what_a_receiver_has_read_is_not_told_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let sinks = start(&unix_url(&path), 100);
+    send(&sinks, 1..=3);
+    assert_eq!(receive(&receiver, 3).await, ["1", "2", "3"]);
+    until(&sinks, "it is seen", |_| {
+        sinks.sinks[0].outbox.is_received()
+    })
+    .await;
+
+    drop(receiver);
+    std::fs::remove_file(&path).unwrap();
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    send(&sinks, 4..=4);
+
+    assert_eq!(receive(&receiver, 1).await, ["4"]);
+    assert_eq!(sinks.status()[0].resent, 0);
+}
+
+#[tokio::test]
+async fn what_a_dead_receiver_did_not_read_is_told_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let sinks = start(&unix_url(&path), 100);
+    send(&sinks, 1..=3);
+    assert_eq!(receive(&receiver, 1).await, ["1"]);
+    until(&sinks, "all sent", |s| s.sent == 3).await;
+
+    drop(receiver);
+    std::fs::remove_file(&path).unwrap();
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    send(&sinks, 4..=4);
+
+    // Of one queue it is known that it is empty, not how much of it was read.
+    assert_eq!(receive(&receiver, 4).await, ["1", "2", "3", "4"]);
+}
+
+/// The sink of one target, with a spool in `folder`.
+fn start_with_spool(url: &str, folder: &Path, bound: u64) -> Sinks {
+    let target = url.parse().expect("is a target");
+    let spool = SpoolSettings {
+        folder: folder.to_owned(),
+        bound,
+    };
+    Sinks::with_capacity(
+        vec![target],
+        "node-1",
+        Settings::new(77),
+        Some(&spool),
+        4096,
+    )
+}
+
+#[tokio::test]
+async fn what_waits_when_the_agent_ends_is_sent_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let url = unix_url(&path);
+    let begin = || start_with_spool(&url, dir.path(), 1 << 20);
+    let sinks = begin();
+    assert_eq!(sinks.last_number(), 0);
+    send(&sinks, 1..=200);
+    let left = sinks.drain(Instant::now()).await;
+    assert_eq!((left[0].sent, left[0].waiting, left[0].lost), (0, 200, 0));
+
+    let sinks = begin();
+    assert_eq!(sinks.last_number(), 200);
+    send(&sinks, 201..=203);
+    let receiver = UnixDatagram::bind(&path).unwrap();
+
+    let expected: Vec<String> = (1..=203).map(|n| n.to_string()).collect();
+    assert_eq!(receive(&receiver, 203).await, expected);
+    let status = drained(sinks).await;
+    assert_eq!((status.sent, status.waiting, status.lost), (203, 0, 0));
+    let sinks = begin();
+    assert_eq!(sinks.last_number(), 203);
+    assert_eq!(sinks.status()[0].waiting, 0);
+}
+
+#[tokio::test]
+async fn a_spool_that_is_full_loses_the_oldest_and_says_whose() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let sinks = start_with_spool(&unix_url(&path), dir.path(), 1 << 20);
+
+    send(&sinks, 1..=2000);
+    until(&sinks, "a loss", |s| s.lost > 0).await;
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let mut told = Vec::new();
+    let mut numbers = Vec::new();
+    let mut buffer = [0; 9000];
+    while numbers.last() != Some(&"2000".to_owned()) {
+        let len = soon("a datagram", receiver.recv(&mut buffer))
+            .await
+            .unwrap();
+        let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+        match text.contains("kind=\"lost\"") {
+            true => told.push(text),
+            false => numbers.push(number(&buffer[..len])),
+        }
+    }
+
+    let lost = sinks.status()[0].lost;
+    assert_eq!(numbers.len() as u64 + lost, 2000);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains(&format!("lost_of=\"{lost}:runc/web\"")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_written_is_said_and_memory_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let file = dir.path().join("spool");
+    std::fs::write(&file, "in the way").unwrap();
+    let sinks = start_with_spool(&unix_url(&path), &file, 1 << 20);
+
+    send(&sinks, 1..=3);
+
+    let spool = sinks.status()[0].spool.clone().expect("is told");
+    assert!(spool.error.is_some());
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    assert_eq!(receive(&receiver, 3).await, ["1", "2", "3"]);
 }
 
 #[tokio::test]

@@ -30,6 +30,11 @@ pub(super) fn sentences(status: &Status) -> String {
                 grouped(sink.lost)
             )
         });
+    let spools = status.sinks.iter().filter_map(|sink| {
+        let error = sink.spool.as_ref()?.error.as_ref()?;
+        let target = &sink.target;
+        Some(format!("what waits for {target} is not on disk: {error}"))
+    });
     let cri = status
         .cri
         .iter()
@@ -115,6 +120,7 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(losses(&status.losses))
         .chain(full)
         .chain(sinks)
+        .chain(spools)
         .chain(cri)
         .chain(engines)
         .chain(unnamed)

@@ -1,0 +1,308 @@
+//! What waits for one sink, and in what order it goes out. Pure.
+//!
+//! Every record has a sequence, without a gap. Those that the receiver may lack
+//! stand in a window, which begins behind what it surely has: first what was written
+//! and may have to be written again, then what comes next. What does not fit into
+//! the window waits on disk, and what the disk does not have yet, here.
+
+use super::entry::{Encoded, Entry};
+use super::spool::{Cursor, Gap, Left};
+use crate::alert::Gone;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many bytes that are to be written stand in the window, about.
+pub(super) const AHEAD: usize = 128 * 1024;
+
+/// Makes the record that tells of others that were lost, for a sequence.
+pub(super) type TellOfLoss<'a> = &'a dyn Fn(&Gone, u64) -> Encoded;
+
+/// What waits for one sink.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    /// How many wait here at most, for want of a disk.
+    capacity: usize,
+    has_disk: bool,
+    window: VecDeque<Entry>,
+    /// The first of the window that is not written.
+    sending: usize,
+    /// The bytes in the window from there on.
+    ahead: usize,
+    /// The sequence of the next record.
+    next: u64,
+    /// All up to this sequence are the receiver's, or were told of as lost.
+    confirmed: u64,
+    /// All up to this one are, or were, in the window.
+    loaded: u64,
+    /// The number of the last of them.
+    loaded_number: u64,
+    /// Up to this one, what is not loaded is on disk.
+    kept: u64,
+    /// What the disk does not have.
+    unkept: VecDeque<Entry>,
+    /// How many of those are being written to it.
+    in_hand: usize,
+    /// What went for want of room, of what is not loaded. Oldest first.
+    gaps: VecDeque<Gap>,
+    /// What was told to be lost, as long as that is not confirmed.
+    told: VecDeque<Gap>,
+    /// The last that was ever written.
+    sent_to: u64,
+    counts: Counts,
+}
+
+/// `sent + lost` and what waits are what was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counts {
+    /// Records put, and left by an earlier agent.
+    pub given: u64,
+    /// Records written, each once.
+    pub sent: u64,
+    /// Records written again, because the receiver may not have had them.
+    pub resent: u64,
+    /// Records thrown away, or damaged on disk.
+    pub lost: u64,
+}
+
+impl Counts {
+    pub(super) fn waiting(&self) -> u64 {
+        self.given.saturating_sub(self.sent + self.lost)
+    }
+}
+
+impl Backlog {
+    /// With what an earlier agent left on disk, if there is a disk.
+    pub(super) fn new(left: Option<&Left>, capacity: usize) -> Self {
+        let none = Left::default();
+        let (has_disk, left) = (left.is_some(), left.unwrap_or(&none));
+        let Cursor {
+            confirmed, gaps, ..
+        } = &left.cursor;
+        let gone: u64 = gaps.iter().map(|gap| gap.gone.count).sum();
+        let next = left.next.max(1);
+        Self {
+            capacity,
+            has_disk,
+            window: VecDeque::new(),
+            sending: 0,
+            ahead: 0,
+            next,
+            confirmed: *confirmed,
+            loaded: *confirmed,
+            loaded_number: 0,
+            kept: left.kept,
+            unkept: VecDeque::new(),
+            in_hand: 0,
+            gaps: gaps.iter().cloned().collect(),
+            told: VecDeque::new(),
+            sent_to: *confirmed,
+            counts: Counts {
+                given: (next - 1).saturating_sub(confirmed + gone),
+                ..Counts::default()
+            },
+        }
+    }
+
+    /// The sequence of the next record.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Puts the next record at the end. Says whether another one was lost by that.
+    pub(super) fn put(&mut self, entry: Encoded) -> bool {
+        let entry = Arc::new(entry);
+        self.next += 1;
+        self.counts.given += 1;
+        let is_next = self.loaded + 1 == entry.sequence && self.ahead < AHEAD;
+        if is_next {
+            self.load_one(Arc::clone(&entry));
+        }
+        if !is_next || self.has_disk {
+            self.unkept.push_back(entry);
+        }
+        let over = self.unkept.len() - self.in_hand > self.capacity;
+        let oldest = over.then(|| self.unkept.remove(self.in_hand)).flatten();
+        oldest.is_some_and(|oldest| self.give_up(&oldest))
+    }
+
+    /// It is nowhere any more but perhaps in the window. Says whether it is lost.
+    pub(super) fn give_up(&mut self, entry: &Encoded) -> bool {
+        if entry.sequence <= self.loaded {
+            return false;
+        }
+        self.counts.lost += 1;
+        // They go from the oldest on: of the disk's, or of those that are not there.
+        let place = { self.gaps.iter() }.position(|gap| gap.last + 1 >= entry.sequence);
+        let place = place.unwrap_or(self.gaps.len());
+        match self.gaps.get_mut(place) {
+            Some(gap) if gap.last + 1 == entry.sequence => gap.last = entry.sequence,
+            _ => {
+                let (first, last) = (entry.sequence, entry.sequence);
+                let gone = Gone::before(entry.number);
+                self.gaps.insert(place, Gap { first, last, gone });
+            }
+        }
+        if let Some(gap) = self.gaps.get_mut(place) {
+            gap.gone.add(entry.number, &entry.workload);
+        }
+        true
+    }
+
+    /// The next that is to be written.
+    pub(super) fn head(&self) -> Option<Entry> {
+        self.window.get(self.sending).cloned()
+    }
+
+    /// The head was written. Says whether it was a record, for the first time.
+    pub(super) fn wrote(&mut self) -> bool {
+        let Some(entry) = self.window.get(self.sending) else {
+            return false;
+        };
+        self.sending += 1;
+        self.ahead -= entry.text.len();
+        if entry.tells_of_loss {
+            return false;
+        }
+        let is_new = entry.sequence > self.sent_to;
+        match is_new {
+            true => self.counts.sent += 1,
+            false => self.counts.resent += 1,
+        }
+        self.sent_to = self.sent_to.max(entry.sequence);
+        is_new
+    }
+
+    /// All up to a sequence that were written are the receiver's.
+    pub(super) fn confirm(&mut self, sequence: u64) {
+        while self.sending > 0
+            && let Some(entry) = self.window.pop_front_if(|entry| entry.sequence <= sequence)
+        {
+            self.sending -= 1;
+            self.confirmed = entry.sequence;
+        }
+        while (self.told.pop_front_if(|gap| gap.last <= self.confirmed)).is_some() {}
+    }
+
+    /// What is not confirmed is to be written again.
+    pub(super) fn rewind(&mut self) {
+        self.sending = 0;
+        self.ahead = self.window.iter().map(|entry| entry.text.len()).sum();
+    }
+
+    /// Whether all is written.
+    pub(super) fn is_empty(&self) -> bool {
+        let loaded = self.sending == self.window.len();
+        loaded && !self.is_behind()
+    }
+
+    /// Whether there is more than stands in the window.
+    fn is_behind(&self) -> bool {
+        let unkept = self.unkept.back().map_or(0, |last| last.sequence);
+        self.loaded < self.kept.max(unkept)
+    }
+
+    /// Whether there is more than stands in the window, and room for it there.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.ahead < AHEAD && self.is_behind()
+    }
+
+    /// Takes what comes next into the window, as far as it is here and there is
+    /// room. The sequence from which on it is on disk, if it is.
+    pub(super) fn refill(&mut self, tell: TellOfLoss<'_>) -> Option<u64> {
+        while self.is_hungry() {
+            if self.loaded < self.kept {
+                return Some(self.loaded + 1);
+            }
+            let entry = { self.unkept.iter() }.find(|entry| entry.sequence > self.loaded);
+            let entry = Arc::clone(entry?);
+            self.pass(entry.sequence, entry.number, tell);
+            self.load_one(entry);
+            if !self.has_disk {
+                self.unkept.pop_front();
+            }
+        }
+        None
+    }
+
+    /// Takes into the window what the disk had from where [`refill`](Self::refill)
+    /// said; nothing: it cannot be read.
+    pub(super) fn load(&mut self, entries: Vec<Encoded>, tell: TellOfLoss<'_>) {
+        if entries.is_empty() {
+            self.pass(self.kept + 1, self.loaded_number + 1, tell);
+        }
+        for entry in entries {
+            if entry.sequence > self.loaded {
+                self.pass(entry.sequence, entry.number, tell);
+                self.load_one(Arc::new(entry));
+            }
+        }
+    }
+
+    fn load_one(&mut self, entry: Entry) {
+        self.loaded = entry.sequence;
+        self.loaded_number = self.loaded_number.max(entry.number);
+        self.ahead += entry.text.len();
+        self.window.push_back(entry);
+    }
+
+    /// Tells of what is lost between what is loaded and what comes next.
+    fn pass(&mut self, next: u64, number: u64, tell: TellOfLoss<'_>) {
+        while self.loaded + 1 < next {
+            let gap = self.gaps.pop_front_if(|gap| gap.first == self.loaded + 1);
+            let gap = gap.unwrap_or_else(|| {
+                // Nobody threw it away: it is damaged.
+                let last = { self.gaps.front() }.map_or(next - 1, |gap| gap.first.min(next) - 1);
+                let count = last - self.loaded;
+                self.counts.lost += count;
+                let first = self.loaded_number + 1;
+                let gone = Gone {
+                    count,
+                    last: number.saturating_sub(1).max(first),
+                    ..Gone::before(first)
+                };
+                Gap {
+                    first: self.loaded + 1,
+                    last,
+                    gone,
+                }
+            });
+            self.load_one(Arc::new(tell(&gap.gone, gap.last)));
+            self.told.push_back(gap);
+        }
+    }
+
+    /// What the disk does not have, the oldest `most` of it, which will be written
+    /// there until [`keep`](Self::keep) says what came of it.
+    pub(super) fn begin_to_keep(&mut self, most: usize) -> Vec<Entry> {
+        if self.has_disk {
+            self.in_hand = self.unkept.len().min(most);
+        }
+        self.unkept.iter().take(self.in_hand).cloned().collect()
+    }
+
+    /// The disk has what it was to have, or it does not.
+    pub(super) fn keep(&mut self, is_written: bool) {
+        let in_hand = std::mem::take(&mut self.in_hand);
+        if is_written && let Some(last) = self.unkept.drain(..in_hand).next_back() {
+            self.kept = last.sequence;
+        }
+    }
+
+    /// What the next agent has to know, after records up to `number`.
+    pub(super) fn cursor(&self, number: u64) -> Cursor {
+        Cursor {
+            confirmed: self.confirmed,
+            next: self.next,
+            number,
+            gaps: self.told.iter().chain(&self.gaps).cloned().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "backlog_tests.rs"]
+mod tests;

@@ -1,0 +1,250 @@
+//! A sink's backlog between the agent's task, which never waits for it, the sink's
+//! own task, and the keeper.
+
+use super::backlog::{Backlog, Counts};
+use super::entry::{Encoded, Entry};
+use super::form::Form;
+use super::keeper::Bell;
+use super::spool::Cursor;
+use super::{SinkState, SinkStatus, SpoolStatus};
+use crate::alert::{Gone, Message};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// While the agent ends, the next attempt is never further off than this.
+const HURRY: Duration = Duration::from_millis(100);
+
+/// What waits for one sink.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    target: String,
+    node: String,
+    form: Form,
+    inner: Mutex<Inner>,
+    arrived: Notify,
+    closed: Notify,
+    keeper: Arc<Bell>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    backlog: Backlog,
+    closing: bool,
+    state: SinkState,
+    last_sent: Option<Instant>,
+    is_losing: bool,
+    spool: Option<SpoolStatus>,
+}
+
+impl Outbox {
+    pub(super) fn new(
+        target: String,
+        node: String,
+        form: Form,
+        backlog: Backlog,
+        spool: Option<SpoolStatus>,
+        keeper: Arc<Bell>,
+    ) -> Self {
+        Self {
+            target,
+            node,
+            form,
+            inner: Mutex::new(Inner {
+                backlog,
+                closing: false,
+                state: SinkState::Connecting,
+                last_sent: None,
+                is_losing: false,
+                spool,
+            }),
+            arrived: Notify::new(),
+            closed: Notify::new(),
+            keeper,
+        }
+    }
+
+    /// Puts a record or a notice at the end.
+    pub(super) fn put(&self, message: Message<'_>) {
+        let mut inner = self.lock();
+        let entry = self.form.encode(message, inner.backlog.next());
+        if inner.backlog.put(entry) {
+            self.tell_of_loss(&mut inner);
+        }
+        drop(inner);
+        self.arrived.notify_one();
+        self.keeper.ring();
+    }
+
+    /// Of each of these records there is nothing left.
+    pub(super) fn give_up(&self, entries: &[Encoded]) {
+        let mut inner = self.lock();
+        let mut lost = false;
+        for entry in entries {
+            lost |= inner.backlog.give_up(entry);
+        }
+        if lost {
+            self.tell_of_loss(&mut inner);
+        }
+    }
+
+    /// Once for each time that it comes to it.
+    fn tell_of_loss(&self, inner: &mut Inner) {
+        if !std::mem::replace(&mut inner.is_losing, true) {
+            let target = &self.target;
+            tracing::error!(target, "there is no more room: alerts are being lost");
+        }
+    }
+
+    /// What is to be sent now, the same until [`wrote`](Self::wrote); `None` once
+    /// the outbox is closed and empty. Safe to cancel.
+    pub(super) async fn head(&self) -> Option<Entry> {
+        loop {
+            {
+                let inner = self.lock();
+                if let Some(entry) = inner.backlog.head() {
+                    return Some(entry);
+                }
+                if inner.closing && inner.backlog.is_empty() {
+                    return None;
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// The head was written.
+    pub(super) fn wrote(&self) {
+        let mut inner = self.lock();
+        if inner.backlog.wrote() {
+            inner.last_sent = Some(Instant::now());
+        }
+        inner.is_losing = false;
+        if inner.backlog.is_hungry() {
+            self.keeper.ring();
+        }
+    }
+
+    /// All that was written up to a sequence is the receiver's.
+    pub(super) fn confirm(&self, sequence: u64) {
+        self.lock().backlog.confirm(sequence);
+        self.keeper.ring();
+    }
+
+    /// What the receiver may not have is to be sent again.
+    pub(super) fn rewind(&self) {
+        self.lock().backlog.rewind();
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        let inner = self.lock();
+        inner.closing && inner.backlog.is_empty()
+    }
+
+    /// Nothing more will be put; the task is to hurry.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.arrived.notify_one();
+        self.closed.notify_one();
+    }
+
+    /// Waits before the next attempt, shorter once the outbox is closed.
+    pub(super) async fn pause(&self, wait: Duration) {
+        let closing = self.lock().closing;
+        if closing {
+            tokio::time::sleep(wait.min(HURRY)).await;
+        } else {
+            // Its outcome is the same: the next attempt.
+            let _ = tokio::time::timeout(wait, self.closed.notified()).await;
+        }
+    }
+
+    pub(super) fn set_state(&self, state: SinkState) {
+        let before = std::mem::replace(&mut self.lock().state, state.clone());
+        let target = &self.target;
+        match (before, state) {
+            (SinkState::Failing { .. }, SinkState::Connected) => {
+                tracing::info!(target, "alerts go out again");
+            }
+            (SinkState::Connecting | SinkState::Connected, SinkState::Failing { error }) => {
+                tracing::warn!(target, error, "alerts have to wait");
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn status(&self) -> SinkStatus {
+        let inner = self.lock();
+        let counts = inner.backlog.counts();
+        let Counts {
+            sent, resent, lost, ..
+        } = counts;
+        SinkStatus {
+            target: self.target.clone(),
+            state: inner.state.clone(),
+            sent,
+            resent,
+            last_sent: inner.last_sent,
+            waiting: counts.waiting(),
+            lost,
+            spool: inner.spool.clone(),
+        }
+    }
+
+    /// What the disk does not have, the oldest `most` of it, which will be written
+    /// there until [`keep`](Self::keep) says what came of it.
+    pub(super) fn begin_to_keep(&self, most: usize) -> Vec<Entry> {
+        self.lock().backlog.begin_to_keep(most)
+    }
+
+    /// The disk has what it was to have, or it does not.
+    pub(super) fn keep(&self, is_written: bool) {
+        self.lock().backlog.keep(is_written);
+    }
+
+    /// Makes more of it ready to be sent; the sequence from which on it has to be
+    /// read from disk, if it has.
+    pub(super) fn refill(&self) -> Option<u64> {
+        let mut inner = self.lock();
+        let missing = inner
+            .backlog
+            .refill(&|gone, sequence| self.told(gone, sequence));
+        drop(inner);
+        self.arrived.notify_one();
+        missing
+    }
+
+    /// What was read from disk, of what [`refill`](Self::refill) said.
+    pub(super) fn load(&self, entries: Vec<Encoded>) {
+        let tell = |gone: &_, sequence| self.told(gone, sequence);
+        self.lock().backlog.load(entries, &tell);
+        self.arrived.notify_one();
+    }
+
+    /// How the spool does.
+    pub(super) fn set_spool(&self, spool: SpoolStatus) {
+        self.lock().spool = Some(spool);
+    }
+
+    /// What the next agent has to know, after records up to `number`.
+    pub(super) fn cursor(&self, number: u64) -> Cursor {
+        self.lock().backlog.cursor(number)
+    }
+
+    /// Whether all is the receiver's.
+    #[cfg(test)]
+    pub(super) fn is_received(&self) -> bool {
+        let inner = self.lock();
+        inner.backlog.cursor(0).confirmed + 1 == inner.backlog.next()
+    }
+
+    fn told(&self, gone: &Gone, sequence: u64) -> Encoded {
+        self.form.tell_of_loss(&self.node, gone, sequence)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner
+            .lock()
+            .expect("nothing panics while it holds this lock")
+    }
+}
