@@ -36,5 +36,5 @@ pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Sub
 pub use repeats::{Due, Repeats};
 pub use severity::{Facility, Severity};
 pub use sinks::{
-    SinkState, SinkStatus, Sinks, SpoolSettings, SpoolStatus, Target, TargetError, try_open,
+    Place, SinkState, SinkStatus, Sinks, SpoolSettings, SpoolStatus, Target, TargetError, try_open,
 };

@@ -59,6 +59,9 @@ pub struct Upgrade {
 }
 
 impl About {
+    /// All words to filter by.
+    pub const WORDS: [&str; 3] = ["allowed", "allow-ended", "probation"];
+
     /// The word to filter by.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -33,6 +33,13 @@ impl Severity {
         }
     }
 
+    /// The severity with this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Critical, Self::Error, Self::Warning, Self::Notice]
+            .into_iter()
+            .find(|severity| severity.as_str() == word)
+    }
+
     /// The word, as the JSON form has it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -82,7 +82,7 @@ impl Node {
             .map(|url| url.parse())
             .collect::<Result<Vec<Target>, _>>()?;
         if config.json {
-            targets.push(Target::Stdout);
+            targets.push(Target::stdout());
         }
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(StartError::BootId)?;

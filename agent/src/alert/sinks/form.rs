@@ -1,46 +1,74 @@
 //! What a sink's records look like.
 
-use super::Target;
 use super::entry::Encoded;
+use super::options::Options;
+use super::target::{Place, Target, TargetError};
 use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
 use crate::alert::{Gone, Lost, Message, json};
 use jiff::Timestamp;
 
+/// A form, by the name that a person gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FormName {
+    Rfc5424,
+    Json,
+}
+
+impl FormName {
+    /// The one that a target's options name.
+    pub(super) fn of(options: &mut Options<'_>) -> Result<Option<Self>, TargetError> {
+        options.take_as("form", "rfc5424 or json", |word| match word {
+            "rfc5424" => Some(Self::Rfc5424),
+            "json" => Some(Self::Json),
+            _ => None,
+        })
+    }
+}
+
 /// How a message becomes bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Form {
-    /// RFC 5424, of so many bytes at most.
-    Syslog(Settings, usize),
-    /// A line of JSON.
-    Json,
+pub(super) struct Form {
+    name: FormName,
+    settings: Settings,
+    /// The most that a message has, where the form can be cut.
+    limit: usize,
 }
 
 impl Form {
     /// That of a target's records.
     pub(super) fn of(target: &Target, settings: Settings) -> Self {
-        match target {
-            Target::Unix(_) | Target::Tcp { .. } => Self::Syslog(settings, LOCAL_LIMIT),
-            Target::Udp { .. } => Self::Syslog(settings, LEAST_LIMIT),
-            Target::Stdout => Self::Json,
+        let (usual, limit) = match target.place() {
+            Place::Udp(_) => (FormName::Rfc5424, LEAST_LIMIT),
+            Place::Unix(_) | Place::Tcp(..) | Place::Tls(..) | Place::File(_) => {
+                (FormName::Rfc5424, LOCAL_LIMIT)
+            }
+            Place::Stdout => (FormName::Json, LOCAL_LIMIT),
+        };
+        Self {
+            name: target.form.unwrap_or(usual),
+            settings,
+            limit,
         }
     }
 
-    /// The message as a sink's `sequence`th.
+    /// The message as a sink's `sequence`th: one line, without its end.
     pub(super) fn encode(self, message: Message<'_>, sequence: u64) -> Encoded {
         let workload = match message {
             Message::Record(record) => record.workload.to_string(),
             Message::Notice(notice) => notice.workload.to_string(),
             Message::Lost(_) => String::new(),
         };
+        let mut text = match self.name {
+            FormName::Rfc5424 => self.settings.encode(message, sequence, self.limit),
+            FormName::Json => json::encode(message, Some(sequence)),
+        };
+        text.pop_if(|last| *last == b'\n');
         Encoded {
             sequence,
             number: message.number(),
             workload,
             tells_of_loss: matches!(message, Message::Lost(_)),
-            text: match self {
-                Self::Syslog(settings, limit) => settings.encode(message, sequence, limit),
-                Self::Json => json::encode(message, Some(sequence)),
-            },
+            text,
         }
     }
 

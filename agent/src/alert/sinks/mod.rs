@@ -3,10 +3,15 @@
 //! queue and nothing else.
 
 mod backlog;
+mod connect;
 mod entry;
+mod filter;
 mod form;
 mod keeper;
 mod line;
+mod lines;
+mod log_file;
+mod options;
 mod outbox;
 #[expect(
     unsafe_code,
@@ -14,11 +19,11 @@ mod outbox;
 )]
 mod queued;
 mod spool;
-mod stdout;
 mod target;
 mod task;
+mod tls;
 
-pub use target::{Target, TargetError};
+pub use target::{Place, Target, TargetError};
 
 use super::rfc5424::Settings;
 use super::{Message, Notice, Record};
@@ -93,7 +98,7 @@ pub struct SpoolStatus {
 /// nothing. Of UDP an `Ok` says that the name has an address and the address a
 /// route, no more.
 pub async fn try_open(target: &Target) -> io::Result<()> {
-    line::Line::open(target).await.map(drop)
+    connect::open(target.place()).await.map(drop)
 }
 
 /// Where what waits is kept.
@@ -157,15 +162,16 @@ impl Sinks {
                 Some(Err(status)) => (None, None, Some(status)),
                 None => (None, None, None),
             };
+            let place = target.place().clone();
             let outbox = Arc::new(Outbox::new(
-                target.to_string(),
                 node.to_owned(),
                 Form::of(&target, settings),
+                target,
                 Backlog::new(left.as_ref(), capacity),
                 status,
                 Arc::clone(&bell),
             ));
-            let task = tokio::spawn(task::run(target, Arc::clone(&outbox)));
+            let task = tokio::spawn(task::run(place, Arc::clone(&outbox)));
             kept.push(Kept::new(Arc::clone(&outbox), spool));
             sinks.push(Sink { outbox, task });
         }

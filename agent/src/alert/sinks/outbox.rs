@@ -3,10 +3,11 @@
 
 use super::backlog::{Backlog, Counts};
 use super::entry::{Encoded, Entry};
+use super::filter::Filter;
 use super::form::Form;
 use super::keeper::Bell;
 use super::spool::Cursor;
-use super::{SinkState, SinkStatus, SpoolStatus};
+use super::{SinkState, SinkStatus, SpoolStatus, Target};
 use crate::alert::{Gone, Message};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ const HURRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Outbox {
     target: String,
+    filter: Filter,
     node: String,
     form: Form,
     inner: Mutex<Inner>,
@@ -39,15 +41,16 @@ struct Inner {
 
 impl Outbox {
     pub(super) fn new(
-        target: String,
         node: String,
         form: Form,
+        target: Target,
         backlog: Backlog,
         spool: Option<SpoolStatus>,
         keeper: Arc<Bell>,
     ) -> Self {
         Self {
-            target,
+            target: target.to_string(),
+            filter: target.filter,
             node,
             form,
             inner: Mutex::new(Inner {
@@ -64,8 +67,11 @@ impl Outbox {
         }
     }
 
-    /// Puts a record or a notice at the end.
+    /// Puts a record or a notice at the end, if the target is to have it.
     pub(super) fn put(&self, message: Message<'_>) {
+        if !self.filter.holds(message) {
+            return;
+        }
         let mut inner = self.lock();
         let entry = self.form.encode(message, inner.backlog.next());
         if inner.backlog.put(entry) {

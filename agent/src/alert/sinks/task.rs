@@ -1,8 +1,10 @@
 //! Carries one outbox to one target for as long as the agent runs.
 
+use super::SinkState;
+use super::connect::open;
 use super::line::{HungUp, Line};
 use super::outbox::Outbox;
-use super::{SinkState, Target};
+use super::target::Place;
 use crate::backoff::Backoff;
 use std::collections::VecDeque;
 use std::io;
@@ -20,16 +22,17 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Opens the target, writes what waits, opens it again when that fails, and begins
 /// with what the receiver may not have. Returns when the outbox is closed and empty.
-pub(super) async fn run(target: Target, outbox: Arc<Outbox>) {
+pub(super) async fn run(place: Place, outbox: Arc<Outbox>) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     while !outbox.is_finished() {
         let began = Instant::now();
-        let failed = match Line::open(&target).await {
+        let failed = match open(&place).await {
             Ok(mut line) => {
                 outbox.set_state(SinkState::Connected);
                 outbox.rewind();
                 match carry(&mut line, &outbox, &mut backoff).await {
-                    Ok(()) => return,
+                    Ok(Ended::Renewed) => continue,
+                    Ok(Ended::Finished) => return,
                     Err(error) => error,
                 }
             }
@@ -45,8 +48,16 @@ pub(super) async fn run(target: Target, outbox: Arc<Outbox>) {
     }
 }
 
-/// Until the outbox is closed and empty, or the line fails.
-async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::Result<()> {
+/// Why a line that did not fail is used no more.
+enum Ended {
+    /// Another one is to be opened.
+    Renewed,
+    /// The outbox is closed and empty.
+    Finished,
+}
+
+/// Until it has ended, or fails.
+async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::Result<Ended> {
     let mut written = Written::default();
     loop {
         let is_underway = !written.is_empty() && line.is_underway();
@@ -54,13 +65,17 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
             // The hang-up first: what is written after it is lost.
             biased;
             hung_up = line.hung_up() => {
-                return Err(match hung_up {
+                return match hung_up {
                     HungUp::Orderly => {
                         written.confirm(outbox, line.unsure_in_the_end());
-                        io::Error::new(io::ErrorKind::BrokenPipe, "the receiver hung up")
+                        Err(io::Error::new(io::ErrorKind::BrokenPipe, "the receiver hung up"))
                     }
-                    HungUp::Failed(error) => error,
-                });
+                    HungUp::Renewed => {
+                        finish(line, outbox, &mut written).await?;
+                        Ok(Ended::Renewed)
+                    }
+                    HungUp::Failed(error) => Err(error),
+                };
             }
             entry = outbox.head() => entry,
             () = tokio::time::sleep(LOOK), if is_underway => {
@@ -69,9 +84,8 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
             }
         };
         let Some(entry) = entry else {
-            line.finish().await?;
-            written.confirm(outbox, line.unsure_in_the_end());
-            return Ok(());
+            finish(line, outbox, &mut written).await?;
+            return Ok(Ended::Finished);
         };
         let bytes = line.send(&entry.text).await?;
         outbox.wrote();
@@ -79,6 +93,13 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
         written.confirm(outbox, line.unsure());
         backoff.reset();
     }
+}
+
+/// Hangs up.
+async fn finish(line: &mut Line, outbox: &Outbox, written: &mut Written) -> io::Result<()> {
+    line.finish().await?;
+    written.confirm(outbox, line.unsure_in_the_end());
+    Ok(())
 }
 
 /// What was written to a line, and is not known to have arrived.

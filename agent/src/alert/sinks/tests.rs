@@ -1,5 +1,7 @@
 //! Sinks against sockets that vanish, fill up and come back.
 
+mod encrypted;
+
 use super::*;
 use crate::alert::record::tests::record;
 use std::path::Path;
@@ -382,4 +384,63 @@ async fn drain_ends_at_its_deadline() {
         began.elapsed()
     );
     assert_eq!((left[0].sent, left[0].waiting), (0, 3));
+}
+
+#[tokio::test]
+async fn a_file_gets_lines_in_the_form_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let sinks = start(&format!("file:{}#form=json", path.display()), 100);
+
+    send(&sinks, 1..=2);
+    let status = drained(sinks).await;
+
+    assert_eq!((status.sent, status.waiting), (2, 0));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let numbers: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("is JSON"))
+        .collect();
+    assert_eq!(numbers.len(), 2);
+    assert_eq!(numbers[1]["execwarden"]["sequence"], 2);
+}
+
+#[tokio::test]
+async fn what_a_target_is_not_to_have_makes_no_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let sinks = start(&format!("file:{}#severity=critical", path.display()), 100);
+
+    send(&sinks, 1..=2);
+    let loader = Record {
+        number: 3,
+        reason: crate::model::Reason::Loader,
+        ..record()
+    };
+    sinks.send(&loader);
+    let status = drained(sinks).await;
+
+    assert_eq!(status.sent, 1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("number=\"3\"") && text.contains("sequenceId=\"1\""),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn tcp_frames_by_newlines_where_that_is_asked_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sinks = start(&format!("tcp://127.0.0.1:{port}#framing=newline"), 100);
+    let (stream, _) = soon("a connection", listener.accept()).await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+
+    send(&sinks, 1..=2);
+
+    for expected in ["1", "2"] {
+        let line = soon("a line", lines.next_line()).await.unwrap().unwrap();
+        assert!(line.starts_with('<'), "{line}");
+        assert_eq!(number(line.as_bytes()), expected);
+    }
 }

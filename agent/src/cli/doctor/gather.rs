@@ -3,7 +3,7 @@
 use super::places::Asked;
 use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
-use crate::alert::{Target, try_open};
+use crate::alert::{Place, Target, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, NodeName, Settings, usual_docker};
 use crate::containers::{
@@ -223,7 +223,7 @@ fn try_receivers(config: &Config) -> Vec<Receiver> {
         Err(error) => vec![Reach::Unreachable(error.to_string()); urls.len()],
     };
     let stdout = config.json.then(|| Receiver {
-        target: Target::Stdout.to_string(),
+        target: Target::stdout().to_string(),
         reach: Reach::Open,
     });
     urls.zip(reaches)
@@ -250,8 +250,8 @@ async fn reach(url: String) -> Reach {
         Ok(target) => target,
         Err(error) => return Reach::Malformed(error.to_string()),
     };
-    match (try_open(&target).await, target) {
-        (Ok(()), Target::Udp { .. }) => Reach::UdpUntold,
+    match (try_open(&target).await, target.place()) {
+        (Ok(()), Place::Udp(_)) => Reach::UdpUntold,
         (Ok(()), _) => Reach::Open,
         (Err(error), _) => Reach::Unreachable(error.to_string()),
     }

@@ -1,32 +1,33 @@
 //! Lines to a file that cannot be waited for.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 type Job = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 /// Standard output may be a pipe that nobody reads, and cannot be made
-/// non-blocking, because it is shared with whoever started the agent: so a
-/// thread of its own writes. It ends with the process or when this is dropped;
-/// unlike tokio's blocking pool, it holds up nobody's end.
+/// non-blocking, because it is shared with whoever started the agent; a file may be
+/// on a disk that hangs: so a thread of its own writes. It ends with the process or
+/// when this is dropped; unlike tokio's blocking pool, it holds up nobody's end.
 #[derive(Debug)]
 pub(super) struct Lines {
     jobs: SyncSender<Job>,
 }
 
 impl Lines {
-    /// Starts the thread over `out`.
-    pub(super) fn start(mut out: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread, which writes each line with `write`.
+    pub(super) fn start(
+        mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
         // One line is under way at most: `send` waits for its outcome.
         let (jobs, todo) = sync_channel::<Job>(1);
         std::thread::Builder::new()
-            .name("alerts-stdout".to_owned())
+            .name("alerts-lines".to_owned())
             .spawn(move || {
                 for (line, outcome) in todo {
-                    let written = out.write_all(&line).and_then(|()| out.flush());
                     // Nobody waits for it any more when the sink was ended.
-                    let _ = outcome.send(written);
+                    let _ = outcome.send(write(&line));
                 }
             })?;
         Ok(Self { jobs })
@@ -49,12 +50,12 @@ fn gone() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Write as _};
 
     #[tokio::test]
     async fn lines_arrive_in_order() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let lines = Lines::start(writer).unwrap();
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let lines = Lines::start(move |line| writer.write_all(line)).unwrap();
 
         lines.send(b"one\n".to_vec()).await.unwrap();
         lines.send(b"two\n".to_vec()).await.unwrap();
@@ -67,8 +68,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_left_is_an_error() {
-        let (reader, writer) = io::pipe().unwrap();
-        let lines = Lines::start(writer).unwrap();
+        let (reader, mut writer) = io::pipe().unwrap();
+        let lines = Lines::start(move |line| writer.write_all(line)).unwrap();
 
         drop(reader);
 
