@@ -5,16 +5,13 @@
 //! alert compare equal.
 
 use super::fields::Value;
-use super::sentence::sentence;
+use super::sentence::{SENTENCE_TEXT, sentence};
 use super::{FIELDS, Message, list};
 use crate::model::{Ancestor, Untrusted};
 use serde_json::{Map, Value as Json, json};
 
 /// The form's version: a field may be added under it, none changes or goes.
 pub const VERSION: &str = "execwarden.alert/v1";
-
-/// How much of each text the sentence repeats, in bytes.
-const SENTENCE_TEXT: usize = 256;
 
 /// The message as one line, with its line feed; `sequence` is its place among those
 /// of its sink.
@@ -45,7 +42,8 @@ pub fn encode(message: Message<'_>, sequence: Option<u64>) -> Vec<u8> {
     line
 }
 
-fn plain(value: Value, bound: usize) -> Json {
+/// The value as it is, its texts escaped and bounded.
+pub(super) fn plain(value: Value, bound: usize) -> Json {
     match value {
         Value::Number(number) => json!(number),
         Value::Flag(flag) => json!(flag),
@@ -73,7 +71,7 @@ fn ancestor(ancestor: &Ancestor, bound: usize) -> Json {
 }
 
 /// Puts `value` under a dotted `path`, making the objects on the way.
-fn put(object: &mut Map<String, Json>, path: &str, value: Json) {
+pub(super) fn put(object: &mut Map<String, Json>, path: &str, value: Json) {
     match path.split_once('.') {
         None => {
             object.insert(path.to_owned(), value);

@@ -73,4 +73,14 @@ impl Message<'_> {
             Self::Lost(_) => "lost",
         }
     }
+
+    /// Names this one message among all of its node, however often it is sent:
+    /// the repeats of a deviation have its id, but each a name of its own.
+    pub fn uid(&self) -> String {
+        let what = match self {
+            Self::Record(record) => record.id.to_string(),
+            Self::Notice(_) | Self::Lost(_) => self.code().to_owned(),
+        };
+        format!("{what}-{}-{}", self.number(), self.time().as_microsecond())
+    }
 }

@@ -2,8 +2,9 @@
 //!
 //! - [`Record`] is one alert as plain data; [`Repeats`] sums what comes again;
 //!   [`Notice`] is what else is told of a workload.
-//! - [`FIELDS`] names every fact of a record once; both encoders, [`rfc5424`]
-//!   and [`json`], read that table and nothing else, so they cannot disagree.
+//! - [`FIELDS`] names every fact of a record once; all encoders, [`rfc5424`],
+//!   [`json`], [`rfc3164`], [`ocsf`] and [`ecs`], read that table and nothing
+//!   else, so they cannot disagree.
 //! - [`Sinks`] carries encoded records out: a socket or stdout, each with its
 //!   own bounded queue and its own state.
 //!
@@ -11,17 +12,26 @@
 //! docs/ALERTS.md is the description for the reader of alerts.
 
 mod capabilities;
+pub mod ecs;
 mod evidence;
 mod fields;
+mod fit;
 mod gone;
 mod id;
 pub mod json;
 mod list;
 mod message;
 mod notice;
+pub mod ocsf;
+mod places;
 mod record;
 mod repeats;
+pub mod rfc3164;
 pub mod rfc5424;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod schema;
 mod sentence;
 mod severity;
 mod sinks;

@@ -5,7 +5,8 @@
 //! fields.
 
 use super::fields::Value;
-use super::sentence::sentence;
+use super::fit::{Draft, fit};
+use super::sentence::{SENTENCE_TEXT, sentence};
 use super::{FIELDS, Facility, Field, Message, list};
 use jiff::Timestamp;
 use std::fmt::Write as _;
@@ -21,12 +22,6 @@ pub const LOCAL_LIMIT: usize = 8000;
 const DOCUMENTATION_PEN: u32 = 32473;
 /// RFC 5424 section 7.3.1: sequenceId runs from 1 to 2147483647, then again.
 const SEQUENCE_IDS: u64 = 2_147_483_647;
-/// How much of each text the sentence repeats, in bytes.
-const SENTENCE_TEXT: usize = 256;
-/// Stands at the end of a sentence that was cut.
-const CUT: &str = "...";
-/// No text is shortened to less than this many bytes.
-const SHORTEST: usize = 12;
 
 /// What stands in every message of this agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,37 +49,16 @@ impl Settings {
     /// Where it would be longer, its longest texts are cut, each marked by
     /// `…`, and at the very last the sentence; no field is left out.
     pub fn encode(&self, message: Message<'_>, sequence: u64, limit: usize) -> Vec<u8> {
-        let limit = limit.max(LEAST_LIMIT);
-        let mut too_long = FIELDS.iter().map(|field| field.bound).max().unwrap_or(0);
-        let whole = self.line(message, sequence, too_long);
-        if whole.len() <= limit {
-            return whole.into_bytes();
-        }
-        // The highest cap that fits: a long script name must not cost more of
-        // the path than it has to.
-        let mut fits = SHORTEST;
-        let mut best = self.line(message, sequence, fits);
-        while too_long - fits > 1 {
-            let cap = fits.midpoint(too_long);
-            let line = self.line(message, sequence, cap);
-            if line.len() <= limit {
-                (fits, best) = (cap, line);
-            } else {
-                too_long = cap;
-            }
-        }
-        if best.len() > limit {
-            // The structured data fits at its shortest, whatever it holds (a
-            // test has the most there can be); what is over is the sentence.
-            best.truncate(best.floor_char_boundary(limit - CUT.len()));
-            best.push_str(CUT);
-        }
-        best.into_bytes()
+        // The structured data fits at its shortest, whatever it holds (a test
+        // has the most there can be).
+        fit(limit.max(LEAST_LIMIT), |cap| {
+            self.draft(message, sequence, cap)
+        })
     }
 
     /// The message with no text over `cap` bytes.
-    fn line(&self, message: Message<'_>, sequence: u64, cap: usize) -> String {
-        let mut out = format!(
+    fn draft(&self, message: Message<'_>, sequence: u64, cap: usize) -> Draft {
+        let mut before = format!(
             "<{}>1 {:.6} {} execwarden {} {} [execwarden@{}",
             self.facility.prival(message.severity()),
             // RFC 3339 has no years before 0.
@@ -96,20 +70,20 @@ impl Settings {
         );
         for field in FIELDS {
             if let Some(value) = (field.value)(message) {
-                parameter(&mut out, field, &value, cap);
+                parameter(&mut before, field, &value, cap);
             }
         }
-        let _ = write!(
-            out,
-            "][meta sequenceId=\"{}\"] {}",
-            sequence_id(sequence),
-            sentence(message, cap.min(SENTENCE_TEXT)),
-        );
-        out
+        let _ = write!(before, "][meta sequenceId=\"{}\"] ", sequence_id(sequence),);
+        Draft {
+            before,
+            sentence: sentence(message, cap.min(SENTENCE_TEXT)),
+            after: String::new(),
+        }
     }
 }
 
-fn parameter(out: &mut String, field: &Field, value: &Value, cap: usize) {
+/// The field as ` name="value"`, with no text over `cap` bytes.
+pub(super) fn parameter(out: &mut String, field: &Field, value: &Value, cap: usize) {
     let bound = field.bound.min(cap);
     let _ = write!(out, " {}=\"", field.name);
     match value {
@@ -158,4 +132,4 @@ fn sequence_id(sequence: u64) -> u64 {
 
 #[cfg(test)]
 #[path = "rfc5424_tests.rs"]
-mod tests;
+pub(super) mod tests;

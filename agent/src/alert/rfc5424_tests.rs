@@ -89,7 +89,8 @@ fn parse(bytes: &[u8]) -> Parsed {
     }
 }
 
-fn param_value_of(text: &str) -> (String, &str) {
+/// A quoted value without its quotes, and what stands behind it.
+pub(in crate::alert) fn param_value_of(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {

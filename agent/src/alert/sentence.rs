@@ -5,6 +5,9 @@ use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// How much of each text the sentence repeats where there is room, in bytes.
+pub(super) const SENTENCE_TEXT: usize = 256;
+
 /// Of how many workloads the sentence says how many alerts were lost.
 const MOST_LOST: usize = 3;
 

@@ -4,22 +4,29 @@ use super::entry::Encoded;
 use super::options::Options;
 use super::target::{Place, Target, TargetError};
 use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
-use crate::alert::{Gone, Lost, Message, json};
+use crate::alert::{Gone, Lost, Message, ecs, json, ocsf, rfc3164};
 use jiff::Timestamp;
 
 /// A form, by the name that a person gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum FormName {
     Rfc5424,
+    Rfc3164,
     Json,
+    Ocsf,
+    Ecs,
 }
 
 impl FormName {
     /// The one that a target's options name.
     pub(super) fn of(options: &mut Options<'_>) -> Result<Option<Self>, TargetError> {
-        options.take_as("form", "rfc5424 or json", |word| match word {
+        let forms = "one of rfc5424, rfc3164, json, ocsf, ecs";
+        options.take_as("form", forms, |word| match word {
             "rfc5424" => Some(Self::Rfc5424),
+            "rfc3164" => Some(Self::Rfc3164),
             "json" => Some(Self::Json),
+            "ocsf" => Some(Self::Ocsf),
+            "ecs" => Some(Self::Ecs),
             _ => None,
         })
     }
@@ -60,7 +67,10 @@ impl Form {
         };
         let mut text = match self.name {
             FormName::Rfc5424 => self.settings.encode(message, sequence, self.limit),
+            FormName::Rfc3164 => rfc3164::encode(message, &self.settings, sequence, rfc3164::LIMIT),
             FormName::Json => json::encode(message, Some(sequence)),
+            FormName::Ocsf => ocsf::encode(message, sequence),
+            FormName::Ecs => ecs::encode(message, sequence),
         };
         text.pop_if(|last| *last == b'\n');
         Encoded {
