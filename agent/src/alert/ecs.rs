@@ -107,7 +107,9 @@ impl Event {
         match message {
             Message::Record(record) => {
                 let (what, action) = match record.subject {
-                    Subject::Exec { .. } | Subject::Overflow { .. } => ("start", "exec"),
+                    Subject::Exec { .. } | Subject::Overflow | Subject::HeldBack { .. } => {
+                        ("start", "exec")
+                    }
                     Subject::Escape(_) => ("change", code),
                     Subject::Container => ("info", code),
                 };

@@ -65,6 +65,7 @@ fields! {
     "lost_of" "execwarden.lost_of" 2048 lost_of;
     "notice" "execwarden.notice" 0 |m| Some(word(notice(m)?.about.as_str()));
     "until" "execwarden.until" 0 |m| Some(word(&notice(m)?.about.until()?.to_string()));
+    "alerts" "execwarden.alerts" 0 |m| Some(Value::Number(held_back(m)?));
     "executables" "execwarden.executables" 0 |m| Some(Value::Number(executables(m)?));
     "by" "execwarden.by" 256 |m| notice(m)?.by.clone().map(Value::Text);
     "why" "execwarden.why" 512 |m| notice(m)?.why.clone().map(Value::Text);
@@ -170,6 +171,13 @@ fn executables(message: Message<'_>) -> Option<u64> {
     }
 }
 
+fn held_back(message: Message<'_>) -> Option<u64> {
+    match record(message)?.subject {
+        Subject::HeldBack { alerts } => Some(alerts),
+        _ => None,
+    }
+}
+
 fn lost(message: Message<'_>) -> Option<&Gone> {
     match message {
         Message::Record(_) | Message::Notice(_) => None,
@@ -205,9 +213,9 @@ fn kind(message: Message<'_>) -> &'static str {
 /// notice, how many were not reported one by one.
 fn count(message: Message<'_>) -> u64 {
     match message {
-        Message::Record(record) => match (record.kind, &record.subject) {
-            (Kind::Repeats { count, .. }, _) | (_, &Subject::Overflow { count }) => count,
-            _ => 1,
+        Message::Record(record) => match record.kind {
+            Kind::Repeats { count, .. } => count,
+            Kind::Deviation => 1,
         },
         Message::Notice(notice) => match notice.about {
             About::AllowEnded { execs, .. } => execs,

@@ -56,7 +56,7 @@ impl Message<'_> {
     /// How urgent it is.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Record(record) => Severity::of(record.reason),
+            Self::Record(record) => record.severity,
             Self::Notice(notice) => match notice.about {
                 About::Allowed { .. } | About::AllowEnded { .. } => Severity::Warning,
                 About::Upgrade(_) => Severity::Notice,

@@ -17,6 +17,7 @@ mod evidence;
 mod fields;
 mod fit;
 mod gone;
+mod held_back;
 mod id;
 pub mod json;
 mod list;
@@ -35,10 +36,12 @@ mod schema;
 mod sentence;
 mod severity;
 mod sinks;
+mod throttle;
 
 pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
 pub use gone::Gone;
+pub use held_back::HeldBack;
 pub use id::AlertId;
 pub use message::{Lost, Message};
 pub use notice::{About, Notice, Upgrade};
@@ -48,3 +51,4 @@ pub use severity::{Facility, Severity};
 pub use sinks::{
     Place, SinkState, SinkStatus, Sinks, SpoolSettings, SpoolStatus, Target, TargetError, try_open,
 };
+pub use throttle::Throttle;

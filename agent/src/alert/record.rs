@@ -1,6 +1,6 @@
 //! One alert as plain data.
 
-use super::{AlertId, ExecEvidence};
+use super::{AlertId, ExecEvidence, Severity};
 use crate::model::{
     CgroupId, ContainerId, ContainerKind, Identity, Reason, Runtime, Untrusted, WorkloadId,
 };
@@ -36,10 +36,12 @@ pub enum Subject {
     },
     /// A process left its container's cgroup.
     Escape(Leaver),
-    /// Execs that found the workload's quota used up: counted, not kept apart.
-    Overflow {
-        /// How many.
-        count: u64,
+    /// An exec that found the workload's quota used up: counted, not kept apart.
+    Overflow,
+    /// Deviations that are not told one by one, because there are too many.
+    HeldBack {
+        /// Of how many alerts, each of which would have a record.
+        alerts: u64,
     },
     /// The container as a whole: its workload has no allowlist.
     Container,
@@ -143,6 +145,8 @@ pub struct Record {
     pub kind: Kind,
     /// Why it deviates.
     pub reason: Reason,
+    /// How urgent that is.
+    pub severity: Severity,
     /// Weaker reasons that hold too, strongest first.
     pub also: Vec<Reason>,
     /// What it is about.
@@ -181,6 +185,7 @@ pub(super) mod tests {
             node: "node-1".to_owned(),
             kind: Kind::Deviation,
             reason: Reason::Drift,
+            severity: Severity::Error,
             also: vec![Reason::Unlisted],
             subject: Subject::Exec {
                 identity,

@@ -31,8 +31,9 @@ impl Due {
     }
 }
 
-/// Counts per alert id: the first is due at once, what follows is summed and
-/// due once per interval.
+/// Counts per alert id: the first is due at once, what follows is summed and due
+/// after an interval that doubles each time, up to a longest; it begins anew where
+/// nothing came for twice as long.
 ///
 /// The counts of all records of an id add up to the last total that was told.
 /// Takes the clock as a value. Holds one small entry per id until it is
@@ -40,6 +41,7 @@ impl Due {
 #[derive(Debug)]
 pub struct Repeats {
     interval: Duration,
+    longest: Duration,
     seen: HashMap<AlertId, Entry>,
 }
 
@@ -49,6 +51,8 @@ struct Entry {
     total: u64,
     /// When the last record was due.
     reported: Instant,
+    /// How long after that the next one is.
+    interval: Duration,
     pending: Option<Pending>,
 }
 
@@ -70,12 +74,18 @@ impl From<Pending> for Due {
 }
 
 impl Repeats {
-    /// Sums over `interval`.
-    pub fn new(interval: Duration) -> Self {
+    /// Sums over `interval` at first, and over `longest` at most.
+    pub fn new(interval: Duration, longest: Duration) -> Self {
         Self {
             interval,
+            longest,
             seen: HashMap::new(),
         }
+    }
+
+    /// Whether its first record was due already.
+    pub fn knows(&self, id: AlertId) -> bool {
+        self.seen.contains_key(&id)
     }
 
     /// Takes the total that the kernel has for `id` at `now` (by the clock on
@@ -92,9 +102,14 @@ impl Repeats {
             None => self.seen.entry(id).or_insert(Entry {
                 total: 1,
                 reported: now,
+                interval: self.interval,
                 pending: None,
             }),
         };
+        let quiet = now.saturating_duration_since(entry.reported);
+        if entry.pending.is_none() && quiet >= entry.interval * 2 {
+            entry.interval = self.interval;
+        }
         let more = total.checked_sub(entry.total).unwrap_or(total);
         entry.total = total;
         if more > 0 {
@@ -109,18 +124,24 @@ impl Repeats {
         is_first.then_some(Due::First)
     }
 
-    /// The sums whose interval is over.
-    pub fn due(&mut self, now: Instant) -> Vec<(AlertId, Due)> {
-        let interval = self.interval;
+    /// The sums whose interval is over, and that `may` go out; others wait, and grow.
+    pub fn due(
+        &mut self,
+        now: Instant,
+        mut may: impl FnMut(AlertId) -> bool,
+    ) -> Vec<(AlertId, Due)> {
         self.take(
-            |entry| now.saturating_duration_since(entry.reported) >= interval,
+            |id, entry| {
+                let is_over = now.saturating_duration_since(entry.reported) >= entry.interval;
+                is_over && entry.pending.is_some() && may(id)
+            },
             now,
         )
     }
 
     /// Every sum there is, whatever its interval: at shutdown.
     pub fn flush(&mut self, now: Instant) -> Vec<(AlertId, Due)> {
-        self.take(|_| true, now)
+        self.take(|_, _| true, now)
     }
 
     /// Drops `id`, whose container is gone, and gives out what was not yet.
@@ -128,14 +149,20 @@ impl Repeats {
         self.seen.remove(&id)?.pending.map(Due::from)
     }
 
-    fn take(&mut self, is_due: impl Fn(&Entry) -> bool, now: Instant) -> Vec<(AlertId, Due)> {
+    fn take(
+        &mut self,
+        mut is_due: impl FnMut(AlertId, &Entry) -> bool,
+        now: Instant,
+    ) -> Vec<(AlertId, Due)> {
+        let longest = self.longest;
         let mut due: Vec<_> = self
             .seen
             .iter_mut()
-            .filter(|(_, entry)| is_due(entry))
+            .filter(|(id, entry)| is_due(**id, entry))
             .filter_map(|(id, entry)| {
                 let pending = entry.pending.take()?;
                 entry.reported = now;
+                entry.interval = (entry.interval * 2).min(longest);
                 Some((*id, Due::from(pending)))
             })
             .collect();
@@ -164,26 +191,26 @@ mod tests {
     #[test]
     fn the_first_is_due_at_once_and_the_rest_in_a_sum() {
         let start = Instant::now();
-        let mut repeats = Repeats::new(MINUTE);
+        let mut repeats = Repeats::new(MINUTE, 4 * MINUTE);
 
         assert_eq!(repeats.saw(id(1), 1, at(0), start), Some(Due::First));
         assert_eq!(repeats.saw(id(1), 3, at(1), start), None);
         assert_eq!(repeats.saw(id(1), 58, at(59), start), None);
-        assert_eq!(repeats.due(start + MINUTE / 2), []);
+        assert_eq!(repeats.due(start + MINUTE / 2, |_| true), []);
 
         let sum = Due::Repeats {
             count: 57,
             first: at(1),
             last: at(59),
         };
-        assert_eq!(repeats.due(start + MINUTE), [(id(1), sum)]);
-        assert_eq!(repeats.due(start + 2 * MINUTE), []);
+        assert_eq!(repeats.due(start + MINUTE, |_| true), [(id(1), sum)]);
+        assert_eq!(repeats.due(start + 2 * MINUTE, |_| true), []);
     }
 
     #[test]
     fn a_first_total_of_many_is_one_and_a_sum() {
         let start = Instant::now();
-        let mut repeats = Repeats::new(MINUTE);
+        let mut repeats = Repeats::new(MINUTE, 4 * MINUTE);
 
         assert_eq!(repeats.saw(id(1), 10, at(0), start), Some(Due::First));
 
@@ -192,9 +219,60 @@ mod tests {
     }
 
     #[test]
+    fn intervals_double_up_to_the_longest_and_begin_anew_after_a_silence() {
+        let mut now = Instant::now();
+        let mut repeats = Repeats::new(MINUTE, 4 * MINUTE);
+        repeats.saw(id(1), 1, at(0), now);
+        let mut total = 1;
+        let mut minutes_until_due = |repeats: &mut Repeats| {
+            total += 1;
+            repeats.saw(id(1), total, at(0), now);
+            let mut minutes = 0;
+            while repeats.due(now, |_| true).is_empty() {
+                minutes += 1;
+                now += MINUTE;
+            }
+            minutes
+        };
+
+        let waits: Vec<u32> = (0..4).map(|_| minutes_until_due(&mut repeats)).collect();
+
+        assert_eq!(waits, [1, 2, 4, 4]);
+    }
+
+    #[test]
+    fn after_a_silence_the_first_interval_holds_again() {
+        let start = Instant::now();
+        let mut repeats = Repeats::new(MINUTE, 4 * MINUTE);
+        repeats.saw(id(1), 1, at(0), start);
+        repeats.saw(id(1), 2, at(0), start);
+        assert_eq!(repeats.due(start + MINUTE, |_| true).len(), 1);
+
+        let later = start + 10 * MINUTE;
+        repeats.saw(id(1), 3, at(0), later);
+        assert_eq!(repeats.due(later, |_| true).len(), 1);
+        repeats.saw(id(1), 4, at(0), later);
+
+        assert_eq!(repeats.due(later + 2 * MINUTE, |_| true).len(), 1);
+    }
+
+    #[test]
+    fn what_may_not_go_out_waits_and_grows() {
+        let start = Instant::now();
+        let mut repeats = Repeats::new(MINUTE, MINUTE);
+        repeats.saw(id(1), 3, at(0), start);
+
+        assert_eq!(repeats.due(start + MINUTE, |_| false), []);
+        repeats.saw(id(1), 5, at(0), start + MINUTE);
+
+        let due = repeats.due(start + MINUTE, |_| true);
+        assert_eq!(due.first().map(|(_, due)| due.count()), Some(4));
+    }
+
+    #[test]
     fn a_total_that_fell_counts_from_nothing() {
         let start = Instant::now();
-        let mut repeats = Repeats::new(MINUTE);
+        let mut repeats = Repeats::new(MINUTE, 4 * MINUTE);
         repeats.saw(id(1), 10, at(0), start);
 
         repeats.saw(id(1), 2, at(1), start);
@@ -218,7 +296,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_records_of_an_id_add_up_to_its_total(steps in prop::collection::vec(step(), 0..60)) {
-            let mut repeats = Repeats::new(MINUTE);
+            let mut repeats = Repeats::new(MINUTE, 4 * MINUTE);
             let mut now = Instant::now();
             let mut told: HashMap<AlertId, u64> = HashMap::new();
             let mut given: HashMap<AlertId, u64> = HashMap::new();
@@ -236,7 +314,7 @@ mod tests {
                     }
                     Step::Wait { seconds } => {
                         now += Duration::from_secs(seconds);
-                        for (id, due) in repeats.due(now) {
+                        for (id, due) in repeats.due(now, |_| true) {
                             *given.entry(id).or_default() += due.count();
                         }
                     }

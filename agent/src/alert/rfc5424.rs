@@ -19,7 +19,7 @@ pub const LEAST_LIMIT: usize = 2048;
 pub const LOCAL_LIMIT: usize = 8000;
 
 /// The enterprise number that RFC 5612 sets aside for documentation.
-const DOCUMENTATION_PEN: u32 = 32473;
+pub const DOCUMENTATION_PEN: u32 = 32473;
 /// RFC 5424 section 7.3.1: sequenceId runs from 1 to 2147483647, then again.
 const SEQUENCE_IDS: u64 = 2_147_483_647;
 

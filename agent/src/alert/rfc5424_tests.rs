@@ -346,7 +346,7 @@ fn the_most_there_can_be_is_whole_in_the_least_limit() {
             "new_paths",
             "gone_paths",
         ];
-        let of_others = ["from", "to", "lost_of", "applet", "to_cgroup"];
+        let of_others = ["from", "to", "lost_of", "alerts", "applet", "to_cgroup"];
         let expected: Vec<_> = FIELDS
             .iter()
             .map(|field| field.name)

@@ -1,5 +1,6 @@
 //! Messages of every kind, for the tests of each form.
 
+use super::Severity;
 use super::gone::tests::gone;
 use super::notice::tests::notice;
 use super::record::tests::{hostile_record, record};
@@ -69,7 +70,11 @@ fn with_hostile(text: &[u8], check: &impl Fn(Message<'_>)) {
 /// Records of plain texts: of every reason, kind and subject.
 fn records() -> Vec<Record> {
     let mut all: Vec<_> = Reason::ALL
-        .map(|reason| Record { reason, ..record() })
+        .map(|reason| Record {
+            reason,
+            severity: Severity::of(reason),
+            ..record()
+        })
         .into();
     let subjects = [
         Subject::Escape(Leaver {
@@ -79,7 +84,8 @@ fn records() -> Vec<Record> {
             start_ns: 1,
             to: CgroupId(5),
         }),
-        Subject::Overflow { count: 12 },
+        Subject::Overflow,
+        Subject::HeldBack { alerts: 56 },
         Subject::Container,
         bare(Identity::image("/bin/sh")),
         bare(Identity::script("/bin/sh", "/x.sh")),

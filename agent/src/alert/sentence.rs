@@ -138,14 +138,19 @@ impl Teller<'_> {
                     leaver.uid
                 );
             }
-            Subject::Overflow { count } => {
-                let count = match record.kind {
-                    Kind::Deviation => *count,
-                    Kind::Repeats { count, .. } => count,
-                };
+            Subject::Overflow => {
                 let _ = write!(
                     out,
-                    ": {count} execs beyond the number that is kept apart [{}]",
+                    " ran more than is kept apart{} [{}]",
+                    self.times(),
+                    record.reason
+                );
+            }
+            Subject::HeldBack { alerts } => {
+                let _ = write!(
+                    out,
+                    " deviated{}: that would be {alerts} alerts, too many to be told one by one [{}]",
+                    self.times(),
                     record.reason
                 );
             }
@@ -424,9 +429,22 @@ mod tests {
         check(
             |r| {
                 r.reason = Reason::Overflow;
-                r.subject = Subject::Overflow { count: 12 };
+                r.subject = Subject::Overflow;
             },
-            "web (runc/web): 12 execs beyond the number that is kept apart [overflow]",
+            "web (runc/web) ran more than is kept apart [overflow]",
+        );
+        check(
+            |r| {
+                r.reason = Reason::Overflow;
+                r.subject = Subject::HeldBack { alerts: 56 };
+                r.container = None;
+                r.kind = Kind::Repeats {
+                    count: 1234,
+                    first: r.time,
+                    last: r.time,
+                };
+            },
+            "runc/web deviated 1234 more times: that would be 56 alerts, too many to be told one by one [overflow]",
         );
         check(
             |r| {

@@ -10,6 +10,7 @@ mod classes;
 pub mod file;
 mod learning;
 mod settings;
+mod severities;
 mod values;
 
 #[cfg(test)]
@@ -21,14 +22,18 @@ pub use amounts::{DiskRoom, GeneraliseAfter};
 pub use classes::{ClassMode, Classes};
 pub use learning::{Learning, Promotion};
 pub use settings::Settings;
+pub use severities::{FacilityName, Severities, SeverityChoice};
 pub use values::{
     AbsolutePath, AnnotationPolicy, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName,
     Probation, SocketPath, Window,
 };
 
+use crate::alert::Facility;
+use crate::alert::rfc5424::DOCUMENTATION_PEN;
 use crate::learn::Ending;
 use file::FileError;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +47,7 @@ pub const DEFAULT_HOST_ROOT: &str = "/";
 const DEFAULT_ALLOWLISTS: &str = "/etc/execwarden/allowlists";
 const DEFAULT_STATE: &str = "/var/lib/execwarden";
 const DEFAULT_JOURNAL_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
+const DEFAULT_ALERT_BURST: u32 = 100;
 const DEFAULT_SYSLOG: &str = "unix:/dev/log";
 
 /// What the agent does with a workload.
@@ -127,6 +133,14 @@ pub struct Config {
     pub journal_max_size: DiskRoom,
     /// How long it keeps an hour.
     pub journal_max_age: Duration,
+    /// Under which facility alerts go out.
+    pub facility: Facility,
+    /// The enterprise number of their structured data.
+    pub enterprise_number: u32,
+    /// How urgent they are.
+    pub severities: Severities,
+    /// How many records each workload may cause at once.
+    pub alert_burst: u32,
     /// How much room there is for what a target of alerts does not have yet.
     pub spool_max_size: DiskRoom,
 }
@@ -260,6 +274,21 @@ impl Config {
                 .journal_max_age
                 .or(file.journal_max_age)
                 .map_or(DEFAULT_JOURNAL_AGE, Duration::from),
+            facility: flags
+                .facility
+                .or(file.facility)
+                .map_or_else(Facility::default, Facility::from),
+            enterprise_number: flags
+                .enterprise_number
+                .or(file.enterprise_number)
+                .map_or(DOCUMENTATION_PEN, NonZeroU32::get),
+            severities: Severities::default()
+                .with(&file.severities)
+                .with(&flags.severities),
+            alert_burst: flags
+                .alert_burst
+                .or(file.alert_burst)
+                .map_or(DEFAULT_ALERT_BURST, NonZeroU32::get),
             spool_max_size: flags
                 .spool_max_size
                 .or(file.spool_max_size)

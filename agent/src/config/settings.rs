@@ -3,6 +3,7 @@
 
 use super::classes::{self, ClassChoice};
 use super::learning::{self, LearnFor, Promotion};
+use super::severities::{self, FacilityName, SeverityChoice};
 use super::{
     AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, LogFormat, LogLevel,
     ModeChoice, NodeName, Probation, SocketPath, Window,
@@ -10,6 +11,7 @@ use super::{
 use clap::{Args, ValueHint};
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 /// What one source says, with everything optional: flags or file.
 #[derive(Args, Deserialize, Clone, Debug, Default)]
@@ -94,17 +96,45 @@ pub struct Settings {
 
     /// Where alerts go; may be repeated [default: unix:/dev/log]
     ///
-    /// One of unix:/dev/log, unix:/path, udp://host:port, tcp://host:port.
-    #[arg(long, value_name = "URL")]
+    /// One of unix:/dev/log, unix:/path, udp://host:port, tcp://host:port,
+    /// tls://host:port, file:/path; behind a # which alerts, and how:
+    /// 'tls://logs:6514#ca=/etc/ca.pem&severity=error&form=ecs'.
+    #[arg(long, value_name = "URL", help_heading = "Alerts")]
     pub syslog: Vec<String>,
 
+    /// Under which syslog facility alerts go out [default: authpriv]
+    #[arg(long, value_name = "NAME", help_heading = "Alerts")]
+    pub facility: Option<FacilityName>,
+
+    /// The enterprise number behind the @ of the structured data, for an organisation
+    /// that has one of IANA's [default: 32473]
+    #[arg(long, value_name = "NUMBER", help_heading = "Alerts")]
+    pub enterprise_number: Option<NonZeroU32>,
+
+    /// How urgent alerts are, by their reason; may be repeated: drift=critical
+    ///
+    /// SEVERITY is critical, error, warning or notice.
+    #[arg(long, value_name = "REASON=SEVERITY", help_heading = "Alerts")]
+    #[serde(deserialize_with = "severities::from_table")]
+    pub severities: Vec<SeverityChoice>,
+
     /// Also print each alert as one JSON line on stdout
-    #[arg(long)]
+    #[arg(long, help_heading = "Alerts")]
     pub json: bool,
+
+    /// How many records each workload may cause at once, and one more every two
+    /// seconds; what is beyond is told in a sum [default: 100]
+    #[arg(long, value_name = "NUMBER", help_heading = "Alerts")]
+    pub alert_burst: Option<NonZeroU32>,
 
     /// Whether alerts have the arguments of what ran, which may hold secrets
     /// [default: true]
-    #[arg(long, value_name = "BOOL", value_parser = clap::value_parser!(bool))]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        value_parser = clap::value_parser!(bool),
+        help_heading = "Alerts"
+    )]
     pub alert_arguments: Option<bool>,
 
     /// Also treat systemd units, and what is outside containers, as workloads
@@ -196,7 +226,7 @@ pub struct Settings {
 
     /// Room on disk for what a target of alerts does not have yet, such as 64MiB,
     /// for each; off: it waits in memory, and ends with the agent [default: 64MiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", help_heading = "Alerts")]
     pub spool_max_size: Option<DiskRoom>,
 
     /// How long the journal keeps an hour, at most [default: 14d]

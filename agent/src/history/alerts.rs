@@ -89,9 +89,10 @@ impl Told {
             reason: record.reason,
             path: match &record.subject {
                 Subject::Exec { identity, .. } => identity.path().escaped(PATH),
-                Subject::Escape(_) | Subject::Overflow { .. } | Subject::Container => {
-                    "-".to_owned()
-                }
+                Subject::Escape(_)
+                | Subject::Overflow
+                | Subject::HeldBack { .. }
+                | Subject::Container => "-".to_owned(),
             },
             detail: Detail {
                 workload: record.workload.clone(),

@@ -4,20 +4,27 @@
 use super::Node;
 use super::remedy::without_exec;
 use super::tally::Tally;
-use crate::alert::{About, AlertId, Due, Kind, Notice, Record, Repeats, Sinks};
+use crate::alert::{
+    About, AlertId, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks, Throttle,
+};
+use crate::config::Severities;
 use crate::history::{Pending, Remedy, Told as Kept, Who};
-use crate::model::{Untrusted, WorkloadId};
+use crate::model::{Reason, Untrusted, WorkloadId};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long repeats are summed before they are told.
+/// How long repeats are summed before they are told, at first and at most.
 const INTERVAL: Duration = Duration::from_secs(60);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Everything that was reported and may come again.
 pub struct Alerts {
     sinks: Sinks,
     repeats: Repeats,
+    throttle: Throttle,
+    held_back: HeldBack,
+    severities: Severities,
     /// The first record of each id: what its sums are written from.
     told: HashMap<AlertId, Told>,
     last_number: u64,
@@ -29,16 +36,28 @@ pub struct Alerts {
 struct Told {
     record: Record,
     remedy: Remedy,
+    /// How often it came.
     total: u64,
+    /// How many of those were held back, before its first record.
+    held_back: u64,
+}
+
+impl Told {
+    fn is_critical(&self) -> bool {
+        self.record.severity == Severity::Critical
+    }
 }
 
 impl Alerts {
     /// Nothing reported yet. Numbers go on where those of an earlier agent ended.
-    pub fn new(sinks: Sinks) -> Self {
+    pub fn new(sinks: Sinks, severities: Severities, burst: u32) -> Self {
         Self {
             last_number: sinks.last_number(),
             sinks,
-            repeats: Repeats::new(INTERVAL),
+            repeats: Repeats::new(INTERVAL, LONGEST_INTERVAL),
+            throttle: Throttle::new(burst),
+            held_back: HeldBack::default(),
+            severities,
             told: HashMap::new(),
             tally: Tally::default(),
             pending: Pending::default(),
@@ -61,6 +80,7 @@ impl Alerts {
             record,
             remedy,
             total: 0,
+            held_back: 0,
         });
         self.more(id, count, at);
     }
@@ -72,8 +92,17 @@ impl Alerts {
         };
         told.total = told.total.saturating_add(count);
         self.tally.count(&told.record, count);
-        let total = told.total;
-        let due = self.repeats.saw(id, total, at, Instant::now());
+        let now = Instant::now();
+        let is_new = !self.repeats.knows(id);
+        let is_critical = told.is_critical();
+        if is_new && !self.throttle.take(&told.record.workload, is_critical, now) {
+            told.held_back = told.total;
+            self.held_back.add(&told.record, count, at, now);
+            let kept = Kept::of(&told.record, told.remedy.clone());
+            return self.pending.saw(id, count, at, Some(kept));
+        }
+        let total = told.total - told.held_back;
+        let due = self.repeats.saw(id, total, at, now);
         let kept = due.and_then(|due| {
             let record = self.send(id, due)?;
             let told = self.told.get(&id)?;
@@ -84,9 +113,20 @@ impl Alerts {
 
     /// Sends the sums that are due.
     pub fn tick(&mut self) {
-        for (id, due) in self.repeats.due(Instant::now()) {
+        let now = Instant::now();
+        let (told, throttle) = (&self.told, &mut self.throttle);
+        let due = self.repeats.due(now, |id| {
+            let told = told.get(&id);
+            told.is_none_or(|told| throttle.take(&told.record.workload, told.is_critical(), now))
+        });
+        for (id, due) in due {
             self.send(id, due);
         }
+        let severity = self.severities.of(Reason::Overflow);
+        for record in self.held_back.due(severity, now) {
+            self.send_numbered(record);
+        }
+        self.throttle.tidy(now);
     }
 
     /// Forgets an id that will not come again, and sends what was not yet.
@@ -112,21 +152,29 @@ impl Alerts {
         for (id, due) in self.repeats.flush(Instant::now()) {
             self.send(id, due);
         }
+        let severity = self.severities.of(Reason::Overflow);
+        for record in self.held_back.flush(severity) {
+            self.send_numbered(record);
+        }
         self.sinks.drain(deadline).await;
     }
 
     /// Sends a record, and gives it back as it was sent.
     fn send(&mut self, id: AlertId, due: Due) -> Option<Record> {
         let told = self.told.get(&id)?;
-        self.last_number += 1;
         let mut record = told.record.clone();
-        record.number = self.last_number;
         if let Due::Repeats { count, first, last } = due {
             record.kind = Kind::Repeats { count, first, last };
             record.time = Timestamp::now();
         }
+        Some(self.send_numbered(record))
+    }
+
+    fn send_numbered(&mut self, mut record: Record) -> Record {
+        self.last_number += 1;
+        record.number = self.last_number;
         self.sinks.send(&record);
-        Some(record)
+        record
     }
 }
 

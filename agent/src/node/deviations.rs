@@ -137,6 +137,7 @@ impl Node {
             node: self.config.node_name.as_str().to_owned(),
             kind: Kind::Deviation,
             reason,
+            severity: self.config.severities.of(reason),
             also,
             subject,
             workload: workload.clone(),
@@ -238,8 +239,8 @@ impl Node {
             Reason::Overflow,
             None,
         );
-        let subject = Subject::Overflow { count };
-        let record = self.record(alert, at, Reason::Overflow, Vec::new(), subject, &id, None);
+        let (reason, subject) = (Reason::Overflow, Subject::Overflow);
+        let record = self.record(alert, at, reason, Vec::new(), subject, &id, None);
         self.alerts.raise(record, count, at);
     }
 }

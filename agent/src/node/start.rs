@@ -132,6 +132,11 @@ impl Node {
             false => None,
         };
         let news = kube.as_ref().map(Kube::news);
+        let settings = Settings {
+            facility: config.facility,
+            pen: config.enterprise_number,
+            ..Settings::new(std::process::id())
+        };
         let spool = { config.spool_max_size.bytes() }.map(|bound| SpoolSettings {
             folder: config.state.join("spool"),
             bound,
@@ -168,12 +173,11 @@ impl Node {
             escapes_told: HashMap::new(),
             clock: WallClock::new(),
             health_told: health::Told::since(kernel.losses()),
-            alerts: Alerts::new(Sinks::start(
-                targets,
-                config.node_name.as_str(),
-                Settings::new(std::process::id()),
-                spool.as_ref(),
-            )),
+            alerts: Alerts::new(
+                Sinks::start(targets, config.node_name.as_str(), settings, spool.as_ref()),
+                config.severities.clone(),
+                config.alert_burst,
+            ),
             kernel,
             config,
         };

@@ -65,7 +65,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::{Action, AlertId, Kind, Mode, Subject};
+    use crate::alert::{Action, AlertId, Kind, Mode, Severity, Subject};
     use crate::model::{CgroupId, Reason};
 
     fn record(namespace: &str, reason: Reason) -> Record {
@@ -76,6 +76,7 @@ mod tests {
             node: "node-1".to_owned(),
             kind: Kind::Deviation,
             reason,
+            severity: Severity::of(reason),
             also: Vec::new(),
             subject: Subject::Container,
             workload: WorkloadId::Kubernetes {

@@ -5,7 +5,7 @@ mod rsyslogd;
 
 use execwarden::alert::{
     Action, AlertId, Arguments, ContainerInfo, ExecEvidence, FIELDS, Kind, Message, Mode, Nearest,
-    Record, Sinks, Subject, Target, json, rfc5424,
+    Record, Severity, Sinks, Subject, Target, json, rfc5424,
 };
 use execwarden::model::{
     Ancestor, Args, CgroupId, ContainerId, ContainerKind, Digest, Identity, Layer, Origin, Reason,
@@ -56,6 +56,7 @@ fn record(number: u64, hostile: &[u8]) -> Record {
         node: "node-1".to_owned(),
         kind: Kind::Deviation,
         reason: Reason::Drift,
+        severity: Severity::Error,
         also: vec![Reason::Unlisted, Reason::Script],
         subject: Subject::Exec {
             identity,

@@ -40,7 +40,8 @@ pub fn five_hundred_containers_at_once_are_named_and_judged() -> Result<()> {
         let worker = "    - path: /app/worker\n";
         write_document(&scene, &pod.owner, &pod.owner, "api", worker)?;
     }
-    let agent = cluster.agent(&scene, &["--enforce"])?;
+    // Each is to be told by itself.
+    let agent = cluster.agent(&scene, &["--enforce", "--alert-burst", "100000"])?;
     let before = memory(&agent, "VmRSS:")?;
     begin_a_new_peak(&agent)?;
     // Of all controllers together.

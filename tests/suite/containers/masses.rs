@@ -1,8 +1,9 @@
 //! Very many containers, and very many execs.
 
 use super::expect::{count, counted};
-use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds, at, exec};
+use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds, at, exec, shell};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,7 +22,8 @@ const EARLY: u64 = 1_000;
 pub fn b19_the_first_exec_is_never_lost() -> Result<()> {
     let scene = Scene::new()?;
     scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
-    let agent = scene.agent(&["--enforce"])?;
+    // Each is to be told by itself.
+    let agent = scene.agent(&["--enforce", "--alert-burst", "100000"])?;
 
     // One bundle for all: a container of its own is what each has to be, not
     // a file system of its own.
@@ -120,6 +122,47 @@ pub fn b24_one_exec_in_a_flood() -> Result<()> {
             records.len(),
             records.iter().map(count).sum::<u64>()
         );
+        Ok(())
+    })
+}
+
+/// A storm of executables that are all different: few records, whose counts add up,
+/// and what is critical among it is told by itself.
+pub fn b32_a_storm_of_many_is_few_records() -> Result<()> {
+    const INTRUDERS: u64 = 400;
+
+    let scene = Scene::new()?;
+    scene.write_document(
+        "  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/memfd\n",
+    )?;
+    let agent = scene.agent(&["--enforce"])?;
+    let stormy = scene.idle()?;
+
+    let one = "cp /app/worker /tmp/w$i && /tmp/w$i";
+    shell(
+        &stormy,
+        &format!("i=0; while [ $i -lt {INTRUDERS} ]; do i=$((i + 1)); {one}; done"),
+    )?;
+    exec(&stormy, &[&at("memfd"), "x", "/app/worker", "/app/worker"])?;
+    scene.wait_for_count(&agent, "deviations", INTRUDERS + 1)?;
+    let kept = agent.ask(&["alerts", "--json"])?;
+    let kept: Value = serde_json::from_slice(&kept.stdout)?;
+    let kept = kept.as_array().context("a list")?.iter();
+    let kept = kept.filter(|row| row["workload"] == scene.workload().as_str());
+    ensure!(kept.count() as u64 == INTRUDERS + 1, "each alert is kept");
+
+    scene.finish_with(agent, |records| {
+        let sum = records.iter().map(count).sum::<u64>();
+        let of = |reason: &str| {
+            let records = records.iter();
+            records.filter(|record| record.msgid == reason).count()
+        };
+        ensure!(
+            sum == INTRUDERS + 1 && records.len() < 200,
+            "{} records of {sum} execs",
+            records.len()
+        );
+        ensure!(of("fileless") == 1 && of("overflow") >= 1, "{records:#?}");
         Ok(())
     })
 }

@@ -191,6 +191,7 @@ pub const TESTS: &[Named] = tests![
         a_namespace_speaks_for_its_pods;
     refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
         with_an_unknown_key, with_the_state_of_another_agent;
-    masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood;
+    masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood,
+        b32_a_storm_of_many_is_few_records;
     crowds: five_hundred_containers_at_once_are_named_and_judged;
 ];

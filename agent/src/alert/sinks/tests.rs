@@ -415,6 +415,7 @@ async fn what_a_target_is_not_to_have_makes_no_gap() {
     let loader = Record {
         number: 3,
         reason: crate::model::Reason::Loader,
+        severity: crate::alert::Severity::Critical,
         ..record()
     };
     sinks.send(&loader);
