@@ -126,6 +126,12 @@ impl Event {
                 what: "info",
                 action: code,
             },
+            Message::Beat(_) => Self {
+                kind: "metric",
+                category: "process",
+                what: "info",
+                action: code,
+            },
             Message::Lost(_) => Self {
                 kind: "event",
                 category: "process",

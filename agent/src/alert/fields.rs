@@ -1,6 +1,8 @@
 //! Every fact of an alert, named once.
 
-use super::{About, Gone, Kind, Message, Notice, Record, Subject, Upgrade, capabilities, list};
+use super::{
+    About, Beat, Cause, Gone, Kind, Message, Notice, Record, Subject, Upgrade, capabilities, list,
+};
 use crate::model::{
     Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId, last_component,
 };
@@ -63,11 +65,20 @@ fields! {
     "from" "execwarden.from" 0 |m| Some(Value::Number(lost(m)?.first));
     "to" "execwarden.to" 0 |m| Some(Value::Number(lost(m)?.last));
     "lost_of" "execwarden.lost_of" 2048 lost_of;
+    "seen" "execwarden.seen" 0 |m| Some(Value::Number(beat(m)?.execs.seen));
+    "known" "execwarden.known" 0 |m| Some(Value::Number(beat(m)?.execs.known));
+    "learning" "execwarden.learning" 0 |m| Some(Value::Number(beat(m)?.execs.learning));
+    "deviating" "execwarden.deviating" 0 |m| Some(Value::Number(beat(m)?.execs.deviating));
+    "ignored" "execwarden.ignored" 0 |m| Some(Value::Number(beat(m)?.execs.ignored));
+    "errors" "execwarden.errors" 0 |m| Some(Value::Number(beat(m)?.execs.errors));
+    "sent" "execwarden.sent" 0 |m| Some(Value::Number(beat(m)?.target.sent));
+    "spooled" "execwarden.spooled" 0 |m| Some(Value::Number(beat(m)?.target.spooled));
+    "lost" "execwarden.lost" 0 |m| Some(Value::Number(beat(m)?.target.lost));
     "notice" "execwarden.notice" 0 |m| Some(word(notice(m)?.about.as_str()));
     "until" "execwarden.until" 0 |m| Some(word(&notice(m)?.about.until()?.to_string()));
     "alerts" "execwarden.alerts" 0 |m| Some(Value::Number(held_back(m)?));
     "executables" "execwarden.executables" 0 |m| Some(Value::Number(executables(m)?));
-    "by" "execwarden.by" 256 |m| notice(m)?.by.clone().map(Value::Text);
+    "by" "execwarden.by" 256 by;
     "why" "execwarden.why" 512 |m| notice(m)?.why.clone().map(Value::Text);
     "workload" "execwarden.workload" 512 |m| text(&workload(m)?.to_string());
     "attributed" "execwarden.attributed" 0 |m| Some(Value::Flag(record(m)?.attributed));
@@ -145,14 +156,21 @@ fn texts(texts: Vec<Untrusted>) -> Option<Value> {
 fn record(message: Message<'_>) -> Option<&Record> {
     match message {
         Message::Record(record) => Some(record),
-        Message::Notice(_) | Message::Lost(_) => None,
+        Message::Notice(_) | Message::Beat(_) | Message::Lost(_) => None,
     }
 }
 
 fn notice(message: Message<'_>) -> Option<&Notice> {
     match message {
         Message::Notice(notice) => Some(notice),
-        Message::Record(_) | Message::Lost(_) => None,
+        Message::Record(_) | Message::Beat(_) | Message::Lost(_) => None,
+    }
+}
+
+fn beat(message: Message<'_>) -> Option<&Beat> {
+    match message {
+        Message::Beat(beat) => Some(beat),
+        Message::Record(_) | Message::Notice(_) | Message::Lost(_) => None,
     }
 }
 
@@ -160,8 +178,20 @@ fn workload(message: Message<'_>) -> Option<&WorkloadId> {
     match message {
         Message::Record(record) => Some(&record.workload),
         Message::Notice(notice) => Some(&notice.workload),
-        Message::Lost(_) => None,
+        Message::Beat(_) | Message::Lost(_) => None,
     }
+}
+
+fn by(message: Message<'_>) -> Option<Value> {
+    let by = match message {
+        Message::Notice(notice) => notice.by.as_ref(),
+        Message::Beat(Beat {
+            cause: Cause::Test { by },
+            ..
+        }) => Some(by),
+        Message::Record(_) | Message::Beat(_) | Message::Lost(_) => None,
+    };
+    by.cloned().map(Value::Text)
 }
 
 fn executables(message: Message<'_>) -> Option<u64> {
@@ -180,7 +210,7 @@ fn held_back(message: Message<'_>) -> Option<u64> {
 
 fn lost(message: Message<'_>) -> Option<&Gone> {
     match message {
-        Message::Record(_) | Message::Notice(_) => None,
+        Message::Record(_) | Message::Notice(_) | Message::Beat(_) => None,
         Message::Lost(lost) => Some(&lost.gone),
     }
 }
@@ -205,6 +235,7 @@ fn kind(message: Message<'_>) -> &'static str {
             ..
         }) => "repeats",
         Message::Notice(_) => "notice",
+        Message::Beat(beat) => beat.cause.as_str(),
         Message::Lost(_) => "lost",
     }
 }
@@ -221,6 +252,7 @@ fn count(message: Message<'_>) -> u64 {
             About::AllowEnded { execs, .. } => execs,
             About::Allowed { .. } | About::Upgrade(_) => 0,
         },
+        Message::Beat(_) => 0,
         Message::Lost(lost) => lost.gone.count,
     }
 }

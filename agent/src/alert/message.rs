@@ -1,6 +1,6 @@
 //! What the encoders take: a record, a notice, or that records were lost.
 
-use super::{About, Gone, Notice, Record, Severity};
+use super::{About, Beat, Gone, Notice, Record, Severity};
 use jiff::Timestamp;
 
 /// The notice a sink puts in place of records that it had to throw away.
@@ -21,6 +21,8 @@ pub enum Message<'a> {
     Record(&'a Record),
     /// What else is told of a workload.
     Notice(&'a Notice),
+    /// What the agent tells of itself.
+    Beat(&'a Beat),
     /// Records that never went out.
     Lost(&'a Lost),
 }
@@ -31,6 +33,7 @@ impl Message<'_> {
         match self {
             Self::Record(record) => record.time,
             Self::Notice(notice) => notice.time,
+            Self::Beat(beat) => beat.time,
             Self::Lost(lost) => lost.time,
         }
     }
@@ -40,6 +43,7 @@ impl Message<'_> {
         match self {
             Self::Record(record) => &record.node,
             Self::Notice(notice) => &notice.node,
+            Self::Beat(beat) => &beat.node,
             Self::Lost(lost) => &lost.node,
         }
     }
@@ -49,6 +53,7 @@ impl Message<'_> {
         match self {
             Self::Record(record) => record.number,
             Self::Notice(notice) => notice.number,
+            Self::Beat(beat) => beat.number,
             Self::Lost(lost) => lost.gone.last,
         }
     }
@@ -61,6 +66,7 @@ impl Message<'_> {
                 About::Allowed { .. } | About::AllowEnded { .. } => Severity::Warning,
                 About::Upgrade(_) => Severity::Notice,
             },
+            Self::Beat(_) => Severity::Info,
             Self::Lost(_) => Severity::Error,
         }
     }
@@ -70,6 +76,7 @@ impl Message<'_> {
         match self {
             Self::Record(record) => record.reason.as_str(),
             Self::Notice(notice) => notice.about.as_str(),
+            Self::Beat(beat) => beat.cause.as_str(),
             Self::Lost(_) => "lost",
         }
     }
@@ -79,7 +86,7 @@ impl Message<'_> {
     pub fn uid(&self) -> String {
         let what = match self {
             Self::Record(record) => record.id.to_string(),
-            Self::Notice(_) | Self::Lost(_) => self.code().to_owned(),
+            Self::Notice(_) | Self::Beat(_) | Self::Lost(_) => self.code().to_owned(),
         };
         format!("{what}-{}-{}", self.number(), self.time().as_microsecond())
     }

@@ -11,6 +11,7 @@
 //! Everything here but the sinks is pure. Nothing here decides what deviates.
 //! docs/ALERTS.md is the description for the reader of alerts.
 
+mod beat;
 mod capabilities;
 pub mod ecs;
 mod evidence;
@@ -38,6 +39,7 @@ mod severity;
 mod sinks;
 mod throttle;
 
+pub use beat::{Beat, Cause, Delivered, Execs};
 pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
 pub use gone::Gone;

@@ -130,7 +130,7 @@ fn head(message: Message<'_>, sequence: u64) -> Map<String, Json> {
         "severity": severity,
         "status_id": 1,
         "status": "New",
-        "is_alert": !matches!(message, Message::Notice(_)),
+        "is_alert": !matches!(message, Message::Notice(_) | Message::Beat(_)),
         "finding_info": {
             // A deviation's id takes its place: the repeats are of one finding.
             "uid": message.uid(),
@@ -162,6 +162,7 @@ fn title(message: Message<'_>) -> String {
     match message {
         Message::Record(_) => format!("Deviation from the process allowlist: {code}"),
         Message::Notice(_) => format!("Notice of the process allowlist: {code}"),
+        Message::Beat(_) => format!("Sign of life of the process allowlist: {code}"),
         Message::Lost(_) => "Alerts were lost".to_owned(),
     }
 }
@@ -172,6 +173,7 @@ fn severity(severity: Severity) -> (u32, &'static str) {
         Severity::Error => (4, "High"),
         Severity::Warning => (3, "Medium"),
         Severity::Notice => (2, "Low"),
+        Severity::Info => (1, "Informational"),
     }
 }
 

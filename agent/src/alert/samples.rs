@@ -1,6 +1,8 @@
 //! Messages of every kind, for the tests of each form.
 
+use super::Cause;
 use super::Severity;
+use super::beat::tests::beat;
 use super::gone::tests::gone;
 use super::notice::tests::notice;
 use super::record::tests::{hostile_record, record};
@@ -18,6 +20,7 @@ pub(super) fn every_message(check: impl Fn(Message<'_>)) {
         }
     }
     check(Message::Lost(&lost()));
+    check(Message::Beat(&beat()));
 }
 
 const HOSTILE: [&[u8]; 9] = [
@@ -57,6 +60,9 @@ fn with_hostile(text: &[u8], check: &impl Fn(Message<'_>)) {
     notice.by = Some(text());
     notice.why = Some(text());
     check(Message::Notice(&notice));
+    let mut test = beat();
+    test.cause = Cause::Test { by: text() };
+    check(Message::Beat(&test));
     notice.about = About::Allowed { until: notice.time };
     check(Message::Notice(&notice));
     notice.about = About::Upgrade(Upgrade {

@@ -1,6 +1,8 @@
 //! The one sentence that a person reads first.
 
-use super::{About, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record, Subject, list};
+use super::{
+    About, Beat, Cause, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record, Subject, list,
+};
 use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,8 +21,23 @@ pub(super) fn sentence(message: Message<'_>, bound: usize) -> String {
     match message {
         Message::Record(record) => Teller { record, bound }.tell(),
         Message::Notice(notice) => told(notice, bound),
+        Message::Beat(beat) => beats(beat, bound),
         Message::Lost(lost) => lost_records(lost, bound),
     }
+}
+
+fn beats(beat: &Beat, bound: usize) -> String {
+    let mut out = match &beat.cause {
+        Cause::Heartbeat => "execwarden watches this node".to_owned(),
+        Cause::Test { by } => format!("a test that {} asked for", ascii(by, bound)),
+    };
+    let Beat { execs, target, .. } = beat;
+    let _ = write!(
+        out,
+        ": {} execs seen, {} of them deviating; {} records sent here, {} wait, {} lost",
+        execs.seen, execs.deviating, target.sent, target.spooled, target.lost
+    );
+    out
 }
 
 fn lost_records(lost: &Lost, bound: usize) -> String {

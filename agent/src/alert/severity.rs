@@ -13,6 +13,8 @@ pub enum Severity {
     Warning = 4,
     /// 5: what an operator still has to set up, or to look at.
     Notice = 5,
+    /// 6: that the agent is there.
+    Info = 6,
 }
 
 impl Severity {
@@ -47,6 +49,7 @@ impl Severity {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::Notice => "notice",
+            Self::Info => "info",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::documents::args::{DiffArguments, ExportArguments, ImportArguments, MergeArguments};
 use super::operator_args::{
     AcceptArguments, AlertsArguments, AllowArguments, EditArguments, LogArguments,
-    PromoteArguments, RemoveArguments, RestoreArguments, WhyArguments,
+    PromoteArguments, RemoveArguments, RestoreArguments, TestAlertArguments, WhyArguments,
 };
 use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath, Window};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -54,6 +54,9 @@ pub enum Command {
     Extend(ExtendArguments),
     /// Print the journal of decisions, the newest last
     Log(LogArguments),
+    /// Send a record of your own through every target of alerts, and say what became
+    /// of it
+    TestAlert(TestAlertArguments),
 }
 
 /// `execwarden extend`.

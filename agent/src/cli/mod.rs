@@ -29,6 +29,7 @@ mod paint;
 mod simulate;
 mod status;
 mod table;
+mod test_alert;
 
 pub use doctor::needed_capabilities;
 
@@ -133,6 +134,7 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
         Command::Allow(arguments) => decide::allow(arguments),
         Command::Promote(arguments) => decide::promote(arguments),
         Command::Log(arguments) => log::execute(arguments),
+        Command::TestAlert(arguments) => test_alert::execute(&arguments),
         Command::Simulate(arguments) => simulate::execute(arguments),
     }
 }

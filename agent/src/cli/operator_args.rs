@@ -68,6 +68,29 @@ pub struct LogArguments {
     pub agent: AgentArguments,
 }
 
+/// `execwarden test-alert`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 every target was written to; 1 one was not in time; 2 the agent could not be asked."
+)]
+pub struct TestAlertArguments {
+    /// How long to wait for the receivers
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    pub wait: Duration,
+
+    /// Who asks, where several share an account
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+
+    /// Print JSON, with every name whole
+    #[arg(long)]
+    pub json: bool,
+
+    /// The agent to ask.
+    #[command(flatten)]
+    pub agent: AgentArguments,
+}
+
 /// How a change is made, which all of them have.
 #[derive(Args, Debug)]
 pub struct ChangeArguments {

@@ -24,8 +24,8 @@ pub use learning::{Learning, Promotion};
 pub use settings::Settings;
 pub use severities::{FacilityName, Severities, SeverityChoice};
 pub use values::{
-    AbsolutePath, AnnotationPolicy, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName,
-    Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, EngineSocket, Heartbeat, InvalidValue, LogFormat, LogLevel,
+    NodeName, Probation, SocketPath, Window,
 };
 
 use crate::alert::Facility;
@@ -139,6 +139,8 @@ pub struct Config {
     pub enterprise_number: u32,
     /// How urgent they are.
     pub severities: Severities,
+    /// How often a record says that the agent is there; `None`: never.
+    pub heartbeat: Option<Duration>,
     /// How many records each workload may cause at once.
     pub alert_burst: u32,
     /// How much room there is for what a target of alerts does not have yet.
@@ -285,6 +287,11 @@ impl Config {
             severities: Severities::default()
                 .with(&file.severities)
                 .with(&flags.severities),
+            heartbeat: flags
+                .heartbeat
+                .or(file.heartbeat)
+                .unwrap_or_default()
+                .interval(),
             alert_burst: flags
                 .alert_burst
                 .or(file.alert_burst)

@@ -5,8 +5,8 @@ use super::classes::{self, ClassChoice};
 use super::learning::{self, LearnFor, Promotion};
 use super::severities::{self, FacilityName, SeverityChoice};
 use super::{
-    AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, LogFormat, LogLevel,
-    ModeChoice, NodeName, Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, Heartbeat, LogFormat,
+    LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
 };
 use clap::{Args, ValueHint};
 use serde::Deserialize;
@@ -126,6 +126,11 @@ pub struct Settings {
     /// seconds; what is beyond is told in a sum [default: 100]
     #[arg(long, value_name = "NUMBER", help_heading = "Alerts")]
     pub alert_burst: Option<NonZeroU32>,
+
+    /// How often a record says that the agent is there, with its counts; off: never
+    /// [default: 1h]
+    #[arg(long, value_name = "TIME", help_heading = "Alerts")]
+    pub heartbeat: Option<Heartbeat>,
 
     /// Whether alerts have the arguments of what ran, which may hold secrets
     /// [default: true]

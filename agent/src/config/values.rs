@@ -94,13 +94,41 @@ impl FromStr for Probation {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        match text {
-            "off" => Ok(Self::Off),
-            text => text
-                .parse()
-                .map(Self::For)
-                .map_err(|InvalidValue(error)| InvalidValue(format!("{error}; or off"))),
-        }
+        Ok(window_or_off(text)?.map_or(Self::Off, Self::For))
+    }
+}
+
+fn window_or_off(text: &str) -> Result<Option<Window>, InvalidValue> {
+    match text {
+        "off" => Ok(None),
+        text => { text.parse().map(Some) }
+            .map_err(|InvalidValue(error)| InvalidValue(format!("{error}; or off"))),
+    }
+}
+
+/// How often the agent says that it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Heartbeat(Option<Window>);
+
+impl Heartbeat {
+    /// How often; `None`: never.
+    pub fn interval(self) -> Option<Duration> {
+        self.0.map(Duration::from)
+    }
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self(Some(Window(Duration::from_secs(3600))))
+    }
+}
+
+impl FromStr for Heartbeat {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        window_or_off(text).map(Self)
     }
 }
 
@@ -274,7 +302,7 @@ macro_rules! from_string {
         }
     )*};
 }
-from_string!(Window, Probation, NodeName);
+from_string!(Window, Probation, Heartbeat, NodeName);
 
 /// The least severe of the agent's own log lines that is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]

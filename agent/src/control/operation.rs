@@ -29,6 +29,12 @@ pub enum Operation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Reason>,
     },
+    /// Send a record of the kind `test` to every target of alerts. For root alone.
+    TestAlert {
+        /// Who asks, in their own words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// One alert, and what would allow it.
     Why {
         /// Its id, or a beginning of it that no other has.
@@ -160,7 +166,8 @@ impl How {
 }
 
 /// The names of all operations, as they stand in `do`.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
+    "test-alert",
     "alerts",
     "why",
     "log",
@@ -205,6 +212,25 @@ pub struct Alert {
     pub alert: Value,
     /// What would allow it.
     pub remedy: Remedy,
+}
+
+/// A test that was sent. The JSON form is an interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TestAlert {
+    /// The record's number.
+    pub number: u64,
+    /// Where it was sent: `status` says of each up to which sequence it was written
+    /// and received.
+    pub targets: Vec<TestedTarget>,
+}
+
+/// One target of a test.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TestedTarget {
+    /// The target, as `status` has it.
+    pub target: String,
+    /// The record's sequence there.
+    pub sequence: u64,
 }
 
 /// What a change does, or would do. The JSON form is an interface.
@@ -283,6 +309,10 @@ mod tests {
                     id: "d783".to_owned(),
                 },
                 r#"{"v":1,"do":"why","id":"d783"}"#,
+            ),
+            (
+                Operation::TestAlert { by: None },
+                r#"{"v":1,"do":"test-alert"}"#,
             ),
             (
                 Operation::Log {

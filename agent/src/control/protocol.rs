@@ -3,7 +3,7 @@
 //! A request is one JSON object on one line, `{"v":1,"do":"status"}`; so is
 //! the response, `{"v":1,"ok":…}` or `{"v":1,"error":…}`.
 
-use super::operation::{Alert, Change, Operation};
+use super::operation::{Alert, Change, Operation, TestAlert};
 use super::status::{Status, WorkloadMode};
 use crate::history::{AlertRow, Decision};
 use crate::journal::Page;
@@ -81,6 +81,8 @@ pub enum Answer {
     Extend(Extended),
     /// To [`Operation::Alerts`].
     Alerts(Vec<AlertRow>),
+    /// To [`Operation::TestAlert`].
+    TestAlert(TestAlert),
     /// To [`Operation::Why`].
     Why(Box<Alert>),
     /// To [`Operation::Log`].

@@ -213,6 +213,12 @@ pub struct SinkStatus {
     /// Records written again, because the receiver may not have had them.
     #[serde(default)]
     pub resent: u64,
+    /// All up to this sequence were written.
+    #[serde(default)]
+    pub written: u64,
+    /// All up to this one are surely the receiver's.
+    #[serde(default)]
+    pub received: u64,
     /// Seconds since the last of them was; not there if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_sent_s: Option<u64>,
@@ -223,6 +229,11 @@ pub struct SinkStatus {
     /// How what waits is kept on disk; not there if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool: Option<SpoolStatus>,
+}
+
+impl SinkStatus {
+    /// The state of one that is open.
+    pub const CONNECTED: &'static str = "connected";
 }
 
 /// How what waits for a place that alerts go to is kept on disk.
@@ -509,10 +520,12 @@ pub(crate) mod tests {
             losses: Losses::default(),
             sinks: vec![SinkStatus {
                 target: "unix:/dev/log".to_owned(),
-                state: "connected".to_owned(),
+                state: SinkStatus::CONNECTED.to_owned(),
                 sent: 40,
                 since_sent_s: Some(7),
                 resent: 2,
+                written: 42,
+                received: 42,
                 queued: 0,
                 lost: 0,
                 spool: Some(SpoolStatus {

@@ -5,7 +5,7 @@ use super::Node;
 use super::remedy::without_exec;
 use super::tally::Tally;
 use crate::alert::{
-    About, AlertId, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks, Throttle,
+    About, AlertId, Beat, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks, Throttle,
 };
 use crate::config::Severities;
 use crate::history::{Pending, Remedy, Told as Kept, Who};
@@ -157,6 +157,14 @@ impl Alerts {
             self.send_numbered(record);
         }
         self.sinks.drain(deadline).await;
+    }
+
+    /// Sends what the agent tells of itself; its number, and its sequence at each sink
+    /// that is to have it.
+    pub fn beat(&mut self, mut beat: Beat) -> (u64, Vec<Option<u64>>) {
+        self.last_number += 1;
+        beat.number = self.last_number;
+        (beat.number, self.sinks.beat(&beat))
     }
 
     /// Sends a record, and gives it back as it was sent.

@@ -44,6 +44,7 @@ mod alerts;
 mod allowances;
 mod answers;
 mod api_word;
+mod beats;
 mod beside;
 mod clock;
 mod counting;
@@ -151,6 +152,7 @@ struct Node {
     history_failed: Option<Instant>,
     allowances: Allowances,
     store_told: Instant,
+    last_beat: Instant,
     /// `None` where no journal is kept.
     journalling: Option<Journalling>,
     /// Execs of cgroups that have no name yet.
@@ -319,5 +321,6 @@ impl Node {
         self.save_history();
         self.tick_journal();
         self.alerts.tick();
+        self.beat();
     }
 }

@@ -35,6 +35,13 @@ impl Node {
                 });
                 Ok(Answer::Alerts(rows))
             }
+            Operation::TestAlert { by } => {
+                if by.as_ref().is_some_and(|by| by.len() > How::TEXT) {
+                    return Err(bad(format!("a name has at most {} bytes", How::TEXT)));
+                }
+                let who = self.root_at(peer, by.as_deref())?;
+                self.test_alert(&who)
+            }
             Operation::Why { id } => {
                 let (row, detail) = self.alert_like(&id)?;
                 Ok(Answer::Why(Box::new(Alert {

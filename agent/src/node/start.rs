@@ -166,6 +166,7 @@ impl Node {
             history_failed: None,
             allowances,
             store_told: Instant::now(),
+            last_beat: Instant::now(),
             journalling,
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),

@@ -155,7 +155,8 @@ pub const TESTS: &[Named] = tests![
     sinks: records_arrive_over_udp, records_arrive_over_tcp,
         records_wait_for_a_receiver_that_went_away,
         records_outlive_an_agent_that_is_killed, what_nobody_read_is_sent_again,
-        a_full_disk_under_a_spool_costs_no_record;
+        a_full_disk_under_a_spool_costs_no_record,
+        a_test_goes_to_every_target_and_a_heartbeat_too;
     alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;
     decisions: an_accepted_alert_is_known_until_that_is_taken_back,
         what_is_accepted_is_as_narrow_as_what_ran, what_was_removed_is_not_learned_and_taken_away,

@@ -1,12 +1,12 @@
 //! Where records go, and what happens when it is not there.
 
-use super::alerts::{Small, drop_program};
+use super::alerts::{Small, ask, drop_program};
 use super::scene::{PATIENCE, Scene, at, exec};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
-use testbed::{Agent, Container, Rsyslogd};
+use testbed::{Agent, Container, Record, Rsyslogd};
 
 const LISTED: &str = "  processes:\n    - path: /bin/busybox\n";
 
@@ -203,6 +203,55 @@ pub fn a_full_disk_under_a_spool_costs_no_record() -> Result<()> {
     let numbers = numbers(&scene)?;
     ensure!(numbers == [1, 2, 3, 4], "{numbers:?}");
     Ok(())
+}
+
+/// Whatever their filters; and a heartbeat with counts that add up.
+pub fn a_test_goes_to_every_target_and_a_heartbeat_too() -> Result<()> {
+    let scene = Scene::with(Rsyslogd::start_with_network()?)?;
+    scene.write_document(LISTED)?;
+    let file = scene.home.state().join("alerts.log");
+    let to_file = format!("file:{}#severity=critical&form=ecs", file.display());
+    // Nobody listens at the first port.
+    let urls = ["tcp://127.0.0.1:1", &scene.rsyslogd.url(), &to_file];
+    let targets = urls.iter().flat_map(|url| ["--syslog", *url]);
+    let agent = Agent::start(
+        &scene.home,
+        ["--enforce", "--heartbeat", "2s"]
+            .into_iter()
+            .chain(targets),
+    )?;
+
+    let told = ask(&agent, &["test-alert", "--wait", "3s", "--by", "me"], 1)?;
+    ensure!(told.matches("is received").count() == 3, "{told}");
+    ensure!(told.contains("waits: Connection refused"), "{told}");
+    let is = |record: &Record, kind: &str| {
+        record.msgid == kind && record.parameter("execwarden@32473", "kind") == Some(kind)
+    };
+    let records = scene.rsyslogd.wait_for("both", PATIENCE, |records| {
+        ["test", "heartbeat"]
+            .iter()
+            .all(|kind| records.iter().any(|one| is(one, kind)))
+    })?;
+    let test = records.iter().find(|one| is(one, "test")).context("it")?;
+    let by = test.parameter("execwarden@32473", "by").unwrap_or_default();
+    ensure!(by.contains("me") && test.severity == "info", "{test:?}");
+    let beat = records
+        .iter()
+        .find(|one| is(one, "heartbeat"))
+        .context("it")?;
+    let count = |name: &str| -> Result<u64> {
+        let text = beat
+            .parameter("execwarden@32473", name)
+            .context("a count")?;
+        Ok(text.parse()?)
+    };
+    let parts = ["known", "learning", "deviating", "ignored", "errors"];
+    let sum: u64 = parts.iter().map(|name| count(name)).sum::<Result<u64>>()?;
+    ensure!(count("seen")? == sum, "{}", beat.raw);
+    let text = fs::read_to_string(&file)?;
+    let first: Value = serde_json::from_str(text.lines().next().context("a line")?)?;
+    ensure!(first["event"]["code"] == "test", "{first}");
+    agent.stop().map(drop)
 }
 
 fn receiver(status: &Value) -> &Value {

@@ -108,6 +108,16 @@ impl Backlog {
         self.next
     }
 
+    /// All up to this sequence were written.
+    pub(super) fn written(&self) -> u64 {
+        self.sent_to
+    }
+
+    /// All up to this one are the receiver's.
+    pub(super) fn received(&self) -> u64 {
+        self.confirmed
+    }
+
     pub(super) fn counts(&self) -> Counts {
         self.counts
     }

@@ -2,7 +2,7 @@
 
 use super::TargetError;
 use super::options::Options;
-use crate::alert::{About, Message, Severity};
+use crate::alert::{About, Cause, Message, Severity};
 use crate::model::{Reason, WorkloadId};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::BTreeSet;
@@ -35,6 +35,13 @@ impl Filter {
         let workload = match message {
             Message::Record(record) => &record.workload,
             Message::Notice(notice) => &notice.workload,
+            // A test is for every target, and a heartbeat for each that does not name
+            // what it wants.
+            Message::Beat(beat) => {
+                let is_named = |reasons: &BTreeSet<String>| reasons.contains(beat.cause.as_str());
+                return matches!(beat.cause, Cause::Test { .. }) || { self.reasons.as_ref() }
+                    .is_none_or(is_named);
+            }
             // It stands for what was to be sent.
             Message::Lost(_) => return true,
         };
@@ -68,6 +75,7 @@ fn reasons(text: &str) -> Option<BTreeSet<String>> {
         .into_iter()
         .map(Reason::as_str)
         .chain(About::WORDS)
+        .chain([Cause::Heartbeat.as_str()])
         .collect();
     text.split(',')
         .map(|word| known.contains(&word).then(|| word.to_owned()))

@@ -63,7 +63,7 @@ impl Form {
         let workload = match message {
             Message::Record(record) => record.workload.to_string(),
             Message::Notice(notice) => notice.workload.to_string(),
-            Message::Lost(_) => String::new(),
+            Message::Beat(_) | Message::Lost(_) => String::new(),
         };
         let mut text = match self.name {
             FormName::Rfc5424 => self.settings.encode(message, sequence, self.limit),

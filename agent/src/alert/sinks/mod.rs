@@ -26,7 +26,7 @@ mod tls;
 pub use target::{Place, Target, TargetError};
 
 use super::rfc5424::Settings;
-use super::{Message, Notice, Record};
+use super::{Beat, Message, Notice, Record};
 use crate::model::Digest;
 use backlog::Backlog;
 use form::Form;
@@ -79,6 +79,10 @@ pub struct SinkStatus {
     pub waiting: u64,
     /// Records thrown away because there was no more room, or damaged on disk.
     pub lost: u64,
+    /// All up to this sequence were written.
+    pub written: u64,
+    /// All up to this one are surely the receiver's.
+    pub received: u64,
     /// How what waits is kept on disk; `None` if it is not.
     pub spool: Option<SpoolStatus>,
 }
@@ -200,6 +204,13 @@ impl Sinks {
     /// The same for a notice.
     pub fn tell(&self, notice: &Notice) {
         self.put(Message::Notice(notice));
+    }
+
+    /// The same for what the agent tells of itself: each target is told what became
+    /// of its own records. Its sequence at each that is to have it, in their order.
+    pub fn beat(&self, beat: &Beat) -> Vec<Option<u64>> {
+        let sinks = self.sinks.iter();
+        sinks.map(|sink| sink.outbox.put_beat(beat)).collect()
     }
 
     fn put(&self, message: Message<'_>) {

@@ -8,7 +8,7 @@ use super::form::Form;
 use super::keeper::Bell;
 use super::spool::Cursor;
 use super::{SinkState, SinkStatus, SpoolStatus, Target};
-use crate::alert::{Gone, Message};
+use crate::alert::{Beat, Delivered, Gone, Message};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -69,10 +69,33 @@ impl Outbox {
 
     /// Puts a record or a notice at the end, if the target is to have it.
     pub(super) fn put(&self, message: Message<'_>) {
-        if !self.filter.holds(message) {
-            return;
+        if self.filter.holds(message) {
+            self.put_in(self.lock(), message);
         }
-        let mut inner = self.lock();
+    }
+
+    /// The same for what the agent tells of itself, with what became of the records
+    /// before; its sequence.
+    pub(super) fn put_beat(&self, beat: &Beat) -> Option<u64> {
+        if !self.filter.holds(Message::Beat(beat)) {
+            return None;
+        }
+        let inner = self.lock();
+        let sequence = inner.backlog.next();
+        let counts = inner.backlog.counts();
+        let beat = Beat {
+            target: Delivered {
+                sent: counts.sent,
+                spooled: counts.waiting(),
+                lost: counts.lost,
+            },
+            ..beat.clone()
+        };
+        self.put_in(inner, Message::Beat(&beat));
+        Some(sequence)
+    }
+
+    fn put_in(&self, mut inner: MutexGuard<'_, Inner>, message: Message<'_>) {
         let entry = self.form.encode(message, inner.backlog.next());
         if inner.backlog.put(entry) {
             self.tell_of_loss(&mut inner);
@@ -193,6 +216,8 @@ impl Outbox {
             last_sent: inner.last_sent,
             waiting: counts.waiting(),
             lost,
+            written: inner.backlog.written(),
+            received: inner.backlog.received(),
             spool: inner.spool.clone(),
         }
     }

@@ -1,0 +1,68 @@
+//! What the agent tells of itself: that it is there, from time to time, and a test
+//! where somebody asks for one.
+
+use super::Node;
+use super::decisions::refused;
+use crate::alert::{Beat, Cause, Delivered, Execs};
+use crate::control::operation::{TestAlert, TestedTarget};
+use crate::control::protocol::{Answer, Refusal};
+use crate::history::Who;
+use crate::model::Untrusted;
+use jiff::Timestamp;
+use std::time::Instant;
+
+impl Node {
+    /// Sends a heartbeat, if it is time.
+    pub(super) fn beat(&mut self) {
+        let Some(interval) = self.config.heartbeat else {
+            return;
+        };
+        if self.last_beat.elapsed() >= interval {
+            self.last_beat = Instant::now();
+            let beat = self.new_beat(Cause::Heartbeat);
+            self.alerts.beat(beat);
+        }
+    }
+
+    /// Sends a record through every target that somebody can look for.
+    pub(super) fn test_alert(&mut self, who: &Who) -> Result<Answer, Refusal> {
+        let by = Untrusted::from(who.to_string().as_str());
+        let beat = self.new_beat(Cause::Test { by });
+        let (number, sequences) = self.alerts.beat(beat);
+        let sinks = self.alerts.sinks().status();
+        if sinks.is_empty() {
+            return Err(refused("the agent has no target of alerts"));
+        }
+        let targets = sinks.into_iter().zip(sequences);
+        let targets = targets.filter_map(|(sink, sequence)| {
+            let target = sink.target;
+            Some(TestedTarget {
+                target,
+                sequence: sequence?,
+            })
+        });
+        Ok(Answer::TestAlert(TestAlert {
+            number,
+            targets: targets.collect(),
+        }))
+    }
+
+    fn new_beat(&self, cause: Cause) -> Beat {
+        let counts = self.accounting();
+        Beat {
+            number: 0,
+            time: Timestamp::now(),
+            node: self.config.node_name.as_str().to_owned(),
+            cause,
+            execs: Execs {
+                seen: counts.seen,
+                known: counts.known,
+                learning: counts.learning,
+                deviating: counts.deviating,
+                ignored: counts.ignored,
+                errors: counts.errors,
+            },
+            target: Delivered::default(),
+        }
+    }
+}
