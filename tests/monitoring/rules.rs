@@ -82,7 +82,7 @@ fn every_reason_fires_once_with_its_severity() {
             let expected = match Severity::of(reason) {
                 Severity::Critical => "critical",
                 Severity::Error | Severity::Warning => "warning",
-                Severity::Notice => "info",
+                Severity::Notice | Severity::Info => "info",
             };
             assert_eq!(rule["labels"]["severity"], expected, "{reason}");
             assert!(told.insert(reason), "{reason} is told twice");

@@ -115,9 +115,14 @@ impl Rsyslogd {
         format!("unix:{}", self.socket().display())
     }
 
+    /// The file that it writes to: a JSON object a line.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join(RECORDS)
+    }
+
     /// What it has written so far, in the order it came.
     pub fn records(&self) -> Result<Vec<Record>> {
-        let file = self.folder.path().join(RECORDS);
+        let file = self.file();
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

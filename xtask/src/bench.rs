@@ -22,6 +22,16 @@ enum What {
         #[arg(long, default_value_t = 300)]
         execs: u64,
     },
+    /// How long an alert takes: from the exec to the receiver's file, on an idle node
+    /// and in a storm (root)
+    Alerts {
+        /// Alerts on an idle node
+        #[arg(long, default_value_t = 300)]
+        idle: u64,
+        /// Alerts in the storm, each of another executable
+        #[arg(long, default_value_t = 2000)]
+        storm: u64,
+    },
 }
 
 /// Builds the release and measures it. Slow is no failure; a run in which not
@@ -37,6 +47,12 @@ pub fn run(args: Args) -> Result<()> {
                 .args(["bench", "--package", "testbed", "--bench", "exec", "--"])
                 .args(["--pairs", &pairs.to_string()])
                 .args(["--execs", &execs.to_string()]),
+        ),
+        What::Alerts { idle, storm } => command::run(
+            command::cargo()
+                .args(["bench", "--package", "testbed", "--bench", "alerts", "--"])
+                .args(["--idle", &idle.to_string()])
+                .args(["--storm", &storm.to_string()]),
         ),
     }
 }
