@@ -3,10 +3,10 @@
 //! What has no place there is in `execwarden`, by its name in the structured
 //! data.
 
-use super::json::plain;
+use super::json::{plain, put_link};
 use super::places::{Place, as_text, at, command_line, in_list, line, members, put_facts};
 use super::sentence::{SENTENCE_TEXT, sentence};
-use super::{Message, Subject};
+use super::{Link, Message, Subject};
 use crate::model::Untrusted;
 use serde_json::{Map, Value as Json, json};
 
@@ -55,8 +55,10 @@ const PLACES: &[Place] = &[
 
 /// The message as one line, with its line feed. `sequence` is its place
 /// among those of its sink.
-pub fn encode(message: Message<'_>, sequence: u64) -> Vec<u8> {
-    let mut top = head(message, sequence);
+pub fn encode(message: Message<'_>, link: impl Into<Link>) -> Vec<u8> {
+    let link = link.into();
+    let mut top = head(message, link.sequence);
+    put_link(&mut top, REST, link);
     put_facts(&mut top, message, PLACES, REST);
     line(top)
 }

@@ -5,17 +5,18 @@
 //! alert compare equal.
 
 use super::fields::Value;
+use super::link::PREVIOUS;
 use super::sentence::{SENTENCE_TEXT, sentence};
-use super::{FIELDS, Message, list};
+use super::{FIELDS, Link, Message, list};
 use crate::model::{Ancestor, Untrusted};
 use serde_json::{Map, Value as Json, json};
 
 /// The form's version: a field may be added under it, none changes or goes.
 pub const VERSION: &str = "execwarden.alert/v1";
 
-/// The message as one line, with its line feed; `sequence` is its place among those
-/// of its sink.
-pub fn encode(message: Message<'_>, sequence: Option<u64>) -> Vec<u8> {
+/// The message as one line, with its line feed; `link` is its place among those of its
+/// sink.
+pub fn encode(message: Message<'_>, link: Option<Link>) -> Vec<u8> {
     let mut top = Map::from_iter([
         ("version".to_owned(), json!(VERSION)),
         ("time".to_owned(), json!(format!("{:.6}", message.time()))),
@@ -34,12 +35,24 @@ pub fn encode(message: Message<'_>, sequence: Option<u64>) -> Vec<u8> {
             put(&mut top, field.json, plain(value, field.bound));
         }
     }
-    if let Some(sequence) = sequence {
-        put(&mut top, "execwarden.sequence", json!(sequence));
+    if let Some(link) = link {
+        put_link(&mut top, "execwarden", link);
+        put(&mut top, "execwarden.sequence", json!(link.sequence));
     }
     let mut line = Json::Object(top).to_string().into_bytes();
     line.push(b'\n');
     line
+}
+
+/// Puts the digest of the record before under an object, where records are chained.
+pub(super) fn put_link(top: &mut Map<String, Json>, under: &str, link: Link) {
+    if let Some(previous) = link.previous {
+        put(
+            top,
+            &format!("{under}.{PREVIOUS}"),
+            json!(previous.to_string()),
+        );
+    }
 }
 
 /// The value as it is, its texts escaped and bounded.
@@ -96,7 +109,7 @@ mod tests {
     const LONGEST: usize = 32 * 1024;
 
     fn decoded(message: Message<'_>) -> Json {
-        let line = encode(message, Some(9));
+        let line = encode(message, Some(9.into()));
         assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
         assert_eq!(line.last(), Some(&b'\n'));
         serde_json::from_slice(&line).expect("is JSON")
@@ -104,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_documented_example_is_what_comes_out() {
-        let line = encode(Message::Record(&record()), Some(7));
+        let line = encode(Message::Record(&record()), Some(7.into()));
         let line = std::str::from_utf8(&line).expect("is UTF-8");
 
         let documented = include_str!("../../../docs/ALERTS.md");
@@ -171,7 +184,7 @@ mod tests {
         for piece in [&b"a"[..], b"\n", b"\\", b"\"", b"\xff", "ä".as_bytes()] {
             let record = hostile_record(&piece.repeat(128 * 1024 / piece.len()));
 
-            let line = encode(Message::Record(&record), Some(7));
+            let line = encode(Message::Record(&record), Some(7.into()));
 
             assert!(line.len() <= LONGEST, "{} bytes", line.len());
             decoded(Message::Record(&record));

@@ -13,6 +13,7 @@
 
 mod beat;
 mod capabilities;
+mod chain;
 pub mod ecs;
 mod evidence;
 mod fields;
@@ -21,6 +22,7 @@ mod gone;
 mod held_back;
 mod id;
 pub mod json;
+mod link;
 mod list;
 mod message;
 mod notice;
@@ -40,11 +42,13 @@ mod sinks;
 mod throttle;
 
 pub use beat::{Beat, Cause, Delivered, Execs};
+pub use chain::{Chain, Walked};
 pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};
 pub use gone::Gone;
 pub use held_back::HeldBack;
 pub use id::AlertId;
+pub use link::Link;
 pub use message::{Lost, Message};
 pub use notice::{About, Notice, Upgrade};
 pub use record::{Action, ContainerInfo, Kind, Leaver, Mode, Nearest, Record, Subject};

@@ -7,12 +7,12 @@
 //! by its name in the structured data.
 
 use super::fields::Value;
-use super::json::plain;
+use super::json::{plain, put_link};
 use super::places::{
     Place, as_text, at, base_name, command_line, line, members, milliseconds, put_facts,
 };
 use super::sentence::{SENTENCE_TEXT, sentence};
-use super::{Message, Severity};
+use super::{Link, Message, Severity};
 use crate::model::Untrusted;
 use serde_json::{Map, Value as Json, json};
 
@@ -109,8 +109,10 @@ const PLACES: &[Place] = &[
 
 /// The message as one line, with its line feed. `sequence` is its place
 /// among those of its sink.
-pub fn encode(message: Message<'_>, sequence: u64) -> Vec<u8> {
-    let mut top = head(message, sequence);
+pub fn encode(message: Message<'_>, link: impl Into<Link>) -> Vec<u8> {
+    let link = link.into();
+    let mut top = head(message, link.sequence);
+    put_link(&mut top, REST, link);
     put_facts(&mut top, message, PLACES, REST);
     arrange(&mut top);
     line(top)

@@ -6,8 +6,9 @@
 
 use super::fields::Value;
 use super::fit::{Draft, fit};
+use super::link::PREVIOUS;
 use super::sentence::{SENTENCE_TEXT, sentence};
-use super::{FIELDS, Facility, Field, Message, list};
+use super::{FIELDS, Facility, Field, Link, Message, list};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
@@ -48,16 +49,15 @@ impl Settings {
     /// [`LEAST_LIMIT`] if less).
     /// Where it would be longer, its longest texts are cut, each marked by
     /// `…`, and at the very last the sentence; no field is left out.
-    pub fn encode(&self, message: Message<'_>, sequence: u64, limit: usize) -> Vec<u8> {
+    pub fn encode(&self, message: Message<'_>, link: impl Into<Link>, limit: usize) -> Vec<u8> {
+        let link = link.into();
         // The structured data fits at its shortest, whatever it holds (a test
         // has the most there can be).
-        fit(limit.max(LEAST_LIMIT), |cap| {
-            self.draft(message, sequence, cap)
-        })
+        fit(limit.max(LEAST_LIMIT), |cap| self.draft(message, link, cap))
     }
 
     /// The message with no text over `cap` bytes.
-    fn draft(&self, message: Message<'_>, sequence: u64, cap: usize) -> Draft {
+    fn draft(&self, message: Message<'_>, link: Link, cap: usize) -> Draft {
         let mut before = format!(
             "<{}>1 {:.6} {} execwarden {} {} [execwarden@{}",
             self.facility.prival(message.severity()),
@@ -73,7 +73,14 @@ impl Settings {
                 parameter(&mut before, field, &value, cap);
             }
         }
-        let _ = write!(before, "][meta sequenceId=\"{}\"] ", sequence_id(sequence),);
+        if let Some(previous) = link.previous {
+            let _ = write!(before, " {PREVIOUS}=\"{previous}\"");
+        }
+        let _ = write!(
+            before,
+            "][meta sequenceId=\"{}\"] ",
+            sequence_id(link.sequence)
+        );
         Draft {
             before,
             sentence: sentence(message, cap.min(SENTENCE_TEXT)),

@@ -12,7 +12,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What stands in a line and is no field.
-const HEAD: [&str; 6] = [
+const HEAD: [&str; 7] = [
+    "execwarden.previous",
     "execwarden.sequence",
     "message",
     "node_name",
@@ -40,7 +41,7 @@ fn example() -> Json {
 }
 
 fn decoded(message: Message<'_>) -> Json {
-    serde_json::from_slice(&json::encode(message, Some(9))).expect("is JSON")
+    serde_json::from_slice(&json::encode(message, Some(9.into()))).expect("is JSON")
 }
 
 /// Puts what each property is, but for objects, under its place from the top.

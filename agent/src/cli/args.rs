@@ -3,7 +3,8 @@
 use super::documents::args::{DiffArguments, ExportArguments, ImportArguments, MergeArguments};
 use super::operator_args::{
     AcceptArguments, AlertsArguments, AllowArguments, EditArguments, LogArguments,
-    PromoteArguments, RemoveArguments, RestoreArguments, TestAlertArguments, WhyArguments,
+    PromoteArguments, RemoveArguments, RestoreArguments, TestAlertArguments, VerifyArguments,
+    WhyArguments,
 };
 use crate::config::{AbsolutePath, DEFAULT_CONTROL, EngineSocket, Settings, SocketPath, Window};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -54,6 +55,9 @@ pub enum Command {
     Extend(ExtendArguments),
     /// Print the journal of decisions, the newest last
     Log(LogArguments),
+    /// Say whether a file has every record that a target was given, where those are
+    /// chained
+    Verify(VerifyArguments),
     /// Send a record of your own through every target of alerts, and say what became
     /// of it
     TestAlert(TestAlertArguments),

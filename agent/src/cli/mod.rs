@@ -30,6 +30,7 @@ mod simulate;
 mod status;
 mod table;
 mod test_alert;
+mod verify;
 
 pub use doctor::needed_capabilities;
 
@@ -86,6 +87,8 @@ enum CommandError {
     Simulate(#[from] SimulateError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{file}: cannot be read: {source}")]
+    Verify { file: String, source: io::Error },
     #[error("{} has no journal; the agent keeps one unless its --journal-max-size is off", .0.display())]
     NoJournal(PathBuf),
 }
@@ -134,6 +137,7 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
         Command::Allow(arguments) => decide::allow(arguments),
         Command::Promote(arguments) => decide::promote(arguments),
         Command::Log(arguments) => log::execute(arguments),
+        Command::Verify(arguments) => verify::execute(&arguments),
         Command::TestAlert(arguments) => test_alert::execute(&arguments),
         Command::Simulate(arguments) => simulate::execute(arguments),
     }

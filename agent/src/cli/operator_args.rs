@@ -68,6 +68,21 @@ pub struct LogArguments {
     pub agent: AgentArguments,
 }
 
+/// `execwarden verify`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 nothing is missing; 1 something was removed or changed, or there are no such records; 2 a file could not be read."
+)]
+pub struct VerifyArguments {
+    /// Files of one target's records, a line each, the oldest first; - for stdin
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `execwarden test-alert`.
 #[derive(Args, Debug)]
 #[command(

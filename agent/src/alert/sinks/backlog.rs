@@ -308,6 +308,7 @@ impl Backlog {
             confirmed: self.confirmed,
             next: self.next,
             number,
+            last: None,
             gaps: self.told.iter().chain(&self.gaps).cloned().collect(),
         }
     }

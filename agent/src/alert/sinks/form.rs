@@ -4,7 +4,7 @@ use super::entry::Encoded;
 use super::options::Options;
 use super::target::{Place, Target, TargetError};
 use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
-use crate::alert::{Gone, Lost, Message, ecs, json, ocsf, rfc3164};
+use crate::alert::{Gone, Link, Lost, Message, ecs, json, ocsf, rfc3164};
 use jiff::Timestamp;
 
 /// A form, by the name that a person gives.
@@ -58,19 +58,20 @@ impl Form {
         }
     }
 
-    /// The message as a sink's `sequence`th: one line, without its end.
-    pub(super) fn encode(self, message: Message<'_>, sequence: u64) -> Encoded {
+    /// The message at its place: one line, without its end.
+    pub(super) fn encode(self, message: Message<'_>, link: Link) -> Encoded {
+        let sequence = link.sequence;
         let workload = match message {
             Message::Record(record) => record.workload.to_string(),
             Message::Notice(notice) => notice.workload.to_string(),
             Message::Beat(_) | Message::Lost(_) => String::new(),
         };
         let mut text = match self.name {
-            FormName::Rfc5424 => self.settings.encode(message, sequence, self.limit),
+            FormName::Rfc5424 => self.settings.encode(message, link, self.limit),
             FormName::Rfc3164 => rfc3164::encode(message, &self.settings, sequence, rfc3164::LIMIT),
-            FormName::Json => json::encode(message, Some(sequence)),
-            FormName::Ocsf => ocsf::encode(message, sequence),
-            FormName::Ecs => ecs::encode(message, sequence),
+            FormName::Json => json::encode(message, Some(link)),
+            FormName::Ocsf => ocsf::encode(message, link),
+            FormName::Ecs => ecs::encode(message, link),
         };
         text.pop_if(|last| *last == b'\n');
         Encoded {
@@ -89,6 +90,6 @@ impl Form {
             node: node.to_owned(),
             gone: gone.clone(),
         };
-        self.encode(Message::Lost(&lost), sequence)
+        self.encode(Message::Lost(&lost), sequence.into())
     }
 }

@@ -172,6 +172,7 @@ impl Sinks {
                 Form::of(&target, settings),
                 target,
                 Backlog::new(left.as_ref(), capacity),
+                left.as_ref().and_then(|left| left.last),
                 status,
                 Arc::clone(&bell),
             ));

@@ -8,7 +8,8 @@ use super::form::Form;
 use super::keeper::Bell;
 use super::spool::Cursor;
 use super::{SinkState, SinkStatus, SpoolStatus, Target};
-use crate::alert::{Beat, Delivered, Gone, Message};
+use crate::alert::{Beat, Delivered, Gone, Link, Message};
+use crate::model::Digest;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -37,6 +38,8 @@ struct Inner {
     last_sent: Option<Instant>,
     is_losing: bool,
     spool: Option<SpoolStatus>,
+    /// The digest of the record before, where records are chained.
+    previous: Option<Digest>,
 }
 
 impl Outbox {
@@ -45,9 +48,11 @@ impl Outbox {
         form: Form,
         target: Target,
         backlog: Backlog,
+        last: Option<Digest>,
         spool: Option<SpoolStatus>,
         keeper: Arc<Bell>,
     ) -> Self {
+        let previous = { target.is_chained }.then(|| last.unwrap_or_else(|| Digest::of(b"")));
         Self {
             target: target.to_string(),
             filter: target.filter,
@@ -60,6 +65,7 @@ impl Outbox {
                 last_sent: None,
                 is_losing: false,
                 spool,
+                previous,
             }),
             arrived: Notify::new(),
             closed: Notify::new(),
@@ -96,7 +102,12 @@ impl Outbox {
     }
 
     fn put_in(&self, mut inner: MutexGuard<'_, Inner>, message: Message<'_>) {
-        let entry = self.form.encode(message, inner.backlog.next());
+        let link = Link {
+            sequence: inner.backlog.next(),
+            previous: inner.previous,
+        };
+        let entry = self.form.encode(message, link);
+        inner.previous = inner.previous.map(|_| Digest::of(&entry.text));
         if inner.backlog.put(entry) {
             self.tell_of_loss(&mut inner);
         }
@@ -259,7 +270,11 @@ impl Outbox {
 
     /// What the next agent has to know, after records up to `number`.
     pub(super) fn cursor(&self, number: u64) -> Cursor {
-        self.lock().backlog.cursor(number)
+        let inner = self.lock();
+        Cursor {
+            last: inner.previous.map(|last| last.to_string()),
+            ..inner.backlog.cursor(number)
+        }
     }
 
     /// Whether all is the receiver's.

@@ -21,6 +21,8 @@ pub struct Target {
     pub(super) place: Place,
     pub(super) form: Option<FormName>,
     pub(super) filter: Filter,
+    /// Whether each record has the digest of the one before.
+    pub(super) is_chained: bool,
 }
 
 /// A place for alerts.
@@ -137,6 +139,9 @@ pub enum TargetError {
         /// Those that there are.
         known: String,
     },
+    /// A chain in a form that has no room for it.
+    #[error("{0:?}: the form rfc3164 has no room for a chain; choose another one")]
+    NoRoom(String),
     /// Of a certificate and its key one only.
     #[error("{0:?} has one of cert and key; a certificate of the agent's own needs both")]
     HalfIdentity(String),
@@ -150,6 +155,7 @@ impl Target {
             place: Place::Stdout,
             form: None,
             filter: Filter::default(),
+            is_chained: false,
         }
     }
 
@@ -174,6 +180,10 @@ impl FromStr for Target {
         let place = Place::parse(target, &mut options)?;
         let form = FormName::of(&mut options)?;
         let filter = Filter::of(&mut options)?;
+        let chain = options.take_as("chain", "sha256", |word| (word == "sha256").then_some(()))?;
+        if chain.is_some() && form == Some(FormName::Rfc3164) {
+            return Err(TargetError::NoRoom(url.to_owned()));
+        }
         options.end()?;
         let written = url.split_once('#').map(|(_, options)| options);
         let text = match written.filter(|options| !options.is_empty()) {
@@ -185,6 +195,7 @@ impl FromStr for Target {
             place,
             form,
             filter,
+            is_chained: chain.is_some(),
         })
     }
 }

@@ -445,3 +445,26 @@ async fn tcp_frames_by_newlines_where_that_is_asked_for() {
         assert_eq!(number(line.as_bytes()), expected);
     }
 }
+
+#[tokio::test]
+async fn a_chain_goes_on_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log");
+    let url = format!("file:{}#chain=sha256", file.display());
+    for numbers in [1..=3, 4..=5] {
+        let sinks = start_with_spool(&url, &dir.path().join("spool"), 1 << 20);
+        send(&sinks, numbers);
+        let status = drained(sinks).await;
+        assert_eq!(status.waiting, 0);
+    }
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut chain = crate::alert::Chain::default();
+    let walked: Vec<_> = text
+        .lines()
+        .map(|line| chain.walk(line.as_bytes()))
+        .collect();
+
+    use crate::alert::Walked::{Begins, Follows};
+    assert_eq!(walked, [Begins, Follows, Follows, Follows, Follows]);
+}

@@ -17,6 +17,9 @@ pub(in crate::alert::sinks) struct Cursor {
     pub next: u64,
     /// The greatest number of a record.
     pub number: u64,
+    /// The digest of the last record, where records are chained.
+    #[serde(default)]
+    pub last: Option<String>,
     /// What went for want of room, and was not told of yet.
     #[serde(default)]
     pub gaps: Vec<Gap>,

@@ -15,6 +15,7 @@ mod segment;
 pub(super) use cursor::{Cursor, Gap};
 
 use super::entry::{Encoded, Entry};
+use crate::model::Digest;
 use format::Header;
 use segment::Segment;
 use std::collections::VecDeque;
@@ -48,6 +49,8 @@ pub(super) struct Left {
     pub kept: u64,
     /// The greatest number of a record.
     pub number: u64,
+    /// The digest of the last record.
+    pub last: Option<Digest>,
     /// One sentence for each file that could not be read.
     pub damaged: Vec<String>,
 }
@@ -80,6 +83,8 @@ impl Spool {
         let kept = { segments.iter() }.map(|segment| segment.next - 1);
         let kept = kept.fold(0, u64::max);
         let next = cursor.next.max(kept + 1);
+        let last = { segments.iter() }.rev().find_map(|segment| segment.last);
+        let last = last.or_else(|| cursor.last.as_ref()?.parse().ok());
         let header = Header {
             first: next,
             number,
@@ -90,6 +95,7 @@ impl Spool {
             next,
             kept,
             number,
+            last,
             damaged,
         };
         let spool = Self {

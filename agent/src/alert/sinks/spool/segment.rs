@@ -2,6 +2,7 @@
 
 use super::super::entry::{Encoded, Entry};
 use super::format::{self, Entries, HEADER, Header, MAX_PAYLOAD};
+use crate::model::Digest;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -21,6 +22,8 @@ pub(super) struct Segment {
     pub next: u64,
     /// The greatest number of a record until its end.
     pub number: u64,
+    /// The digest of its last entry's text, of one that an earlier agent wrote.
+    pub last: Option<Digest>,
     /// How much of the file is whole.
     pub length: u64,
     /// Where reading goes on, and the sequence from which on.
@@ -49,6 +52,7 @@ impl Segment {
             header,
             next: header.first,
             number: header.number,
+            last: None,
             length: bytes.len() as u64,
             reading: (bytes.len() as u64, header.first),
         })
@@ -71,6 +75,7 @@ impl Segment {
             header,
             next: header.first,
             number: header.number,
+            last: None,
             length: HEADER as u64,
             reading: begin,
         };
@@ -79,6 +84,9 @@ impl Segment {
             for entry in &chunk.entries {
                 segment.next = segment.next.max(entry.sequence + 1);
                 segment.number = segment.number.max(entry.number);
+            }
+            if let Some(last) = chunk.entries.last() {
+                segment.last = Some(Digest::of(&last.text));
             }
             // What cannot be read is one that was lost, not one that never was.
             segment.next += chunk.damaged;

@@ -47,6 +47,7 @@ fn what_one_agent_left_the_next_one_has() {
     spool.append(&entries(1, 3)).expect("written");
     spool.append(&entries(4, 7)).expect("written");
     let cursor = Cursor {
+        last: None,
         confirmed: 2,
         next: 8,
         number: 107,
@@ -72,6 +73,7 @@ fn what_the_receiver_has_goes_and_its_numbers_are_remembered() {
     drop(spool);
     let (mut spool, left) = open(folder.path());
     let cursor = Cursor {
+        last: None,
         confirmed: 3,
         next: 4,
         number: left.number,
@@ -183,6 +185,7 @@ fn what_went_is_remembered_until_it_is_told() {
         gone,
     }];
     let cursor = Cursor {
+        last: None,
         confirmed: 0,
         next: 2,
         number: 7,
