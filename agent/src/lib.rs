@@ -8,6 +8,9 @@ pub mod config;
 pub mod containers;
 pub mod control;
 pub mod exchange;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 pub mod inspect;
 pub mod journal;

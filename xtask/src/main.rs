@@ -1,5 +1,5 @@
 //! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
-//! `soak`, `image`, `dist`, `learn-allowlists`.
+//! `soak`, `fuzz`, `image`, `dist`, `learn-allowlists`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
@@ -12,6 +12,7 @@ mod command;
 mod demo;
 mod digest;
 mod dist;
+mod fuzz;
 mod image;
 mod setup;
 mod soak;
@@ -49,6 +50,8 @@ enum Task {
     /// Run a day's life of twenty containers, compressed: no alert but for what was
     /// planted (root)
     Soak(soak::Args),
+    /// Try what parses or encodes hostile bytes with new ones
+    Fuzz(fuzz::Args),
     /// Learn the allowlists of real software anew, from Debian's packages (root)
     LearnAllowlists(allowlists::Args),
     /// Measure what the agent costs
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::Image => image::run(),
         Task::Dist => dist::run(),
         Task::Soak(args) => soak::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::LearnAllowlists(args) => allowlists::run(args),
         Task::Bench(args) => bench::run(args),
     };

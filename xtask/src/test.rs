@@ -40,12 +40,15 @@ pub fn run(args: Args) -> Result<()> {
 
 fn check_sources() -> Result<()> {
     command::run(command::cargo().args(["fmt", "--all", "--check"]))?;
-    let programs = command::workspace().join("agent-ebpf/Cargo.toml");
-    command::run(
-        command::cargo()
-            .args(["fmt", "--check", "--manifest-path"])
-            .arg(programs),
-    )?;
+    // Each is a workspace of its own.
+    for other in ["agent-ebpf", "fuzz"] {
+        let manifest = command::workspace().join(other).join("Cargo.toml");
+        command::run(
+            command::cargo()
+                .args(["fmt", "--check", "--manifest-path"])
+                .arg(manifest),
+        )?;
+    }
     command::run(command::cargo().args([
         "clippy",
         "--workspace",

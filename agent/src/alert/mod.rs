@@ -18,6 +18,8 @@ pub mod ecs;
 mod evidence;
 mod fields;
 mod fit;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gone;
 mod held_back;
 mod id;
@@ -32,6 +34,8 @@ mod record;
 mod repeats;
 pub mod rfc3164;
 pub mod rfc5424;
+#[cfg(any(test, fuzzing))]
+mod rfc5424_reader;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

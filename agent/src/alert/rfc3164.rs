@@ -90,7 +90,7 @@ fn hostname(node: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::{hostile_record, record};
-    use super::super::rfc5424::tests::param_value_of;
+    use super::super::rfc5424_reader::param_value_of;
     use super::super::samples::every_message;
     use super::*;
     use crate::alert::Record;

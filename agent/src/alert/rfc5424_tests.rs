@@ -3,6 +3,7 @@
 use super::super::evidence::tests::{exec, without_nul};
 use super::super::gone::tests::gone;
 use super::super::record::tests::{hostile_record, record};
+use super::super::rfc5424_reader::{Parsed, parse};
 use super::super::{Kind, Lost, Subject};
 use super::*;
 use crate::alert::{ExecEvidence, Record};
@@ -11,104 +12,12 @@ use crate::model::{
 };
 use proptest::prelude::*;
 
-/// A message as the ABNF of RFC 5424 section 6 has it.
-#[derive(Debug, PartialEq)]
-struct Parsed {
-    prival: u8,
-    timestamp: String,
-    hostname: String,
-    app_name: String,
-    procid: String,
-    msgid: String,
-    elements: Vec<(String, Vec<(String, String)>)>,
-    msg: String,
-}
-
 impl Parsed {
     fn param(&self, name: &str) -> Option<&str> {
         let (_, params) = self.elements.first()?;
         let (_, value) = params.iter().find(|(n, _)| n == name)?;
         Some(value)
     }
-}
-
-fn header_word<'a>(text: &mut &'a str, most: usize) -> &'a str {
-    let (word, rest) = text
-        .split_once(' ')
-        .expect("a header field ends in a space");
-    assert!((1..=most).contains(&word.len()), "{word:?}");
-    assert!(word.bytes().all(|b| b.is_ascii_graphic()), "{word:?}");
-    *text = rest;
-    word
-}
-
-fn parse(bytes: &[u8]) -> Parsed {
-    let text = std::str::from_utf8(bytes).expect("is UTF-8");
-    assert!(
-        !text.chars().any(char::is_control),
-        "a control character in {text:?}"
-    );
-    let (prival, mut rest) = text.strip_prefix('<').unwrap().split_once(">1 ").unwrap();
-    let timestamp = header_word(&mut rest, 27).to_owned();
-    assert!(
-        timestamp.ends_with('Z') && timestamp.len() == 27,
-        "{timestamp}"
-    );
-    let hostname = header_word(&mut rest, 255).to_owned();
-    let app_name = header_word(&mut rest, 48).to_owned();
-    let procid = header_word(&mut rest, 128).to_owned();
-    let msgid = header_word(&mut rest, 32).to_owned();
-    let mut elements = Vec::new();
-    while let Some(inner) = rest.strip_prefix('[') {
-        let end = inner.find([' ', ']']).expect("an SD-ID ends");
-        let id = inner[..end].to_owned();
-        rest = &inner[end..];
-        let mut params = Vec::new();
-        while let Some(param) = rest.strip_prefix(' ') {
-            let (name, quoted) = param.split_once("=\"").expect("a parameter has a value");
-            assert!((1..=32).contains(&name.len()), "{name:?}");
-            let (value, after) = param_value_of(quoted);
-            params.push((name.to_owned(), value));
-            rest = after;
-        }
-        rest = rest.strip_prefix(']').expect("an element ends in ]");
-        elements.push((id, params));
-    }
-    Parsed {
-        prival: prival.parse().expect("PRIVAL is a number"),
-        timestamp,
-        hostname,
-        app_name,
-        procid,
-        msgid,
-        elements,
-        msg: rest
-            .strip_prefix(' ')
-            .expect("a space before MSG")
-            .to_owned(),
-    }
-}
-
-/// A quoted value without its quotes, and what stands behind it.
-pub(in crate::alert) fn param_value_of(text: &str) -> (String, &str) {
-    let mut value = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return (value, &text[at + 1..]),
-            ']' => panic!("a bare ] in a value: {text:?}"),
-            '\\' => {
-                let (_, escaped) = chars.next().expect("a backslash escapes something");
-                assert!(
-                    matches!(escaped, '"' | '\\' | ']'),
-                    "\\{escaped} in {text:?}"
-                );
-                value.push(escaped);
-            }
-            c => value.push(c),
-        }
-    }
-    panic!("a value does not end: {text:?}")
 }
 
 fn encode(record: &Record, limit: usize) -> Vec<u8> {

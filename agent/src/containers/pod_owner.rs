@@ -5,6 +5,7 @@
 //! label and means nothing. Replicas of a workload get one answer, and two
 //! workloads of a namespace do not.
 
+use super::plain::plain_name;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -165,7 +166,8 @@ fn job_or_cron_job(pod: &str, job: &str) -> Option<Owner> {
         .strip_prefix(job)
         .is_some_and(|rest| rest.starts_with('-'));
     let is_cut = || job.get(..STEM_MAX).is_some_and(|cut| pod.starts_with(cut));
-    if job.is_empty() || !(is_whole || is_cut()) {
+    // A cut pod's name tells nothing of the mark's end, which is somebody's own.
+    if plain_name(job).is_none() || !(is_whole || is_cut()) {
         return None;
     }
     Some(match split_last(job) {

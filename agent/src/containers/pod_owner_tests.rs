@@ -214,6 +214,16 @@ fn a_cut_name_is_completed_from_its_mark() {
 }
 
 #[test]
+fn a_cut_name_is_completed_by_what_is_a_name_alone() {
+    let stem = "a".repeat(STEM_MAX);
+    let pod = format!("{stem}x7k2p");
+    for end in ["/x", "\n", "\u{1b}[2J", &"b".repeat(300)] {
+        let found = owner(&pod, &[("job-name", &format!("{stem}{end}"))], &[]);
+        assert_eq!(found, format!("Pod/{pod}"));
+    }
+}
+
+#[test]
 fn without_labels_generated_suffixes_are_taken_off() {
     for (pod, expected) in [
         ("checkout-6d4cf56db6-x7k2p", "Deployment/checkout"),

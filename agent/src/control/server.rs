@@ -5,7 +5,7 @@ use super::socket::{self, BindError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -140,7 +140,7 @@ async fn exchange(mut stream: UnixStream, calls: mpsc::Sender<Call>, deadline: D
 
 /// The line without its break, or `None` if the asker said nothing. One byte
 /// more than [`REQUEST_MAX`] is read, and tells that there is too much.
-async fn read_request(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     BufReader::new(stream.take(REQUEST_MAX as u64 + 1))
         .read_until(b'\n', &mut line)
@@ -192,5 +192,7 @@ fn seconds(deadline: Duration) -> String {
     format!("{} s", deadline.as_secs_f32())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

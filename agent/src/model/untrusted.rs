@@ -52,9 +52,14 @@ impl Untrusted {
         use fmt::Write as _;
 
         let mut out = String::new();
+        // The last end of a piece with room for the mark behind it: half an escape
+        // would stand for something else.
+        let mut end = 0;
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                let mark = out.len();
+                if out.len() + MARK.len_utf8() <= limit {
+                    end = out.len();
+                }
                 match c {
                     '\\' => out.push_str("\\\\"),
                     c if is_plain(c) && Some(c) != also => out.push(c),
@@ -66,14 +71,16 @@ impl Untrusted {
                     }
                 }
                 if out.len() > limit {
-                    return cut(out, mark, limit);
+                    return cut(out, end, limit);
                 }
             }
             for byte in chunk.invalid() {
-                let mark = out.len();
+                if out.len() + MARK.len_utf8() <= limit {
+                    end = out.len();
+                }
                 let _ = write!(out, "\\x{byte:02x}");
                 if out.len() > limit {
-                    return cut(out, mark, limit);
+                    return cut(out, end, limit);
                 }
             }
         }
@@ -83,12 +90,11 @@ impl Untrusted {
 
 const MARK: char = '…';
 
-/// `out` ran over `limit` with the piece that starts at `last`: drops whole
-/// characters until the mark fits.
-fn cut(mut out: String, last: usize, limit: usize) -> String {
-    out.truncate(last);
-    while out.len() + MARK.len_utf8() > limit && out.pop().is_some() {}
-    if out.len() + MARK.len_utf8() <= limit {
+/// `out` ran over `limit`: what is behind `end` gives way to the mark, if that fits
+/// at all.
+fn cut(mut out: String, end: usize, limit: usize) -> String {
+    out.truncate(end);
+    if end + MARK.len_utf8() <= limit {
         out.push(MARK);
     }
     out
@@ -150,6 +156,15 @@ mod tests {
         check(b"abcdefgh", 8, "abcdefgh");
         check(b"abcdefghi", 8, "abcde…");
         check(b"abcdefg\n", 8, "abcde…");
+        check(b"abcdefghi", 2, "");
+    }
+
+    #[test]
+    fn no_escape_is_cut_in_half() {
+        check(b"ab\nxyz", 8, "ab…");
+        check(b"abcd\\xyz", 8, "abcd…");
+        check(b"abcd\xffxyz", 8, "abcd…");
+        check("\u{202e}xyz".as_bytes(), 10, "…");
     }
 
     proptest! {

@@ -10,6 +10,8 @@
 
 mod client;
 mod facts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod messages;
 
 use super::Description;
