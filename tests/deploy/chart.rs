@@ -47,6 +47,7 @@ fn values_that_mean_nothing_are_refused() {
         ("mode=block", "/mode"),
         ("window=soon", "/window"),
         ("syslog={ftp://x}", "/syslog"),
+        ("webhook={tcp://x}", "/webhook"),
         ("no-such=1", "no-such"),
         ("image.tga=1", "tga"),
         ("metrics.port=70000", "/metrics/port"),

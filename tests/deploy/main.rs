@@ -46,6 +46,8 @@ static WHOLE_CHART: LazyLock<Vec<Value>> = LazyLock::new(|| {
         "image.pullSecrets[0].name=registry",
         "networkPolicy.from[0].namespaceSelector.matchLabels.name=monitoring",
         "extraArgs={--json}",
+        "webhook={https://siem.example.org/alerts#header-file=/webhook/headers}",
+        "webhookSecret=siem",
     ];
     let set = arguments.iter().flat_map(|one| ["--set", one]);
     let arguments: Vec<_> = set.chain(["--set-file", &file]).collect();

@@ -224,7 +224,8 @@ fn lost_of(message: Message<'_>) -> Option<Value> {
     (!workloads.is_empty()).then_some(Value::Texts(workloads))
 }
 
-fn kind(message: Message<'_>) -> &'static str {
+/// The word for what kind of message it is.
+pub(super) fn kind(message: Message<'_>) -> &'static str {
     match message {
         Message::Record(Record {
             kind: Kind::Deviation,

@@ -3,10 +3,10 @@
 //! - [`Record`] is one alert as plain data; [`Repeats`] sums what comes again;
 //!   [`Notice`] is what else is told of a workload.
 //! - [`FIELDS`] names every fact of a record once; all encoders, [`rfc5424`],
-//!   [`json`], [`rfc3164`], [`ocsf`] and [`ecs`], read that table and nothing
-//!   else, so they cannot disagree.
-//! - [`Sinks`] carries encoded records out: a socket or stdout, each with its
-//!   own bounded queue and its own state.
+//!   [`json`], [`rfc3164`], [`ocsf`], [`ecs`], [`falco`] and [`journal`], read that table and
+//!   nothing else, so they cannot disagree.
+//! - [`Sinks`] carries encoded records out: a socket, a webhook or stdout, each
+//!   with its own bounded queue and its own state.
 //!
 //! Everything here but the sinks is pure. Nothing here decides what deviates.
 //! docs/ALERTS.md is the description for the reader of alerts.
@@ -16,6 +16,7 @@ mod capabilities;
 mod chain;
 pub mod ecs;
 mod evidence;
+pub mod falco;
 mod fields;
 mod fit;
 #[cfg(any(test, fuzzing))]
@@ -23,6 +24,7 @@ pub(crate) mod fuzzing;
 mod gone;
 mod held_back;
 mod id;
+pub mod journal;
 pub mod json;
 mod link;
 mod list;

@@ -36,18 +36,31 @@ pub(super) fn put_facts(
     places: &[Place],
     rest: &str,
 ) {
+    each_fact(message, places, rest, plain, |path, value| {
+        put(top, path, value);
+    });
+}
+
+/// Hands over every fact of the message with its path: where `places` wants it, or
+/// else under its own name below `rest`, as `form` has it.
+pub(super) fn each_fact(
+    message: Message<'_>,
+    places: &[Place],
+    rest: &str,
+    form: Form,
+    mut take: impl FnMut(&str, Json),
+) {
     for field in FIELDS {
         let Some(value) = (field.value)(message) else {
             continue;
         };
         let mut has_place = false;
         for place in places.iter().filter(|place| place.field == field.name) {
-            put(top, place.path, (place.form)(value.clone(), field.bound));
+            take(place.path, (place.form)(value.clone(), field.bound));
             has_place = true;
         }
         if !has_place {
-            let path = format!("{rest}.{}", field.name);
-            put(top, &path, plain(value, field.bound));
+            take(&format!("{rest}.{}", field.name), form(value, field.bound));
         }
     }
 }
@@ -65,6 +78,16 @@ pub(super) fn line(top: Map<String, Json>) -> Vec<u8> {
     let mut line = Json::Object(top).to_string().into_bytes();
     line.push(b'\n');
     line
+}
+
+/// The value as one text or number: lists as in the structured data.
+pub(super) fn flat(value: Value, bound: usize) -> Json {
+    match value {
+        Value::Words(words) => json!(words.join(",")),
+        Value::Texts(texts) => json!(list::joined(&texts, bound)),
+        Value::Ancestors(all) => json!(list::joined_ancestors(&all, bound)),
+        other => plain(other, bound),
+    }
 }
 
 /// A number as text.

@@ -128,6 +128,10 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "URL")]
     pub syslog: Vec<String>,
 
+    /// Where alerts would go as HTTP requests; may be repeated [default: the file's]
+    #[arg(long, value_name = "URL")]
+    pub webhook: Vec<String>,
+
     /// Where the node's own root is, in a container of the agent's own
     /// [default: the file's, else /]
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]

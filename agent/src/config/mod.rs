@@ -94,6 +94,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Where alerts go: at least one URL, as typed.
     pub syslog: Vec<String>,
+    /// Where they go as HTTP requests, as typed; may be none.
+    pub webhook: Vec<String>,
     /// Whether alerts are also JSON lines on stdout.
     pub json: bool,
     /// Whether alerts have the arguments of what ran.
@@ -235,6 +237,7 @@ impl Config {
             state: path(flags.state.or(file.state), DEFAULT_STATE),
             syslog: first_filled([flags.syslog, file.syslog])
                 .unwrap_or_else(|| vec![DEFAULT_SYSLOG.to_owned()]),
+            webhook: first_filled([flags.webhook, file.webhook]).unwrap_or_default(),
             json: flags.json || file.json,
             alert_arguments: flags
                 .alert_arguments

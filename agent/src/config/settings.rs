@@ -97,10 +97,17 @@ pub struct Settings {
     /// Where alerts go; may be repeated [default: unix:/dev/log]
     ///
     /// One of unix:/dev/log, unix:/path, udp://host:port, tcp://host:port,
-    /// tls://host:port, file:/path; behind a # which alerts, and how:
+    /// tls://host:port, file:/path, journald:; behind a # which alerts, and how:
     /// 'tls://logs:6514#ca=/etc/ca.pem&severity=error&form=ecs'.
     #[arg(long, value_name = "URL", help_heading = "Alerts")]
     pub syslog: Vec<String>,
+
+    /// Where alerts go as HTTP requests; may be repeated
+    ///
+    /// http://host:port/path or https://host:port/path. Who may see the command line
+    /// sees the URL: one with a token belongs into the file.
+    #[arg(long, value_name = "URL", help_heading = "Alerts")]
+    pub webhook: Vec<String>,
 
     /// Under which syslog facility alerts go out [default: authpriv]
     #[arg(long, value_name = "NAME", help_heading = "Alerts")]

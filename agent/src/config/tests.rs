@@ -155,6 +155,18 @@ fn a_list_from_flags_replaces_the_files() {
         let expected: Vec<_> = expected.iter().map(|s| (*s).to_owned()).collect();
         check(flags, file, |c| c.syslog.clone(), expected);
     }
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", &[] as &[&str]),
+        (&[], "webhook = ['https://a/x']", &["https://a/x"]),
+        (
+            &["--webhook=http://b"],
+            "webhook = ['https://a/x']",
+            &["http://b"],
+        ),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|s| (*s).to_owned()).collect();
+        check(flags, file, |c| c.webhook.clone(), expected);
+    }
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub enum StartError {
     /// A `--syslog` that is none.
     #[error("--syslog: {0}")]
     Target(#[from] TargetError),
+    /// A `--webhook` that is none.
+    #[error("--webhook: {0}")]
+    Webhook(TargetError),
     /// The state folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,6 +84,9 @@ impl Node {
             .iter()
             .map(|url| url.parse())
             .collect::<Result<Vec<Target>, _>>()?;
+        for url in &config.webhook {
+            targets.push(Target::webhook(url).map_err(StartError::Webhook)?);
+        }
         if config.json {
             targets.push(Target::stdout());
         }

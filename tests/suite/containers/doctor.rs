@@ -70,10 +70,10 @@ pub fn doctor_finds_a_receiver_that_is_away() -> Result<()> {
     check(&unheard, &of(&tcp), "missing", "refused")?;
     check(&unheard, &of(&unix), "missing", "No such file")?;
 
-    let malformed = examine(&scene, plain()?, &[&open, "http://localhost"], 2)?;
+    let malformed = examine(&scene, plain()?, &[&open, "ftp://localhost"], 2)?;
     check(
         &malformed,
-        "syslog http://localhost",
+        "syslog ftp://localhost",
         "missing",
         "is no syslog URL",
     )?;

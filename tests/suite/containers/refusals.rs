@@ -45,9 +45,9 @@ pub fn without_btf() -> Result<()> {
 pub fn with_a_syslog_url_that_is_none() -> Result<()> {
     let scene = Scene::new()?;
     let mut command = agent(&scene)?;
-    command.args(["--syslog", "http://localhost"]);
+    command.args(["--syslog", "ftp://localhost"]);
 
-    check(command, "\"http://localhost\" is no syslog URL; write ")
+    check(command, "\"ftp://localhost\" is no syslog URL; write ")
 }
 
 pub fn with_an_unknown_key() -> Result<()> {

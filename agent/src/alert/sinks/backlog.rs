@@ -5,6 +5,9 @@
 //! and may have to be written again, then what comes next. What does not fit into
 //! the window waits on disk, and what the disk does not have yet, here.
 
+mod loading;
+
+use super::batch::Batch;
 use super::entry::{Encoded, Entry};
 use super::spool::{Cursor, Gap, Left};
 use crate::alert::Gone;
@@ -48,6 +51,8 @@ pub(super) struct Backlog {
     told: VecDeque<Gap>,
     /// The last that was ever written.
     sent_to: u64,
+    /// The last that a receiver that answers was asked to take.
+    offered_to: u64,
     counts: Counts,
 }
 
@@ -60,7 +65,7 @@ pub(super) struct Counts {
     pub sent: u64,
     /// Records written again, because the receiver may not have had them.
     pub resent: u64,
-    /// Records thrown away, or damaged on disk.
+    /// Records thrown away, damaged on disk, or refused by the receiver.
     pub lost: u64,
 }
 
@@ -96,6 +101,7 @@ impl Backlog {
             gaps: gaps.iter().cloned().collect(),
             told: VecDeque::new(),
             sent_to: *confirmed,
+            offered_to: *confirmed,
             counts: Counts {
                 given: (next - 1).saturating_sub(confirmed + gone),
                 ..Counts::default()
@@ -162,9 +168,48 @@ impl Backlog {
         true
     }
 
-    /// The next that is to be written.
-    pub(super) fn head(&self) -> Option<Entry> {
-        self.window.get(self.sending).cloned()
+    /// The next that are to be written: as many as a batch holds, one at least if
+    /// there is one.
+    pub(super) fn heads(&self, batch: Batch) -> Vec<Entry> {
+        let mut room = batch.bytes;
+        let ahead = self.window.range(self.sending..).take(batch.records);
+        ahead
+            .enumerate()
+            .take_while(|(i, entry)| {
+                let fits = entry.text.len() <= room;
+                room = room.saturating_sub(entry.text.len());
+                fits || *i == 0
+            })
+            .map(|(_, entry)| Arc::clone(entry))
+            .collect()
+    }
+
+    /// The receiver was asked to take so many of the next; it may not say whether it
+    /// has. Whoever writes to one that answers says so beside
+    /// [`wrote`](Self::wrote), which is for what it took.
+    pub(super) fn offered(&mut self, count: usize) {
+        for entry in self.window.range(self.sending..).take(count) {
+            if entry.sequence > self.offered_to {
+                self.offered_to = entry.sequence;
+            } else if !entry.tells_of_loss {
+                self.counts.resent += 1;
+            }
+        }
+    }
+
+    /// The receiver has all before the next one, and does not take that one: it is
+    /// passed over. Gives it back.
+    pub(super) fn refuse(&mut self) -> Option<Entry> {
+        let refused = self.window.get(self.sending).cloned()?;
+        self.confirm(refused.sequence - 1);
+        self.window.pop_front();
+        self.ahead -= refused.text.len();
+        self.confirmed = refused.sequence;
+        self.forget_told();
+        if !refused.tells_of_loss && refused.sequence > self.sent_to {
+            self.counts.lost += 1;
+        }
+        Some(refused)
     }
 
     /// The head was written. Says whether it was a record, for the first time.
@@ -194,6 +239,10 @@ impl Backlog {
             self.sending -= 1;
             self.confirmed = entry.sequence;
         }
+        self.forget_told();
+    }
+
+    fn forget_told(&mut self) {
         while (self.told.pop_front_if(|gap| gap.last <= self.confirmed)).is_some() {}
     }
 
@@ -220,69 +269,11 @@ impl Backlog {
         self.ahead < AHEAD && self.is_behind()
     }
 
-    /// Takes what comes next into the window, as far as it is here and there is
-    /// room. The sequence from which on it is on disk, if it is.
-    pub(super) fn refill(&mut self, tell: TellOfLoss<'_>) -> Option<u64> {
-        while self.is_hungry() {
-            if self.loaded < self.kept {
-                return Some(self.loaded + 1);
-            }
-            let entry = { self.unkept.iter() }.find(|entry| entry.sequence > self.loaded);
-            let entry = Arc::clone(entry?);
-            self.pass(entry.sequence, entry.number, tell);
-            self.load_one(entry);
-            if !self.has_disk {
-                self.unkept.pop_front();
-            }
-        }
-        None
-    }
-
-    /// Takes into the window what the disk had from where [`refill`](Self::refill)
-    /// said; nothing: it cannot be read.
-    pub(super) fn load(&mut self, entries: Vec<Encoded>, tell: TellOfLoss<'_>) {
-        if entries.is_empty() {
-            self.pass(self.kept + 1, self.loaded_number + 1, tell);
-        }
-        for entry in entries {
-            if entry.sequence > self.loaded {
-                self.pass(entry.sequence, entry.number, tell);
-                self.load_one(Arc::new(entry));
-            }
-        }
-    }
-
     fn load_one(&mut self, entry: Entry) {
         self.loaded = entry.sequence;
         self.loaded_number = self.loaded_number.max(entry.number);
         self.ahead += entry.text.len();
         self.window.push_back(entry);
-    }
-
-    /// Tells of what is lost between what is loaded and what comes next.
-    fn pass(&mut self, next: u64, number: u64, tell: TellOfLoss<'_>) {
-        while self.loaded + 1 < next {
-            let gap = self.gaps.pop_front_if(|gap| gap.first == self.loaded + 1);
-            let gap = gap.unwrap_or_else(|| {
-                // Nobody threw it away: it is damaged.
-                let last = { self.gaps.front() }.map_or(next - 1, |gap| gap.first.min(next) - 1);
-                let count = last - self.loaded;
-                self.counts.lost += count;
-                let first = self.loaded_number + 1;
-                let gone = Gone {
-                    count,
-                    last: number.saturating_sub(1).max(first),
-                    ..Gone::before(first)
-                };
-                Gap {
-                    first: self.loaded + 1,
-                    last,
-                    gone,
-                }
-            });
-            self.load_one(Arc::new(tell(&gap.gone, gap.last)));
-            self.told.push_back(gap);
-        }
     }
 
     /// What the disk does not have, the oldest `most` of it, which will be written

@@ -23,6 +23,10 @@ fn tell(gone: &Gone, sequence: u64) -> Encoded {
     }
 }
 
+fn head(backlog: &Backlog) -> Option<Entry> {
+    backlog.heads(Batch::ONE).pop()
+}
+
 fn put(backlog: &mut Backlog, bytes: usize) {
     let entry = entry(backlog.next(), bytes);
     backlog.put(entry);
@@ -31,7 +35,7 @@ fn put(backlog: &mut Backlog, bytes: usize) {
 /// What goes out, as its sequence, or the words of a notice of loss.
 fn take(backlog: &mut Backlog) -> Option<String> {
     backlog.refill(&tell);
-    let entry = backlog.head()?;
+    let entry = head(backlog)?;
     backlog.wrote();
     backlog.confirm(entry.sequence);
     Some(match entry.tells_of_loss {
@@ -71,6 +75,55 @@ fn what_is_not_confirmed_is_written_again_and_counted_apart() {
     assert_eq!(rest(&mut backlog), ["2", "3"]);
     let counts = backlog.counts();
     assert_eq!((counts.sent, counts.resent), (3, 1));
+}
+
+fn sequences(heads: &[Entry]) -> Vec<u64> {
+    heads.iter().map(|entry| entry.sequence).collect()
+}
+
+#[test]
+fn a_batch_is_as_many_as_fit_and_one_at_least() {
+    let mut backlog = Backlog::new(None, 10);
+    assert!(backlog.heads(Batch::ONE).is_empty());
+    for bytes in [10, 10, 50, 10] {
+        put(&mut backlog, bytes);
+    }
+    for (records, bytes, expected) in [
+        (1, 100, &[1u64] as &[u64]),
+        (2, 100, &[1, 2]),
+        (9, 69, &[1, 2]),
+        (9, 70, &[1, 2, 3]),
+        (9, 5, &[1]),
+        (9, 100, &[1, 2, 3, 4]),
+    ] {
+        let heads = backlog.heads(Batch { records, bytes });
+        assert_eq!(sequences(&heads), expected, "{records} of {bytes}");
+    }
+
+    backlog.wrote();
+
+    let heads = backlog.heads(Batch::MANY);
+    assert_eq!(sequences(&heads), [2, 3, 4]);
+}
+
+#[test]
+fn what_is_refused_is_lost_and_holds_nothing_up() {
+    let mut backlog = Backlog::new(None, 10);
+    (1..=3).for_each(|_| put(&mut backlog, 10));
+    backlog.offered(3);
+    backlog.wrote();
+
+    let refused = backlog.refuse().expect("there is one");
+
+    assert_eq!(refused.sequence, 2);
+    let counts = backlog.counts();
+    assert_eq!((counts.sent, counts.lost, counts.waiting()), (1, 1, 1));
+    assert_eq!(backlog.cursor(30).confirmed, 2, "the next agent skips it");
+    backlog.rewind();
+    backlog.offered(1);
+    assert_eq!(rest(&mut backlog), ["3"]);
+    assert_eq!(backlog.counts().resent, 1, "the third was offered twice");
+    assert!(backlog.refuse().is_none());
 }
 
 #[test]
@@ -122,6 +175,8 @@ enum Step {
     MakeRoom(usize),
     Send,
     Confirm,
+    /// The receiver has all that was written, and refuses the next.
+    Refuse,
     Rewind,
     /// One on disk is damaged.
     Damage(usize),
@@ -135,6 +190,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1usize..4).prop_map(Step::MakeRoom),
         6 => Just(Step::Send),
         3 => Just(Step::Confirm),
+        1 => Just(Step::Refuse),
         1 => Just(Step::Rewind),
         1 => any::<usize>().prop_map(Step::Damage),
     ];
@@ -146,21 +202,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Receiver {
     records: BTreeMap<u64, u64>,
     told: u64,
+    /// Records that it refused, and those of which it did not want to be told.
+    refused: u64,
 }
 
 impl Receiver {
+    fn refuses(&mut self, entry: &Encoded) {
+        match entry.tells_of_loss {
+            true => self.refused += count_of(entry),
+            false if self.records.contains_key(&entry.sequence) => {}
+            false => self.refused += 1,
+        }
+    }
+
     fn takes(&mut self, entry: &Encoded) {
         if entry.tells_of_loss {
-            let text = String::from_utf8_lossy(&entry.text).into_owned();
-            let count = text
-                .split(' ')
-                .next()
-                .and_then(|count| count.parse::<u64>().ok());
-            self.told += count.expect("a count");
+            self.told += count_of(entry);
         } else {
             *self.records.entry(entry.sequence).or_default() += 1;
         }
     }
+}
+
+fn count_of(tells: &Encoded) -> u64 {
+    let text = String::from_utf8_lossy(&tells.text).into_owned();
+    let count = text.split(' ').next().and_then(|count| count.parse().ok());
+    count.expect("a count")
 }
 
 fn send(backlog: &mut Backlog, disk: &BTreeMap<u64, Encoded>, receiver: &mut Receiver) -> bool {
@@ -168,7 +235,7 @@ fn send(backlog: &mut Backlog, disk: &BTreeMap<u64, Encoded>, receiver: &mut Rec
         let found = disk.range(from..).take(2).map(|(_, entry)| entry.clone());
         backlog.load(found.collect(), &tell);
     }
-    let Some(entry) = backlog.head() else {
+    let Some(entry) = head(backlog) else {
         return false;
     };
     receiver.takes(&entry);
@@ -216,13 +283,18 @@ proptest! {
                     send(&mut backlog, &disk, &mut receiver);
                 }
                 Step::Confirm => backlog.confirm(u64::MAX),
+                Step::Refuse => {
+                    if let Some(refused) = backlog.refuse() {
+                        receiver.refuses(&refused);
+                    }
+                }
                 Step::Rewind => {
                     // What is written again is told again.
                     let count = |gaps: &VecDeque<Gap>| -> u64 {
                         gaps.iter().map(|gap| gap.gone.count).sum()
                     };
                     let to_come = count(&backlog.told) + count(&backlog.gaps);
-                    receiver.told = backlog.counts().lost - to_come;
+                    receiver.told = backlog.counts().lost - to_come - receiver.refused;
                     backlog.rewind();
                 }
                 Step::Damage(which) => {
@@ -242,7 +314,7 @@ proptest! {
         prop_assert!(backlog.is_empty());
         prop_assert_eq!(counts.waiting(), 0);
         prop_assert_eq!(receiver.records.len() as u64, counts.sent);
-        prop_assert_eq!(receiver.told, counts.lost);
+        prop_assert_eq!(receiver.told + receiver.refused, counts.lost);
         prop_assert_eq!(counts.sent + counts.lost, put_so_far);
     }
 }

@@ -3,6 +3,7 @@
 use super::line::Line;
 use super::lines::Lines;
 use super::log_file::LogFile;
+use super::post::Post;
 use super::queued::At;
 use super::target::{Host, Place};
 use super::tls;
@@ -19,50 +20,66 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long TCP keeps what nobody acknowledges before it calls the peer dead.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// An open way out.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// One that is written to.
+    Line(Line),
+    /// One that answers.
+    Post(Box<Post>),
+}
+
 /// Opens the way to a place.
-pub(super) async fn open(place: &Place) -> io::Result<Line> {
-    match place {
-        Place::Unix(path) => unix(path).await,
-        Place::Udp(host) => within(udp(host)).await.map(Line::Udp),
-        Place::Tcp(host, framing) => {
-            let socket = within(tcp(host)).await?;
-            Ok(Line::Tcp(socket, *framing))
+pub(super) async fn open(place: &Place) -> io::Result<Way> {
+    let line = match place {
+        Place::Webhook(webhook) => {
+            let post = Post::open(webhook).await?;
+            return Ok(Way::Post(Box::new(post)));
         }
+        Place::Unix(path) => unix(path).await?,
+        Place::Journal(path) => datagram(path)?,
+        Place::Udp(host) => Line::Udp(within(udp(host)).await?),
+        Place::Tcp(host, framing) => Line::Tcp(within(tcp(host)).await?, *framing),
         Place::Tls(host, tls) => {
             let files = tls::Files::of(tls);
             let opening = async { tls::encrypt(tcp(host).await?, host, tls).await };
             let stream = Box::new(within(opening).await?);
-            Ok(Line::Tls { stream, files })
+            Line::Tls { stream, files }
         }
         Place::File(path) => {
             let mut file = LogFile::open(path)?;
-            Lines::start(move |line| file.write(line)).map(Line::Lines)
+            Line::Lines(Lines::start(move |line| file.write(line))?)
         }
         Place::Stdout => {
             let mut out = io::stdout();
-            Lines::start(move |line| out.write_all(line).and_then(|()| out.flush()))
-                .map(Line::Lines)
+            let write = move |line: &[u8]| out.write_all(line).and_then(|()| out.flush());
+            Line::Lines(Lines::start(write)?)
         }
-    }
+    };
+    Ok(Way::Line(line))
 }
 
 /// `/dev/log` is a datagram socket with journald and rsyslogd, and a stream
 /// with some syslog-ng configurations.
 async fn unix(path: &Path) -> io::Result<Line> {
-    let socket = UnixDatagram::unbound()?;
-    match socket.connect(path) {
-        Ok(()) => match At::look(path) {
-            Some(at) => Ok(Line::UnixDatagram {
-                socket,
-                path: path.to_owned(),
-                at,
-            }),
-            None => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-        },
+    match datagram(path) {
         Err(error) if is_other_type(&error) => {
             UnixStream::connect(path).await.map(Line::UnixStream)
         }
-        Err(error) => Err(error),
+        other => other,
+    }
+}
+
+fn datagram(path: &Path) -> io::Result<Line> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(path)?;
+    match At::look(path) {
+        Some(at) => Ok(Line::UnixDatagram {
+            socket,
+            path: path.to_owned(),
+            at,
+        }),
+        None => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
     }
 }
 
@@ -85,7 +102,8 @@ async fn udp(host: &Host) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-async fn tcp(host: &Host) -> io::Result<TcpStream> {
+/// A connection to another machine.
+pub(super) async fn tcp(host: &Host) -> io::Result<TcpStream> {
     let socket = TcpStream::connect((host.name.as_str(), host.port)).await?;
     let most = UNACKNOWLEDGED.as_millis() as u32;
     sockopt::set_tcp_user_timeout(&socket, most)?;
@@ -93,7 +111,8 @@ async fn tcp(host: &Host) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-async fn within<T>(opening: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+/// What is opened, unless it takes too long.
+pub(super) async fn within<T>(opening: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match timeout(CONNECT, opening).await {
         Ok(opened) => opened,
         Err(_) => Err(io::Error::new(

@@ -4,7 +4,7 @@ use super::entry::Encoded;
 use super::options::Options;
 use super::target::{Place, Target, TargetError};
 use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
-use crate::alert::{Gone, Link, Lost, Message, ecs, json, ocsf, rfc3164};
+use crate::alert::{Gone, Link, Lost, Message, ecs, falco, journal, json, ocsf, rfc3164};
 use jiff::Timestamp;
 
 /// A form, by the name that a person gives.
@@ -15,6 +15,8 @@ pub(super) enum FormName {
     Json,
     Ocsf,
     Ecs,
+    Falcosidekick,
+    Journal,
 }
 
 impl FormName {
@@ -27,6 +29,18 @@ impl FormName {
             "json" => Some(Self::Json),
             "ocsf" => Some(Self::Ocsf),
             "ecs" => Some(Self::Ecs),
+            _ => None,
+        })
+    }
+
+    /// The one that a webhook's options name.
+    pub(super) fn of_webhook(options: &mut Options<'_>) -> Result<Option<Self>, TargetError> {
+        let forms = "one of json, ocsf, ecs, falcosidekick";
+        options.take_as("form", forms, |word| match word {
+            "json" => Some(Self::Json),
+            "ocsf" => Some(Self::Ocsf),
+            "ecs" => Some(Self::Ecs),
+            "falcosidekick" => Some(Self::Falcosidekick),
             _ => None,
         })
     }
@@ -49,7 +63,8 @@ impl Form {
             Place::Unix(_) | Place::Tcp(..) | Place::Tls(..) | Place::File(_) => {
                 (FormName::Rfc5424, LOCAL_LIMIT)
             }
-            Place::Stdout => (FormName::Json, LOCAL_LIMIT),
+            Place::Journal(_) => (FormName::Journal, LOCAL_LIMIT),
+            Place::Stdout | Place::Webhook(_) => (FormName::Json, LOCAL_LIMIT),
         };
         Self {
             name: target.form.unwrap_or(usual),
@@ -58,7 +73,8 @@ impl Form {
         }
     }
 
-    /// The message at its place: one line, without its end.
+    /// The message at its place: one line without its end, or the journal's
+    /// lines.
     pub(super) fn encode(self, message: Message<'_>, link: Link) -> Encoded {
         let sequence = link.sequence;
         let workload = match message {
@@ -72,8 +88,13 @@ impl Form {
             FormName::Json => json::encode(message, Some(link)),
             FormName::Ocsf => ocsf::encode(message, link),
             FormName::Ecs => ecs::encode(message, link),
+            FormName::Falcosidekick => falco::encode(message, sequence),
+            FormName::Journal => journal::encode(message, &self.settings, sequence),
         };
-        text.pop_if(|last| *last == b'\n');
+        // The journal passes over a field whose line does not end.
+        if self.name != FormName::Journal {
+            text.pop_if(|last| *last == b'\n');
+        }
         Encoded {
             sequence,
             number: message.number(),

@@ -1,18 +1,23 @@
-//! The ways out: a socket or standard output, each with a task, a bounded
+//! The ways out: a socket, a webhook or standard output, each with a task, a bounded
 //! queue and a state of its own. A receiver that is slow or away costs its own
 //! queue and nothing else.
 
+mod answer;
 mod backlog;
+mod batch;
 mod connect;
+mod deliver;
 mod entry;
 mod filter;
 mod form;
+mod header_file;
 mod keeper;
 mod line;
 mod lines;
 mod log_file;
 mod options;
 mod outbox;
+mod post;
 #[expect(
     unsafe_code,
     reason = "rustix leaves it to its caller what an ioctl is"
@@ -22,6 +27,7 @@ mod spool;
 mod target;
 mod task;
 mod tls;
+mod webhook;
 
 pub use target::{Place, Target, TargetError};
 
@@ -69,15 +75,16 @@ pub struct SinkStatus {
     pub target: String,
     /// Whether it is open.
     pub state: SinkState,
-    /// Records handed to the kernel, each counted once.
+    /// Records handed to the kernel, or that a webhook says it has; each counted once.
     pub sent: u64,
-    /// Records handed to it again, because the receiver may not have had them.
+    /// Records sent again, because the receiver may not have had them.
     pub resent: u64,
     /// When the last of the former was.
     pub last_sent: Option<Instant>,
     /// Records that wait.
     pub waiting: u64,
-    /// Records thrown away because there was no more room, or damaged on disk.
+    /// Records thrown away because there was no more room, damaged on disk, or
+    /// refused.
     pub lost: u64,
     /// All up to this sequence were written.
     pub written: u64,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 /// The options of one target. Each is taken by who understands it.
 #[derive(Debug)]
 pub(super) struct Options<'a> {
+    /// The whole, as errors show it.
     url: &'a str,
     values: BTreeMap<&'a str, &'a str>,
     /// Those that somebody has asked for.
@@ -15,7 +16,15 @@ pub(super) struct Options<'a> {
 impl<'a> Options<'a> {
     /// The target before the `#`, and its options.
     pub(super) fn split(url: &'a str) -> Result<(&'a str, Self), TargetError> {
-        let (target, text) = url.split_once('#').unwrap_or((url, ""));
+        Self::split_shown(url, url)
+    }
+
+    /// The same, of a target that errors show in another way.
+    pub(super) fn split_shown(
+        target: &'a str,
+        url: &'a str,
+    ) -> Result<(&'a str, Self), TargetError> {
+        let (target, text) = target.split_once('#').unwrap_or((target, ""));
         let mut values = BTreeMap::new();
         for option in text.split('&').filter(|option| !option.is_empty()) {
             let named = option

@@ -2,6 +2,7 @@
 //! own task, and the keeper.
 
 use super::backlog::{Backlog, Counts};
+use super::batch::Batch;
 use super::entry::{Encoded, Entry};
 use super::filter::Filter;
 use super::form::Form;
@@ -136,33 +137,50 @@ impl Outbox {
         }
     }
 
-    /// What is to be sent now, the same until [`wrote`](Self::wrote); `None` once
-    /// the outbox is closed and empty. Safe to cancel.
-    pub(super) async fn head(&self) -> Option<Entry> {
+    /// What is to be sent now, beginning with the same until [`wrote`](Self::wrote)
+    /// or [`refuse`](Self::refuse); none once the outbox is closed and empty. Safe
+    /// to cancel.
+    pub(super) async fn heads(&self, batch: Batch) -> Vec<Entry> {
         loop {
             {
                 let inner = self.lock();
-                if let Some(entry) = inner.backlog.head() {
-                    return Some(entry);
-                }
-                if inner.closing && inner.backlog.is_empty() {
-                    return None;
+                let heads = inner.backlog.heads(batch);
+                if !heads.is_empty() || (inner.closing && inner.backlog.is_empty()) {
+                    return heads;
                 }
             }
             self.arrived.notified().await;
         }
     }
 
-    /// The head was written.
-    pub(super) fn wrote(&self) {
+    /// So many of the heads were written.
+    pub(super) fn wrote(&self, count: usize) {
         let mut inner = self.lock();
-        if inner.backlog.wrote() {
-            inner.last_sent = Some(Instant::now());
+        for _ in 0..count {
+            if inner.backlog.wrote() {
+                inner.last_sent = Some(Instant::now());
+            }
         }
         inner.is_losing = false;
         if inner.backlog.is_hungry() {
             self.keeper.ring();
         }
+    }
+
+    /// A receiver that answers was asked to take so many of the heads.
+    pub(super) fn offered(&self, count: usize) {
+        self.lock().backlog.offered(count);
+    }
+
+    /// The receiver does not take the first head, and says why: it is passed over.
+    pub(super) fn refuse(&self, why: &str) {
+        let mut inner = self.lock();
+        if let Some(refused) = inner.backlog.refuse() {
+            let (target, number) = (&self.target, refused.number);
+            tracing::error!(target, number, why, "an alert was refused, and is lost");
+        }
+        drop(inner);
+        self.keeper.ring();
     }
 
     /// All that was written up to a sequence is the receiver's.

@@ -3,6 +3,7 @@
 use super::filter::Filter;
 use super::form::FormName;
 use super::options::Options;
+use super::webhook::{Webhook, hidden};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,12 +12,14 @@ use std::str::FromStr;
 const SYSLOG_PORT: u16 = 514;
 /// That of syslog over TLS (RFC 5425).
 const TLS_PORT: u16 = 6514;
+/// Where journald takes messages with fields.
+const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Where alerts go, which of them, and in what form: a URL, and behind a `#`
 /// options.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// As it was written, but for what goes without saying.
+    /// As it was written, but for what goes without saying and what may be secret.
     text: String,
     pub(super) place: Place,
     pub(super) form: Option<FormName>,
@@ -30,6 +33,8 @@ pub struct Target {
 pub enum Place {
     /// A socket on this node, such as `/dev/log`.
     Unix(PathBuf),
+    /// journald's own socket, for messages with fields.
+    Journal(PathBuf),
     /// One datagram per record.
     Udp(Host),
     /// A stream of records.
@@ -40,6 +45,8 @@ pub enum Place {
     File(PathBuf),
     /// JSON lines on standard output.
     Stdout,
+    /// A request for some records.
+    Webhook(Webhook),
 }
 
 /// Another machine.
@@ -78,12 +85,29 @@ pub struct Tls {
 pub enum TargetError {
     /// There is no `scheme:` that is known.
     #[error(
-        "{0:?} is no syslog URL; write unix:/dev/log, unix:/PATH, udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or file:/PATH"
+        "{0:?} is no syslog URL; write unix:/dev/log, unix:/PATH, journald:, udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or file:/PATH"
     )]
     Scheme(String),
-    /// What follows `unix:` is no absolute path of a socket.
+    /// It is a webhook's. As in all errors of a webhook's, what may be secret is not
+    /// shown.
+    #[error("{0:?} is no syslog URL but a webhook; give it with --webhook")]
+    ForWebhook(String),
+    /// It is no webhook's.
+    #[error("{0:?} is no webhook; write http://HOST:PORT/PATH or https://HOST:PORT/PATH")]
+    NoWebhook(String),
+    /// There is a user or a password in a webhook's URL.
     #[error(
-        "{0:?} names no socket; after unix: comes an absolute path of at most 107 bytes, such as unix:/dev/log"
+        "{0:?} has a user or a password before its host; write the Authorization header into a file, and name that with #header-file=/PATH"
+    )]
+    Credentials(String),
+    /// What stands behind a webhook's host.
+    #[error(
+        "{0:?} has a path or a query with characters that no URL has; write them as %20 and the like"
+    )]
+    WebPath(String),
+    /// What follows `unix:` or `journald:` is no absolute path of a socket.
+    #[error(
+        "{0:?} names no socket; after unix: or journald: comes an absolute path of at most 107 bytes, such as unix:/dev/log"
     )]
     Path(String),
     /// What follows `file:` is no absolute path.
@@ -98,7 +122,7 @@ pub enum TargetError {
     Host(String),
     /// The port is none.
     #[error(
-        "{0:?} has no good port; write a number from 1 to 65535, or leave it out for 514 (tls: 6514)"
+        "{0:?} has no good port; write a number from 1 to 65535, or leave it out for 514 (tls: 6514, http: 80, https: 443)"
     )]
     Port(String),
     /// An option without a value.
@@ -159,6 +183,24 @@ impl Target {
         }
     }
 
+    /// A receiver of HTTP requests, of its URL.
+    pub fn webhook(url: &str) -> Result<Self, TargetError> {
+        let shown = hidden(url);
+        let (address, mut options) = Options::split_shown(url, &shown)?;
+        let webhook = Webhook::parse(address, url, &mut options)?;
+        let form = FormName::of_webhook(&mut options)?;
+        let filter = Filter::of(&mut options)?;
+        options.end()?;
+        let place = Place::Webhook(webhook.with_form(form));
+        Ok(Self {
+            text: place.to_string(),
+            place,
+            form,
+            filter,
+            is_chained: false,
+        })
+    }
+
     /// The place.
     pub fn place(&self) -> &Place {
         &self.place
@@ -178,9 +220,16 @@ impl FromStr for Target {
     fn from_str(url: &str) -> Result<Self, TargetError> {
         let (target, mut options) = Options::split(url)?;
         let place = Place::parse(target, &mut options)?;
-        let form = FormName::of(&mut options)?;
+        let is_sha256 = |word: &str| (word == "sha256").then_some(());
+        let (form, chain) = match place {
+            // It has a form of its own, and seals its files itself.
+            Place::Journal(_) => (None, None),
+            _ => (
+                FormName::of(&mut options)?,
+                options.take_as("chain", "sha256", is_sha256)?,
+            ),
+        };
         let filter = Filter::of(&mut options)?;
-        let chain = options.take_as("chain", "sha256", |word| (word == "sha256").then_some(()))?;
         if chain.is_some() && form == Some(FormName::Rfc3164) {
             return Err(TargetError::NoRoom(url.to_owned()));
         }
@@ -203,15 +252,11 @@ impl FromStr for Target {
 impl Place {
     fn parse(url: &str, options: &mut Options<'_>) -> Result<Self, TargetError> {
         if let Some(path) = url.strip_prefix("unix:") {
-            // `unix:///dev/log` is what a URL's grammar would have.
-            let path = path.strip_prefix("//").unwrap_or(path);
-            // sockaddr_un holds 108 bytes with the terminating NUL.
-            let fits = path.len() <= 107 && path.starts_with('/') && !path.contains('\0');
-            return if fits && path != "/" {
-                Ok(Self::Unix(path.into()))
-            } else {
-                Err(TargetError::Path(url.to_owned()))
-            };
+            return Ok(Self::Unix(socket(url, path)?));
+        }
+        if let Some(path) = url.strip_prefix("journald:") {
+            let path = if path.is_empty() { JOURNAL } else { path };
+            return Ok(Self::Journal(socket(url, path)?));
         }
         if let Some(path) = url.strip_prefix("file:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -238,12 +283,15 @@ impl Place {
             let host = host(url, rest, TLS_PORT)?;
             return Ok(Self::Tls(host, Tls::of(url, options)?));
         }
+        if url.starts_with("http://") || url.starts_with("https://") {
+            return Err(TargetError::ForWebhook(hidden(url)));
+        }
         Err(TargetError::Scheme(url.to_owned()))
     }
 }
 
 impl Tls {
-    fn of(url: &str, options: &mut Options<'_>) -> Result<Self, TargetError> {
+    pub(super) fn of(url: &str, options: &mut Options<'_>) -> Result<Self, TargetError> {
         let file = |text: &str| text.starts_with('/').then(|| PathBuf::from(text));
         let path = "the absolute path of a file of PEM";
         let name = options.take_as("name", "a host's name, or its address", |name| {
@@ -261,7 +309,20 @@ impl Tls {
     }
 }
 
-fn host(url: &str, rest: &str, default_port: u16) -> Result<Host, TargetError> {
+/// A socket on this node; `url` is for errors.
+fn socket(url: &str, path: &str) -> Result<PathBuf, TargetError> {
+    // `unix:///dev/log` is what a URL's grammar would have.
+    let path = path.strip_prefix("//").unwrap_or(path);
+    // sockaddr_un holds 108 bytes with the terminating NUL.
+    let fits = path.len() <= 107 && path.starts_with('/') && !path.contains('\0');
+    match fits && path != "/" {
+        true => Ok(path.into()),
+        false => Err(TargetError::Path(url.to_owned())),
+    }
+}
+
+/// A host and perhaps a port; `url` is for errors.
+pub(super) fn host(url: &str, rest: &str, default_port: u16) -> Result<Host, TargetError> {
     let bad_host = || TargetError::Host(url.to_owned());
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = if let Some(inner) = rest.strip_prefix('[') {
@@ -309,11 +370,13 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Journal(path) => write!(f, "journald:{}", path.display()),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Stdout => f.write_str("stdout"),
             Self::Udp(host) => write!(f, "udp://{host}"),
             Self::Tcp(host, _) => write!(f, "tcp://{host}"),
             Self::Tls(host, _) => write!(f, "tls://{host}"),
+            Self::Webhook(webhook) => write!(f, "{webhook}"),
         }
     }
 }
@@ -338,6 +401,11 @@ mod tests {
         for (url, shown) in [
             ("unix:/dev/log", "unix:/dev/log"),
             ("unix:///run/x.sock", "unix:/run/x.sock"),
+            ("journald:", "journald:/run/systemd/journal/socket"),
+            (
+                "journald:/run/x#reason=drift",
+                "journald:/run/x#reason=drift",
+            ),
             ("udp://logs.example", "udp://logs.example:514"),
             ("udp://10.0.0.1:1514", "udp://10.0.0.1:1514"),
             ("tcp://[2001:db8::1]:601", "tcp://[2001:db8::1]:601"),
@@ -368,7 +436,6 @@ mod tests {
         for (url, error) in [
             ("", TargetError::Scheme as fn(String) -> TargetError),
             ("/dev/log", TargetError::Scheme),
-            ("http://a", TargetError::Scheme),
             ("file:x", TargetError::File),
             ("file:/var/", TargetError::File),
             ("tls://a#cert=/y", TargetError::HalfIdentity),
@@ -378,6 +445,7 @@ mod tests {
             ("unix:dev/log", TargetError::Path),
             ("unix:/a\0b", TargetError::Path),
             (&long, TargetError::Path),
+            ("journald:run/x", TargetError::Path),
             ("udp://", TargetError::Host),
             ("udp://:514", TargetError::Host),
             ("udp://a b", TargetError::Host),
@@ -401,6 +469,8 @@ mod tests {
     #[test]
     fn refuses_options_by_name() {
         for (url, expected) in [
+            ("journald:#form=json", "there is no option form"),
+            ("udp://a#form=falcosidekick", "form=falcosidekick is not"),
             ("udp://a#framing=newline", "there is no option framing"),
             ("tcp://a#framing=lines", "framing=lines is not understood"),
             ("tls://a#ca=x.pem", "ca=x.pem is not understood"),
@@ -412,10 +482,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_webhook_is_no_syslog_url_and_its_token_is_not_shown() {
+        let error = "https://a/t0ken".parse::<Target>().expect_err("no syslog");
+
+        assert_eq!(error, TargetError::ForWebhook("https://a/…".to_owned()));
+    }
+
     proptest! {
         #[test]
         fn what_is_accepted_is_shown_as_itself(
-            url in "(unix:|udp://|tcp://|tls://|file:)[\\x20-\\x7e]{0,20}"
+            url in "(unix:|journald:|udp://|tcp://|tls://|file:)[\\x20-\\x7e]{0,20}"
         ) {
             if let Ok(target) = url.parse::<Target>() {
                 let shown = target.to_string();

@@ -1,7 +1,9 @@
 //! Carries one outbox to one target for as long as the agent runs.
 
 use super::SinkState;
-use super::connect::open;
+use super::batch::Batch;
+use super::connect::{Way, open};
+use super::deliver::deliver;
 use super::line::{HungUp, Line};
 use super::outbox::Outbox;
 use super::target::Place;
@@ -27,7 +29,11 @@ pub(super) async fn run(place: Place, outbox: Arc<Outbox>) {
     while !outbox.is_finished() {
         let began = Instant::now();
         let failed = match open(&place).await {
-            Ok(mut line) => {
+            Ok(Way::Post(mut post)) => {
+                outbox.set_state(SinkState::Connected);
+                return deliver(&mut post, &outbox, &mut backoff).await;
+            }
+            Ok(Way::Line(mut line)) => {
                 outbox.set_state(SinkState::Connected);
                 outbox.rewind();
                 match carry(&mut line, &outbox, &mut backoff).await {
@@ -61,7 +67,7 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
     let mut written = Written::default();
     loop {
         let is_underway = !written.is_empty() && line.is_underway();
-        let entry = tokio::select! {
+        let heads = tokio::select! {
             // The hang-up first: what is written after it is lost.
             biased;
             hung_up = line.hung_up() => {
@@ -77,18 +83,18 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
                     HungUp::Failed(error) => Err(error),
                 };
             }
-            entry = outbox.head() => entry,
+            heads = outbox.heads(Batch::ONE) => heads,
             () = tokio::time::sleep(LOOK), if is_underway => {
                 written.confirm(outbox, line.unsure());
                 continue;
             }
         };
-        let Some(entry) = entry else {
+        let Some(entry) = heads.first() else {
             finish(line, outbox, &mut written).await?;
             return Ok(Ended::Finished);
         };
         let bytes = line.send(&entry.text).await?;
-        outbox.wrote();
+        outbox.wrote(1);
         written.add(entry.sequence, bytes);
         written.confirm(outbox, line.unsure());
         backoff.reset();

@@ -1,6 +1,8 @@
 //! Sinks against sockets that vanish, fill up and come back.
 
 mod encrypted;
+mod http_server;
+mod webhooks;
 
 use super::*;
 use crate::alert::record::tests::record;
@@ -384,6 +386,29 @@ async fn drain_ends_at_its_deadline() {
         began.elapsed()
     );
     assert_eq!((left[0].sent, left[0].waiting), (0, 3));
+}
+
+#[tokio::test]
+async fn the_journal_gets_each_record_as_one_datagram_of_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let sinks = start(&format!("journald:{}", path.display()), 100);
+    send(&sinks, 1..=2);
+
+    let mut buffer = [0; 9000];
+    for expected in ["EXECWARDEN_NUMBER=1", "EXECWARDEN_NUMBER=2"] {
+        let len = soon("a datagram", receiver.recv(&mut buffer))
+            .await
+            .unwrap();
+        let text = std::str::from_utf8(&buffer[..len]).expect("is UTF-8");
+        assert!(text.lines().any(|line| line == expected), "{text}");
+        assert!(text.ends_with('\n'), "the last field ends: {text}");
+        assert!(
+            text.starts_with("MESSAGE=web (runc/web) ran /tmp/evil"),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Syslog over TLS (RFC 5425): who is trusted, and who the agent is.
+//! TLS, for syslog (RFC 5425) and for HTTP: who is trusted, and who the agent is.
 
 use super::target::{Host, Tls};
 use rustls::pki_types::pem::PemObject as _;
@@ -103,10 +103,15 @@ impl Files {
         loop {
             tokio::time::sleep_until(self.due).await;
             self.due = Instant::now() + LOOK;
-            if { self.files.iter() }.any(|(file, before)| written(file) != *before) {
+            if self.are_others() {
                 return;
             }
         }
+    }
+
+    /// Whether one of them is another.
+    pub(super) fn are_others(&self) -> bool {
+        { self.files.iter() }.any(|(file, before)| written(file) != *before)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::places::Asked;
 use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
-use crate::alert::{Place, Target, try_open};
+use crate::alert::{Place, Target, TargetError, try_open};
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, NodeName, Settings, usual_docker};
 use crate::containers::{
@@ -47,6 +47,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
     let runc_roots = arguments.runc_root.clone().into_iter();
     let settings = Settings {
         syslog: arguments.syslog,
+        webhook: arguments.webhook,
         control: arguments.control,
         host_root: arguments.host_root,
         runc_root: arguments.runc_root,
@@ -212,31 +213,40 @@ fn readable(folders: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
 
 /// Every receiver, all tried at once.
 fn try_receivers(config: &Config) -> Vec<Receiver> {
-    let urls = config.syslog.iter().cloned();
+    let syslog = { config.syslog.iter() }.map(|url| match url.parse::<Target>() {
+        Ok(target) => (url.clone(), Ok(target)),
+        Err(error) => match &error {
+            TargetError::ForWebhook(shown) => (shown.clone(), Err(error.to_string())),
+            _ => (url.clone(), Err(error.to_string())),
+        },
+    });
+    let webhooks = { config.webhook.iter() }.map(|url| match Target::webhook(url) {
+        Ok(target) => (target.to_string(), Ok(target)),
+        // It may hold a token, and is in the error as far as it may be shown.
+        Err(error) => (receivers::WEBHOOK.to_owned(), Err(error.to_string())),
+    });
+    let (names, targets): (Vec<_>, Vec<_>) = syslog.chain(webhooks).unzip();
     let reaches = match io_runtime() {
         Ok(runtime) => {
-            let reaches = runtime.block_on(reach_all(&config.syslog));
+            let reaches = runtime.block_on(reach_all(targets));
             // A name that is still being resolved blocks a thread.
             runtime.shutdown_background();
             reaches
         }
-        Err(error) => vec![Reach::Unreachable(error.to_string()); urls.len()],
+        Err(error) => vec![Reach::Unreachable(error.to_string()); names.len()],
     };
     let stdout = config.json.then(|| Receiver {
         target: Target::stdout().to_string(),
         reach: Reach::Open,
     });
-    urls.zip(reaches)
+    { names.into_iter().zip(reaches) }
         .map(|(target, reach)| Receiver { target, reach })
         .chain(stdout)
         .collect()
 }
 
-async fn reach_all(urls: &[String]) -> Vec<Reach> {
-    let tasks: Vec<_> = urls
-        .iter()
-        .map(|url| tokio::spawn(reach(url.clone())))
-        .collect();
+async fn reach_all(targets: Vec<Result<Target, String>>) -> Vec<Reach> {
+    let tasks: Vec<_> = targets.into_iter().map(reach).map(tokio::spawn).collect();
     let mut reaches = Vec::new();
     for task in tasks {
         let reach = task.await;
@@ -245,10 +255,10 @@ async fn reach_all(urls: &[String]) -> Vec<Reach> {
     reaches
 }
 
-async fn reach(url: String) -> Reach {
-    let target: Target = match url.parse() {
+async fn reach(target: Result<Target, String>) -> Reach {
+    let target = match target {
         Ok(target) => target,
-        Err(error) => return Reach::Malformed(error.to_string()),
+        Err(error) => return Reach::Malformed(error),
     };
     match (try_open(&target).await, target.place()) {
         (Ok(()), Place::Udp(_)) => Reach::UdpUntold,

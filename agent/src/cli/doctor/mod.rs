@@ -99,7 +99,10 @@ mod tests {
         blind.kernel.programs = Err("no maps".to_owned());
         blind.rights.capabilities = Err("refused".to_owned());
         blind.receivers.receivers[0].target = "stdout".to_owned();
-        let findings = [findings(&healthy()), findings(&blind)].concat();
+        let mut posting = healthy();
+        posting.receivers.receivers[0].target = "https://a:443/…c0ffee".to_owned();
+        let nodes = [healthy(), blind, posting];
+        let findings: Vec<Finding> = nodes.iter().flat_map(findings).collect();
         let is_for = |name: &str, finding: &Finding| match name.strip_suffix('…') {
             Some(start) => finding.name.starts_with(start),
             None => finding.name == name,

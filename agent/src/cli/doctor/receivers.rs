@@ -65,6 +65,9 @@ pub(super) struct Running {
     pub(super) lost: u64,
 }
 
+/// A webhook whose URL is not understood: what of it may be shown is in the error.
+pub(super) const WEBHOOK: &str = "webhook";
+
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![configuration(&facts.configuration)];
     // Where one is open, another that is not costs its own records alone.
@@ -96,7 +99,8 @@ fn configuration(configuration: &Result<(), String>) -> Finding {
 
 fn receiver(receiver: &Receiver, is_heard: bool) -> Finding {
     let name = match receiver.target.as_str() {
-        "stdout" => "stdout".to_owned(),
+        name @ ("stdout" | WEBHOOK) => name.to_owned(),
+        url if url.starts_with("http") => format!("{WEBHOOK} {url}"),
         url => format!("syslog {url}"),
     };
     let cost = "alerts for it wait in memory, 4096 at most; then the oldest are lost";
@@ -108,7 +112,7 @@ fn receiver(receiver: &Receiver, is_heard: bool) -> Finding {
             cost,
         ),
         Reach::Unreachable(problem) => {
-            let remedy = "start the receiver, or name another with --syslog";
+            let remedy = "start the receiver, or name another with --syslog or --webhook";
             if is_heard {
                 Finding::limit(name, problem, cost, remedy)
             } else {
@@ -233,7 +237,9 @@ pub(super) mod tests {
                 to("unix:/dev/log", Reach::Open),
                 to("udp://a:514", Reach::UdpUntold),
                 to("stdout", Reach::Open),
-                to("http://a", Reach::Malformed("no syslog URL".to_owned())),
+                to("https://a:443/…c0ffee", Reach::Open),
+                to("ftp://a", Reach::Malformed("no syslog URL".to_owned())),
+                to(WEBHOOK, Reach::Malformed("no webhook".to_owned())),
             ],
             ..healthy()
         };
@@ -241,7 +247,9 @@ pub(super) mod tests {
             ("syslog unix:/dev/log", State::Ok, "open"),
             ("syslog udp://a:514", State::Ok, "UDP does not tell"),
             ("stdout", State::Ok, "open"),
-            ("syslog http://a", State::Missing, "no syslog URL"),
+            ("webhook https://a:443/…c0ffee", State::Ok, "open"),
+            ("syslog ftp://a", State::Missing, "no syslog URL"),
+            ("webhook", State::Missing, "no webhook"),
         ] {
             check(&facts, name, state, found);
         }

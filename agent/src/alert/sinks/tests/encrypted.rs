@@ -11,13 +11,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// An authority, and the folder of what it signed.
-struct Authority {
+pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: tempfile::TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new([]).expect("is fine");
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("generated");
@@ -27,12 +27,12 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Signs a certificate for a host, into `NAME.pem` and `NAME.key`.
-    fn sign(&self, name: &str, host: &str, change: impl FnOnce(&mut CertificateParams)) {
+    pub(super) fn sign(&self, name: &str, host: &str, change: impl FnOnce(&mut CertificateParams)) {
         let mut params = CertificateParams::new([host.to_owned()]).expect("is a host");
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -45,7 +45,7 @@ impl Authority {
         std::fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).expect("written");
     }
 
-    fn acceptor(&self, name: &str, asks: bool) -> TlsAcceptor {
+    pub(super) fn acceptor(&self, name: &str, asks: bool) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_file(self.path(&format!("{name}.pem")));
         let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key")));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -80,7 +80,7 @@ async fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
+pub(super) async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
     let accepting = async {
         let (stream, _) = listener.accept().await.unwrap();
         acceptor.accept(stream).await.expect("a handshake")
@@ -103,7 +103,11 @@ async fn read(stream: &mut TlsStream<TcpStream>) -> String {
     number(&record)
 }
 
-async fn refused(listener: &TcpListener, acceptor: &TlsAcceptor, sinks: &Sinks) -> String {
+pub(super) async fn refused(
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    sinks: &Sinks,
+) -> String {
     let accepting = async {
         let (stream, _) = listener.accept().await.unwrap();
         let _ = acceptor.accept(stream).await.map(drop);
