@@ -2,7 +2,8 @@
 
 use crate::alert::{
     About, Action, AlertId, Arguments, Beat, Cause, ContainerInfo, Delivered, ExecEvidence, Execs,
-    Gone, Kind, Leaver, Lost, Message, Mode, Nearest, Notice, Record, Severity, Subject, Upgrade,
+    Gone, Kind, Leaver, Link, Lost, Message, Mode, Nearest, Notice, Record, Severity, Subject,
+    Upgrade,
 };
 use crate::fuzzing::Source;
 use crate::model::{
@@ -38,7 +39,7 @@ const RUNTIMES: [Runtime; 5] = [
 pub(super) enum Any {
     Record(Box<Record>),
     Notice(Box<Notice>),
-    Beat(Beat),
+    Beat(Box<Beat>),
     Lost(Lost),
 }
 
@@ -50,8 +51,8 @@ impl Any {
                 node: source.string(),
                 gone: gone(source),
             }),
-            2 => Self::Beat(beat(source)),
             1 => Self::Notice(Box::new(notice(source))),
+            2 => Self::Beat(Box::new(beat(source))),
             _ => Self::Record(Box::new(record(source))),
         }
     }
@@ -66,6 +67,14 @@ impl Any {
     }
 }
 
+/// A place among what one target is given, of a chain or not.
+pub(super) fn link(source: &mut Source<'_>) -> Link {
+    Link {
+        sequence: source.number(),
+        previous: source.option(digest),
+    }
+}
+
 /// From 1970 to 9999: no node's clock says anything else.
 fn time(source: &mut Source<'_>) -> Timestamp {
     let most = Timestamp::MAX.as_microsecond().unsigned_abs();
@@ -74,12 +83,15 @@ fn time(source: &mut Source<'_>) -> Timestamp {
 }
 
 fn gone(source: &mut Source<'_>) -> Gone {
-    let mut gone = Gone::before(source.number());
-    for _ in 0..source.byte() % MANY {
-        let number = source.number();
-        gone.add(number, &source.string());
+    Gone {
+        count: source.number(),
+        first: source.number(),
+        last: source.number(),
+        workloads: {
+            let all = source.list(MANY, |source| (source.string(), source.number()));
+            all.into_iter().collect()
+        },
     }
-    gone
 }
 
 fn beat(source: &mut Source<'_>) -> Beat {
@@ -87,17 +99,22 @@ fn beat(source: &mut Source<'_>) -> Beat {
         number: source.number(),
         time: time(source),
         node: source.string(),
-        cause: match source.flag() {
-            false => Cause::Heartbeat,
-            true => Cause::Test { by: source.text() },
+        cause: match source.option(Source::text) {
+            None => Cause::Heartbeat,
+            Some(by) => Cause::Test { by },
         },
         execs: Execs {
             seen: source.number(),
-            ..Execs::default()
+            known: source.number(),
+            learning: source.number(),
+            deviating: source.number(),
+            ignored: source.number(),
+            errors: source.number(),
         },
         target: Delivered {
             sent: source.number(),
-            ..Delivered::default()
+            spooled: source.number(),
+            lost: source.number(),
         },
     }
 }
@@ -145,7 +162,7 @@ fn record(source: &mut Source<'_>) -> Record {
             },
         },
         reason,
-        severity: Severity::of(reason),
+        severity: source.pick(&[Severity::Critical, Severity::Error, Severity::Warning]),
         also: {
             let weaker = Reason::ALL.into_iter().filter(|also| *also > reason);
             weaker.filter(|_| source.flag()).collect()
@@ -162,12 +179,7 @@ fn record(source: &mut Source<'_>) -> Record {
 fn subject(source: &mut Source<'_>) -> Subject {
     match source.byte() % 8 {
         0 => Subject::Container,
-        1 => match source.flag() {
-            false => Subject::Overflow,
-            true => Subject::HeldBack {
-                alerts: source.number(),
-            },
-        },
+        1 => Subject::Overflow,
         2 => Subject::Escape(Leaver {
             pid: source.word(),
             uid: source.word(),
@@ -175,6 +187,9 @@ fn subject(source: &mut Source<'_>) -> Subject {
             start_ns: source.number(),
             to: CgroupId(source.number()),
         }),
+        3 => Subject::HeldBack {
+            alerts: source.number(),
+        },
         _ => Subject::Exec {
             identity: identity(source),
             evidence: source.option(|source| Box::new(evidence(source))),
