@@ -26,6 +26,7 @@ pub mod logging;
 pub mod operator_args;
 mod output;
 mod paint;
+mod progress;
 mod simulate;
 mod status;
 mod table;

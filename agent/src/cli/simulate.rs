@@ -3,6 +3,7 @@
 use super::allowlist;
 use super::args::SimulateArguments;
 use super::output::{self, plain};
+use super::progress::Progress;
 use super::table::{grouped, shorten};
 use super::{CommandError, Outcome};
 use crate::control::client;
@@ -60,6 +61,7 @@ fn read_agent(
     simulation: &mut Simulation,
 ) -> Result<(), CommandError> {
     let mut after = None;
+    let mut read = Read::new();
     loop {
         let request = Request::Journal {
             since: since.map(|hour| hour.0),
@@ -69,6 +71,7 @@ fn read_agent(
             return Err(client::unexpected(agent).into());
         };
         after = page.next.clone();
+        read.add(&page);
         simulation.take(*page)?;
         if after.is_none() {
             return Ok(());
@@ -89,13 +92,38 @@ fn read_folder(
         journal.page(since.unwrap_or_default(), after)
     };
     let mut after = None;
+    let mut read = Read::new();
     loop {
         let page = next(after)?;
         after = page.next.as_deref().and_then(Cursor::parse);
+        read.add(&page);
         simulation.take(page)?;
         if after.is_none() {
             return Ok(());
         }
+    }
+}
+
+/// How much of the journal is read, for whoever waits.
+struct Read {
+    rows: u64,
+    progress: Progress,
+}
+
+impl Read {
+    fn new() -> Self {
+        let progress = Progress::new();
+        Self { rows: 0, progress }
+    }
+
+    fn add(&mut self, page: &Page) {
+        self.rows += page.rows.len() as u64;
+        let rows = self.rows;
+        let hour = page.rows.last().map(|(hour, ..)| minute(hour.start()));
+        self.progress.say(|| {
+            let until = hour.map_or_else(String::new, |hour| format!(", until {hour}"));
+            format!("reading the journal: {} rows{until}", grouped(rows))
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::operator_args::TestAlertArguments;
 use super::output;
+use super::progress::Progress;
 use super::table::{Column, Table};
 use super::{CommandError, Outcome};
 use crate::control::client;
@@ -56,14 +57,17 @@ pub(super) fn execute(arguments: &TestAlertArguments) -> Result<Outcome, Command
         return Err(client::unexpected(&agent).into());
     };
     let until = Instant::now() + arguments.wait;
+    let mut progress = Progress::new();
     let targets = loop {
         let targets = outcomes(&test, &sinks(&agent)?);
         let is_over = targets.iter().all(|one| one.outcome == What::Received);
         if is_over || Instant::now() >= until {
             break targets;
         }
+        progress.say(|| "waiting for the receivers".to_owned());
         sleep(LOOK);
     };
+    drop(progress);
     let all = targets.iter().all(|one| one.outcome > What::Waits);
     match arguments.json {
         true => output::print_json(&Page {

@@ -2,6 +2,7 @@
 
 use super::operator_args::VerifyArguments;
 use super::output::{self, plain};
+use super::progress::Progress;
 use super::table::grouped;
 use super::{CommandError, Outcome};
 use crate::alert::{Chain, Walked};
@@ -56,11 +57,13 @@ pub(super) fn execute(arguments: &VerifyArguments) -> Result<Outcome, CommandErr
 
 fn walk(file: impl Read, name: &str, chain: &mut Chain, found: &mut Found) -> io::Result<()> {
     let mut file = BufReader::new(file);
+    let mut progress = Progress::new();
     for number in 1.. {
         let mut line = Vec::new();
         if (&mut file).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
+        progress.say(|| format!("{name}: line {}", grouped(number)));
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         let walked = chain.walk(line);
         found.records += u64::from(!matches!(

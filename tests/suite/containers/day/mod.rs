@@ -36,8 +36,14 @@ pub fn a_day_of_twenty_containers() -> Result<()> {
     };
     let mut agent = day.agent()?;
     day.learn(&agent)?;
+    let mut minute = Instant::now();
     while Instant::now() < end {
         agent = day.round(agent)?;
+        if minute.elapsed() >= MINUTE {
+            minute = Instant::now();
+            let left = end.saturating_duration_since(minute).as_secs().div_ceil(60);
+            eprintln!("{} rounds, {left} min to go", day.rounds);
+        }
     }
     day.upgrade(&agent)?;
     let (planted, rounds) = (day.planted, day.rounds);
@@ -48,6 +54,9 @@ pub fn a_day_of_twenty_containers() -> Result<()> {
     );
     scene.finish_with(agent, |records| as_planted(records, &planted))
 }
+
+/// How often it says how far it is.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long it takes, beside what has to happen before and after.
 pub fn length() -> Duration {
