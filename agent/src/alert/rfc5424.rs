@@ -21,6 +21,8 @@ pub const LOCAL_LIMIT: usize = 8000;
 
 /// The enterprise number that RFC 5612 sets aside for documentation.
 pub const DOCUMENTATION_PEN: u32 = 32473;
+/// The agent's version, for receivers.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// RFC 5424 section 7.3.1: sequenceId runs from 1 to 2147483647, then again.
 const SEQUENCE_IDS: u64 = 2_147_483_647;
 
@@ -78,7 +80,7 @@ impl Settings {
         }
         let _ = write!(
             before,
-            "][meta sequenceId=\"{}\"] ",
+            "][meta sequenceId=\"{}\"][origin software=\"execwarden\" swVersion=\"{VERSION}\"] ",
             sequence_id(link.sequence)
         );
         Draft {

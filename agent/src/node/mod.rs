@@ -75,6 +75,7 @@ mod sighted;
 mod start;
 mod states;
 mod tally;
+mod targets;
 mod terms;
 mod who;
 mod workloads;

@@ -8,10 +8,11 @@ use super::clock::WallClock;
 use super::inspecting::Inspecting;
 use super::journalling::Journalling;
 use super::permits;
+use super::targets::targets;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
 use crate::alert::rfc5424::Settings;
-use crate::alert::{Sinks, SpoolSettings, Target, TargetError};
+use crate::alert::{Sinks, SpoolSettings, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
@@ -47,6 +48,9 @@ pub enum StartError {
     /// A `--webhook` that is none.
     #[error("--webhook: {0}")]
     Webhook(TargetError),
+    /// Two targets that are one.
+    #[error("{0} is named twice as a target of alerts; name it once, with all its options")]
+    TargetTwice(String),
     /// The state folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,17 +83,7 @@ impl Node {
         if !rustix::process::geteuid().is_root() {
             return Err(StartError::NotRoot);
         }
-        let mut targets = config
-            .syslog
-            .iter()
-            .map(|url| url.parse())
-            .collect::<Result<Vec<Target>, _>>()?;
-        for url in &config.webhook {
-            targets.push(Target::webhook(url).map_err(StartError::Webhook)?);
-        }
-        if config.json {
-            targets.push(Target::stdout());
-        }
+        let targets = targets(&config)?;
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(StartError::BootId)?;
         let hierarchy = Hierarchy::of_this_node()?;

@@ -190,7 +190,7 @@ pub const TESTS: &[Named] = tests![
         a_pod_that_never_comes_is_not_waited_for_for_ever, a_static_pod_is_not_waited_for,
         an_api_server_that_is_away_costs_nothing, an_api_server_may_come_later,
         a_namespace_speaks_for_its_pods;
-    refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none,
+    refusals: without_root, without_cgroup_v2, without_btf, with_a_syslog_url_that_is_none, with_a_target_named_twice,
         with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood,
         b32_a_storm_of_many_is_few_records;

@@ -50,6 +50,19 @@ pub fn with_a_syslog_url_that_is_none() -> Result<()> {
     check(command, "\"ftp://localhost\" is no syslog URL; write ")
 }
 
+pub fn with_a_target_named_twice() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut command = agent(&scene)?;
+    command.args([
+        "--syslog",
+        "udp://localhost",
+        "--syslog",
+        "udp://localhost:514",
+    ]);
+
+    check(command, "udp://localhost:514 is named twice as a target")
+}
+
 pub fn with_an_unknown_key() -> Result<()> {
     let scene = Scene::new()?;
     fs::write(scene.home.config(), "host = true\nlearnt = \"1h\"\n")?;

@@ -74,9 +74,10 @@ fn check_rfc5424(
     assert_eq!(msgid, message.code());
     assert!(msg.is_ascii(), "{msg:?}");
 
-    let [(id, parameters), (meta, numbers)] = &elements[..] else {
-        panic!("there are two elements, not {elements:?}");
+    let [(id, parameters), (meta, numbers), (origin, _)] = &elements[..] else {
+        panic!("there are three elements, not {elements:?}");
     };
+    assert_eq!(origin, "origin");
     assert_eq!(*id, format!("execwarden@{}", settings.pen));
     let mut parameters = parameters.iter();
     for (field, value) in values(message) {

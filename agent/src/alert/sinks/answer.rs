@@ -101,7 +101,7 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::super::Target;
-    use super::super::target::Place;
+    use super::super::place::Place;
     use super::*;
 
     fn secrets() -> Secrets {

@@ -3,9 +3,9 @@
 use super::line::Line;
 use super::lines::Lines;
 use super::log_file::LogFile;
+use super::place::{Host, Place};
 use super::post::Post;
 use super::queued::At;
-use super::target::{Host, Place};
 use super::tls;
 use rustix::net::sockopt;
 use std::io::{self, Write as _};

@@ -2,7 +2,8 @@
 
 use super::entry::Encoded;
 use super::options::Options;
-use super::target::{Place, Target, TargetError};
+use super::place::Place;
+use super::{Target, TargetError};
 use crate::alert::rfc5424::{LEAST_LIMIT, LOCAL_LIMIT, Settings};
 use crate::alert::{Gone, Link, Lost, Message, ecs, falco, journal, json, ocsf, rfc3164};
 use jiff::Timestamp;

@@ -1,8 +1,8 @@
 //! One open way out, whatever its kind.
 
 use super::lines::Lines;
+use super::place::Framing;
 use super::queued::{At, is_there, queued};
-use super::target::Framing;
 use super::tls::Files;
 use std::future::pending;
 use std::io;

@@ -17,6 +17,7 @@ mod lines;
 mod log_file;
 mod options;
 mod outbox;
+mod place;
 mod post;
 #[expect(
     unsafe_code,
@@ -25,11 +26,14 @@ mod post;
 mod queued;
 mod spool;
 mod target;
+mod target_error;
 mod task;
 mod tls;
 mod webhook;
 
-pub use target::{Place, Target, TargetError};
+pub use place::Place;
+pub use target::Target;
+pub use target_error::TargetError;
 
 use super::rfc5424::Settings;
 use super::{Beat, Message, Notice, Record};

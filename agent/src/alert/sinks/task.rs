@@ -6,7 +6,7 @@ use super::connect::{Way, open};
 use super::deliver::deliver;
 use super::line::{HungUp, Line};
 use super::outbox::Outbox;
-use super::target::Place;
+use super::place::Place;
 use crate::backoff::Backoff;
 use std::collections::VecDeque;
 use std::io;

@@ -1,6 +1,6 @@
 //! TLS, for syslog (RFC 5425) and for HTTP: who is trusted, and who the agent is.
 
-use super::target::{Host, Tls};
+use super::place::{Host, Tls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};

@@ -1,8 +1,9 @@
 //! A receiver of HTTP requests, as a person writes it.
 
+use super::TargetError;
 use super::form::FormName;
 use super::options::Options;
-use super::target::{Host, TargetError, Tls, host};
+use super::place::{Host, Tls, host};
 use crate::model::Digest;
 use http::uri::PathAndQuery;
 use std::fmt;
@@ -147,7 +148,7 @@ pub(super) fn hidden(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Target;
-    use super::super::target::Place;
+    use super::super::place::Place;
     use super::*;
 
     fn webhook(url: &str) -> Webhook {
