@@ -31,7 +31,8 @@ pub fn b31_every_name_is_one_record() -> Result<()> {
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     }
     scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
-    let agent = scene.agent(&["--enforce"])?;
+    // Each is to be told by itself.
+    let agent = scene.agent(&["--enforce", "--alert-burst", "10000"])?;
 
     // find passes a name on as it is; a shell would look into it.
     let container = scene.idle()?;

@@ -21,7 +21,8 @@ pub fn b29_a_process_id_that_was_anothers() -> Result<()> {
     scene.write_document(
         "  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/reborn\n",
     )?;
-    let agent = scene.agent(&["--enforce"])?;
+    // Each is to be told by itself.
+    let agent = scene.agent(&["--enforce", "--alert-burst", "10000"])?;
     let container = scene
         .container(&["sleep", "1000"])
         .for_a_runtime()
