@@ -88,21 +88,6 @@ pub(super) async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor) -> Tl
     soon("a connection", accepting).await
 }
 
-async fn read(stream: &mut TlsStream<TcpStream>) -> String {
-    let mut len = 0;
-    loop {
-        match soon("a length", stream.read_u8()).await.unwrap() {
-            b' ' => break,
-            digit => len = len * 10 + usize::from(digit - b'0'),
-        }
-    }
-    let mut record = vec![0; len];
-    soon("a frame", stream.read_exact(&mut record))
-        .await
-        .unwrap();
-    number(&record)
-}
-
 pub(super) async fn refused(
     listener: &TcpListener,
     acceptor: &TlsAcceptor,
@@ -138,8 +123,8 @@ async fn records_arrive_encrypted_and_the_name_may_be_another() {
 
         let mut stream = accept(&listener, &authority.acceptor(certificate, false)).await;
 
-        assert_eq!(read(&mut stream).await, "1");
-        assert_eq!(read(&mut stream).await, "2");
+        assert_eq!(frame(&mut stream).await, "1");
+        assert_eq!(frame(&mut stream).await, "2");
     }
 }
 
@@ -167,8 +152,8 @@ async fn a_receiver_that_is_not_the_one_that_is_meant_gets_nothing_until_it_is()
         assert_eq!(sinks.status()[0].sent, 0);
 
         let mut stream = accept(&listener, &authority.acceptor("good", false)).await;
-        assert_eq!(read(&mut stream).await, "1");
-        assert_eq!(read(&mut stream).await, "2");
+        assert_eq!(frame(&mut stream).await, "1");
+        assert_eq!(frame(&mut stream).await, "2");
     }
 }
 
@@ -186,7 +171,7 @@ async fn a_receiver_may_ask_who_the_agent_is() {
 
     let mut stream = accept(&listener, &acceptor).await;
 
-    assert_eq!(read(&mut stream).await, "1");
+    assert_eq!(frame(&mut stream).await, "1");
     let (listener, port) = listen().await;
     let nobody = start(&authority.url(port, ""), 100);
     let why = refused(&listener, &acceptor, &nobody).await;
