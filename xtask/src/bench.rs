@@ -29,7 +29,7 @@ enum What {
         #[arg(long, default_value_t = 300)]
         idle: u64,
         /// Alerts in the storm, each of another executable
-        #[arg(long, default_value_t = 2000)]
+        #[arg(long, default_value_t = 900)]
         storm: u64,
     },
 }

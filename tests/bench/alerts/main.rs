@@ -29,8 +29,9 @@ struct Args {
     /// Alerts on an idle node
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=2000))]
     idle: u64,
-    /// Alerts as fast as they can be caused, each of another executable
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=2000))]
+    /// Alerts as fast as they can be caused, each of another executable: fewer than
+    /// the kernel keeps apart
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=1000))]
     storm: u64,
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
