@@ -1,6 +1,6 @@
 //! What the agent tells of itself: that it is there, and what there was.
 
-use crate::model::Untrusted;
+use crate::model::{ExecCounts, Untrusted};
 use jiff::Timestamp;
 
 /// A heartbeat, or a record that somebody asked for to see it arrive.
@@ -15,7 +15,7 @@ pub struct Beat {
     /// Why it is told.
     pub cause: Cause,
     /// The execs since the programs were loaded.
-    pub execs: Execs,
+    pub execs: ExecCounts,
     /// What became of the records for the target that this one is for, before it.
     pub target: Delivered,
 }
@@ -30,23 +30,6 @@ pub enum Cause {
         /// Who.
         by: Untrusted,
     },
-}
-
-/// Execs, by what became of them: `seen` is the sum of the others.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Execs {
-    /// All.
-    pub seen: u64,
-    /// Covered by an allowlist.
-    pub known: u64,
-    /// Not known, while learning.
-    pub learning: u64,
-    /// Not known, while enforcing or before the container was named.
-    pub deviating: u64,
-    /// Nothing was asked of them.
-    pub ignored: u64,
-    /// They could not be identified.
-    pub errors: u64,
 }
 
 /// Records of one target.
@@ -81,7 +64,7 @@ pub(super) mod tests {
             time: "2026-01-02T04:00:00Z".parse().expect("a time"),
             node: "node-1".to_owned(),
             cause: Cause::Heartbeat,
-            execs: Execs {
+            execs: ExecCounts {
                 seen: 12_345,
                 known: 12_000,
                 learning: 300,

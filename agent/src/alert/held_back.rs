@@ -13,8 +13,10 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const MAX_DISTINCT: usize = 16_384;
 
 /// What is held back of each workload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HeldBack {
+    /// Of the records that tell of it.
+    severity: Severity,
     sums: BTreeMap<WorkloadId, Sum>,
 }
 
@@ -30,6 +32,12 @@ struct Sum {
 }
 
 impl HeldBack {
+    /// Nothing yet.
+    pub fn new(severity: Severity) -> Self {
+        let sums = BTreeMap::new();
+        Self { severity, sums }
+    }
+
     /// `count` more of a record's id.
     pub fn add(&mut self, record: &Record, count: u64, at: Timestamp, now: Instant) {
         let workload = record.workload.clone();
@@ -48,19 +56,18 @@ impl HeldBack {
         }
     }
 
-    /// The sums whose interval is over, as records of this severity without a
-    /// number.
-    pub fn due(&mut self, severity: Severity, now: Instant) -> Vec<Record> {
-        let over = |sum: &Sum| now.saturating_duration_since(sum.since) >= INTERVAL;
-        self.take(over, severity)
+    /// The sums whose interval is over, as records without a number.
+    pub fn due(&mut self, now: Instant) -> Vec<Record> {
+        self.take(|sum| now.saturating_duration_since(sum.since) >= INTERVAL)
     }
 
     /// All of them: at shutdown.
-    pub fn flush(&mut self, severity: Severity) -> Vec<Record> {
-        self.take(|_| true, severity)
+    pub fn flush(&mut self) -> Vec<Record> {
+        self.take(|_| true)
     }
 
-    fn take(&mut self, is_due: impl Fn(&Sum) -> bool, severity: Severity) -> Vec<Record> {
+    fn take(&mut self, is_due: impl Fn(&Sum) -> bool) -> Vec<Record> {
+        let severity = self.severity;
         let due = self.sums.extract_if(.., |_, sum| is_due(sum));
         due.map(|(workload, sum)| sum.record(&workload, severity))
             .collect()
@@ -106,14 +113,14 @@ mod tests {
     fn what_is_held_back_is_one_sum_of_its_workload() {
         let at = |second| Timestamp::from_second(second).expect("is in range");
         let start = Instant::now();
-        let mut held = HeldBack::default();
+        let mut held = HeldBack::new(Severity::Error);
 
         held.add(&of(1), 1, at(10), start);
         held.add(&of(2), 5, at(11), start);
         held.add(&of(1), 2, at(12), start);
 
-        assert!(held.due(Severity::Error, start + INTERVAL / 2).is_empty());
-        let told = held.due(Severity::Error, start + INTERVAL);
+        assert!(held.due(start + INTERVAL / 2).is_empty());
+        let told = held.due(start + INTERVAL);
         assert_eq!(told.len(), 1);
         let expected = Kind::Repeats {
             count: 8,
@@ -123,6 +130,6 @@ mod tests {
         assert_eq!(told[0].kind, expected);
         assert_eq!(told[0].subject, Subject::HeldBack { alerts: 2 });
         assert_eq!(told[0].reason, Reason::Overflow);
-        assert!(held.flush(Severity::Error).is_empty());
+        assert!(held.flush().is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! first one in a message begins a field's value.
 
 use super::fit::{Draft, fit};
-use super::rfc5424::{Settings, parameter};
+use super::rfc5424::{Settings, hostname, parameter};
 use super::sentence::{SENTENCE_TEXT, sentence};
 use super::{FIELDS, Message};
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ fn draft(message: Message<'_>, settings: &Settings, sequence: u64, cap: usize) -
         settings.facility.prival(message.severity()),
         // Without a year or a zone; in UTC, whatever the node's zone is.
         message.time().strftime("%b %e %H:%M:%S"),
-        hostname(message.node()),
+        hostname(message.node(), is_of_a_name),
         settings.procid,
     );
     let mut after = String::new();
@@ -71,20 +71,10 @@ fn draft(message: Message<'_>, settings: &Settings, sequence: u64, cap: usize) -
     }
 }
 
-/// HOSTNAME: what receivers take for one. With any other character in it, some
-/// take it for the program's name.
-fn hostname(node: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = node
-        .chars()
-        .map(|c| if plain(c) { c } else { '-' })
-        .take(255)
-        .collect();
-    if name.is_empty() {
-        "-".to_owned()
-    } else {
-        name
-    }
+/// What receivers take for a host's name. With any other character in it, some take
+/// it for the program's name.
+fn is_of_a_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 
 #[cfg(test)]

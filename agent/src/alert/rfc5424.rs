@@ -65,7 +65,7 @@ impl Settings {
             self.facility.prival(message.severity()),
             // RFC 3339 has no years before 0.
             message.time().max(Timestamp::UNIX_EPOCH),
-            hostname(message.node()),
+            hostname(message.node(), |c| c.is_ascii_graphic()),
             self.procid,
             message.code(),
             self.pen,
@@ -121,11 +121,11 @@ fn param_value(out: &mut String, text: &str) {
     }
 }
 
-/// HOSTNAME: 1 to 255 of PRINTUSASCII; what is not becomes `-`.
-fn hostname(node: &str) -> String {
+/// HOSTNAME: 1 to 255 characters; what is not plain becomes `-`.
+pub(super) fn hostname(node: &str, is_plain: impl Fn(char) -> bool) -> String {
     let name: String = node
         .chars()
-        .map(|c| if c.is_ascii_graphic() { c } else { '-' })
+        .map(|c| if is_plain(c) { c } else { '-' })
         .take(255)
         .collect();
     if name.is_empty() {

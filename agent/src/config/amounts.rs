@@ -1,6 +1,7 @@
 //! Amounts that can also be `off`.
 
 use super::InvalidValue;
+use super::values::from_string;
 use crate::model::Untrusted;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
@@ -110,13 +111,7 @@ impl FromStr for DiskRoom {
     }
 }
 
-impl TryFrom<String> for DiskRoom {
-    type Error = InvalidValue;
-
-    fn try_from(text: String) -> Result<Self, InvalidValue> {
-        text.parse()
-    }
-}
+from_string!(DiskRoom);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! How urgent alerts are, and under which facility they go out.
 
 use super::InvalidValue;
+use super::values::from_string;
 use crate::alert::{Facility, Severity};
 use crate::model::{Reason, Untrusted};
 use serde::{Deserialize, Deserializer, de};
@@ -118,13 +119,7 @@ impl FromStr for FacilityName {
     }
 }
 
-impl TryFrom<String> for FacilityName {
-    type Error = InvalidValue;
-
-    fn try_from(text: String) -> Result<Self, InvalidValue> {
-        text.parse()
-    }
-}
+from_string!(FacilityName);
 
 #[cfg(test)]
 mod tests {

@@ -302,6 +302,7 @@ macro_rules! from_string {
         }
     )*};
 }
+pub(super) use from_string;
 from_string!(Window, Probation, Heartbeat, NodeName);
 
 /// The least severe of the agent's own log lines that is written.

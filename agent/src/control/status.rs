@@ -1,7 +1,7 @@
 //! What `execwarden status` shows, as plain data. The JSON form is an
 //! interface: fields are added, never renamed.
 
-use crate::model::ContainerKind;
+use crate::model::{ContainerKind, ExecCounts};
 use serde::{Deserialize, Serialize};
 
 /// The whole status of an agent.
@@ -122,50 +122,17 @@ pub enum AgentMode {
     },
 }
 
-/// How many execs there were, and what became of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Counts {
-    /// Execs.
-    pub seen: u64,
-    /// Covered by an allowlist.
-    pub known: u64,
-    /// Not known, while learning.
-    pub learning: u64,
-    /// Not known, while enforcing or before the container was named.
-    pub deviating: u64,
-    /// Nothing was asked of them.
-    pub ignored: u64,
-    /// They could not be identified.
-    pub errors: u64,
-}
-
-impl Counts {
-    /// What `seen` must be. Wider than a count, so that no values overflow it.
-    pub fn sum(&self) -> u128 {
-        [
-            self.known,
-            self.learning,
-            self.deviating,
-            self.ignored,
-            self.errors,
-        ]
-        .into_iter()
-        .map(u128::from)
-        .sum()
-    }
-}
-
 /// The counts, and whether they add up: `seen == known + learning + deviating
 /// + ignored + errors`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Accounting {
     #[serde(flatten)]
-    counts: Counts,
+    counts: ExecCounts,
     holds: bool,
 }
 
-impl From<Counts> for Accounting {
-    fn from(counts: Counts) -> Self {
+impl From<ExecCounts> for Accounting {
+    fn from(counts: ExecCounts) -> Self {
         let holds = u128::from(counts.seen) == counts.sum();
         Self { counts, holds }
     }
@@ -173,7 +140,7 @@ impl From<Counts> for Accounting {
 
 impl Accounting {
     /// The counts.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ExecCounts {
         self.counts
     }
 
@@ -508,7 +475,7 @@ pub(crate) mod tests {
                 .to_vec(),
                 kinds_off: Vec::new(),
             },
-            accounting: Counts {
+            accounting: ExecCounts {
                 seen: 12_345,
                 known: 12_000,
                 learning: 300,
@@ -587,7 +554,7 @@ pub(crate) mod tests {
 
     #[test]
     fn accounting_holds_only_if_every_exec_is_somewhere() {
-        let parts = Counts {
+        let parts = ExecCounts {
             seen: 15,
             known: 1,
             learning: 2,
@@ -597,10 +564,10 @@ pub(crate) mod tests {
         };
 
         assert!(Accounting::from(parts).holds());
-        assert!(Accounting::from(Counts::default()).holds());
-        assert!(!Accounting::from(Counts { seen: 16, ..parts }).holds());
+        assert!(Accounting::from(ExecCounts::default()).holds());
+        assert!(!Accounting::from(ExecCounts { seen: 16, ..parts }).holds());
         assert!(
-            !Accounting::from(Counts {
+            !Accounting::from(ExecCounts {
                 seen: 14,
                 known: u64::MAX,
                 ..parts
@@ -611,7 +578,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_accounting_is_flat_in_json() {
-        let json = serde_json::to_value(Accounting::from(Counts::default())).expect("JSON");
+        let json = serde_json::to_value(Accounting::from(ExecCounts::default())).expect("JSON");
 
         assert_eq!(
             json,

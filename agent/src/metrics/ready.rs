@@ -24,8 +24,8 @@ pub fn unready(status: &Status) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::status::Counts;
     use crate::control::status::tests::status;
+    use crate::model::ExecCounts;
 
     fn check(change: impl FnOnce(&mut Status), expected: &[&str]) {
         let mut status = status();
@@ -42,9 +42,9 @@ mod tests {
             |status| status.agent.attached = false,
             &["not all programs are attached: some execs are not seen"],
         );
-        let broken = Counts {
+        let broken = ExecCounts {
             seen: 1,
-            ..Counts::default()
+            ..ExecCounts::default()
         };
         check(
             |status| status.accounting = broken.into(),

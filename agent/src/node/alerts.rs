@@ -7,9 +7,8 @@ use super::tally::Tally;
 use crate::alert::{
     About, AlertId, Beat, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks, Throttle,
 };
-use crate::config::Severities;
 use crate::history::{Pending, Remedy, Told as Kept, Who};
-use crate::model::{Reason, Untrusted, WorkloadId};
+use crate::model::{Untrusted, WorkloadId};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -24,7 +23,6 @@ pub struct Alerts {
     repeats: Repeats,
     throttle: Throttle,
     held_back: HeldBack,
-    severities: Severities,
     /// The first record of each id: what its sums are written from.
     told: HashMap<AlertId, Told>,
     last_number: u64,
@@ -50,14 +48,14 @@ impl Told {
 
 impl Alerts {
     /// Nothing reported yet. Numbers go on where those of an earlier agent ended.
-    pub fn new(sinks: Sinks, severities: Severities, burst: u32) -> Self {
+    /// `overflow` is how urgent the sums of what is held back are.
+    pub fn new(sinks: Sinks, overflow: Severity, burst: u32) -> Self {
         Self {
             last_number: sinks.last_number(),
             sinks,
             repeats: Repeats::new(INTERVAL, LONGEST_INTERVAL),
             throttle: Throttle::new(burst),
-            held_back: HeldBack::default(),
-            severities,
+            held_back: HeldBack::new(overflow),
             told: HashMap::new(),
             tally: Tally::default(),
             pending: Pending::default(),
@@ -96,10 +94,11 @@ impl Alerts {
         let is_new = !self.repeats.knows(id);
         let is_critical = told.is_critical();
         if is_new && !self.throttle.take(&told.record.workload, is_critical, now) {
+            let is_first = told.held_back == 0;
             told.held_back = told.total;
             self.held_back.add(&told.record, count, at, now);
-            let kept = Kept::of(&told.record, told.remedy.clone());
-            return self.pending.saw(id, count, at, Some(kept));
+            let kept = is_first.then(|| Kept::of(&told.record, told.remedy.clone()));
+            return self.pending.saw(id, count, at, kept);
         }
         let total = told.total - told.held_back;
         let due = self.repeats.saw(id, total, at, now);
@@ -122,8 +121,7 @@ impl Alerts {
         for (id, due) in due {
             self.send(id, due);
         }
-        let severity = self.severities.of(Reason::Overflow);
-        for record in self.held_back.due(severity, now) {
+        for record in self.held_back.due(now) {
             self.send_numbered(record);
         }
         self.throttle.tidy(now);
@@ -152,8 +150,7 @@ impl Alerts {
         for (id, due) in self.repeats.flush(Instant::now()) {
             self.send(id, due);
         }
-        let severity = self.severities.of(Reason::Overflow);
-        for record in self.held_back.flush(severity) {
+        for record in self.held_back.flush() {
             self.send_numbered(record);
         }
         self.sinks.drain(deadline).await;
@@ -162,8 +159,7 @@ impl Alerts {
     /// Sends what the agent tells of itself; its number, and its sequence at each sink
     /// that is to have it.
     pub fn beat(&mut self, mut beat: Beat) -> (u64, Vec<Option<u64>>) {
-        self.last_number += 1;
-        beat.number = self.last_number;
+        beat.number = self.next_number();
         (beat.number, self.sinks.beat(&beat))
     }
 
@@ -179,10 +175,14 @@ impl Alerts {
     }
 
     fn send_numbered(&mut self, mut record: Record) -> Record {
-        self.last_number += 1;
-        record.number = self.last_number;
+        record.number = self.next_number();
         self.sinks.send(&record);
         record
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }
 
@@ -196,9 +196,9 @@ impl Node {
         by: Option<&Who>,
         why: Option<&str>,
     ) {
-        self.alerts.last_number += 1;
+        let number = self.alerts.next_number();
         self.alerts.sinks.tell(&Notice {
-            number: self.alerts.last_number,
+            number,
             time: Timestamp::now(),
             node: self.config.node_name.as_str().to_owned(),
             workload: workload.clone(),

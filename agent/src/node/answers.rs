@@ -6,11 +6,11 @@ use crate::config::ModeChoice;
 use crate::control::protocol::{Answer, Reloaded, Request, Response};
 use crate::control::server::Peer;
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, Counts, CriStatus, EngineStatus, KubeStatus, Losses,
-    MapFill, RingFill, SinkStatus, SpoolStatus, Status,
+    Accounting, AgentMode, AgentStatus, CriStatus, EngineStatus, KubeStatus, Losses, MapFill,
+    RingFill, SinkStatus, SpoolStatus, Status,
 };
 use crate::kernel;
-use crate::model::Slot;
+use crate::model::{ExecCounts, Slot};
 use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
 
 /// How often counts are read that do not add up.
@@ -201,8 +201,9 @@ impl Node {
     }
 }
 
-fn counts(sum: kernel::Accounting) -> Counts {
-    Counts {
+/// Execs, as they are told.
+pub(super) fn counts(sum: kernel::Accounting) -> ExecCounts {
+    ExecCounts {
         seen: sum.seen,
         known: sum.known,
         learning: sum.learning,

@@ -2,8 +2,9 @@
 //! where somebody asks for one.
 
 use super::Node;
+use super::answers::counts;
 use super::decisions::refused;
-use crate::alert::{Beat, Cause, Delivered, Execs};
+use crate::alert::{Beat, Cause, Delivered};
 use crate::control::operation::{TestAlert, TestedTarget};
 use crate::control::protocol::{Answer, Refusal};
 use crate::history::Who;
@@ -48,20 +49,12 @@ impl Node {
     }
 
     fn new_beat(&self, cause: Cause) -> Beat {
-        let counts = self.accounting();
         Beat {
             number: 0,
             time: Timestamp::now(),
             node: self.config.node_name.as_str().to_owned(),
             cause,
-            execs: Execs {
-                seen: counts.seen,
-                known: counts.known,
-                learning: counts.learning,
-                deviating: counts.deviating,
-                ignored: counts.ignored,
-                errors: counts.errors,
-            },
+            execs: counts(self.accounting()),
             target: Delivered::default(),
         }
     }

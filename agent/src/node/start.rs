@@ -23,7 +23,7 @@ use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
 use crate::kernel::{ExecHooks, Kernel, KernelError, Sizes};
 use crate::learn::{Around, Baseline, Gap, Outcome, Sighting, State, Window};
-use crate::model::{CgroupId, Identity, Role};
+use crate::model::{CgroupId, Identity, Reason, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -176,7 +176,7 @@ impl Node {
             health_told: health::Told::since(kernel.losses()),
             alerts: Alerts::new(
                 Sinks::start(targets, config.node_name.as_str(), settings, spool.as_ref()),
-                config.severities.clone(),
+                config.severities.of(Reason::Overflow),
                 config.alert_burst,
             ),
             kernel,

@@ -4,6 +4,7 @@ use super::scene::{PATIENCE, Scene, at, exec, shell};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use testbed::{Agent, Container};
 
@@ -155,6 +156,15 @@ impl<'a> Small<'a> {
         ensure!(mounted.success(), "cannot mount a tmpfs: {mounted}");
         Ok(Self(scene))
     }
+
+    /// Fills it until not even one byte more fits; the file makes room again when it
+    /// is removed.
+    pub fn fill(&self) -> Result<PathBuf> {
+        let ballast = self.0.home.state().join("ballast");
+        let filled = fs::write(&ballast, vec![1; 8 << 20]);
+        ensure!(filled.is_err(), "the file system is not small");
+        Ok(ballast)
+    }
 }
 
 impl Drop for Small<'_> {
@@ -169,13 +179,10 @@ impl Drop for Small<'_> {
 pub fn a_full_disk_costs_no_alert() -> Result<()> {
     let scene = Scene::new()?;
     scene.write_document(LISTED)?;
-    let _small = Small::mount(&scene)?;
+    let small = Small::mount(&scene)?;
     let agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
-    let ballast = scene.home.state().join("ballast");
-    // Until not even one byte more fits.
-    let filled = fs::write(&ballast, vec![1; 8 << 20]);
-    ensure!(filled.is_err(), "the file system is not small");
+    let ballast = small.fill()?;
 
     for number in 0..40 {
         // Enough of them to need room in the file.

@@ -170,13 +170,11 @@ pub fn what_nobody_read_is_sent_again() -> Result<()> {
 pub fn a_full_disk_under_a_spool_costs_no_record() -> Result<()> {
     let scene = Scene::new()?;
     scene.write_document(LISTED)?;
-    let _small = Small::mount(&scene)?;
+    let small = Small::mount(&scene)?;
     let agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
     scene.rsyslogd.go_away()?;
-    let ballast = scene.home.state().join("ballast");
-    let filled = fs::write(&ballast, vec![1; 8 << 20]);
-    ensure!(filled.is_err(), "the file system is not small");
+    let ballast = small.fill()?;
 
     deviate(&container, 1..=4)?;
     wait_until_queued(&agent, 4)?;

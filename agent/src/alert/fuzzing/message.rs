@@ -1,14 +1,13 @@
 //! Any message, with hostile bytes in all its texts.
 
 use crate::alert::{
-    About, Action, AlertId, Arguments, Beat, Cause, ContainerInfo, Delivered, ExecEvidence, Execs,
-    Gone, Kind, Leaver, Link, Lost, Message, Mode, Nearest, Notice, Record, Severity, Subject,
-    Upgrade,
+    About, Action, AlertId, Arguments, Beat, Cause, ContainerInfo, Delivered, ExecEvidence, Gone,
+    Kind, Leaver, Link, Lost, Message, Mode, Nearest, Notice, Record, Severity, Subject, Upgrade,
 };
 use crate::fuzzing::Source;
 use crate::model::{
-    Ancestor, Args, CgroupId, ContainerId, ContainerKind, Digest, Identity, Layer, Origin, Reason,
-    Role, Runtime, Script, Untrusted, WorkloadId,
+    Ancestor, Args, CgroupId, ContainerId, ContainerKind, Digest, ExecCounts, Identity, Layer,
+    Origin, Reason, Role, Runtime, Script, Untrusted, WorkloadId,
 };
 use agent_common::wire::ANCESTORS;
 use jiff::Timestamp;
@@ -103,7 +102,7 @@ fn beat(source: &mut Source<'_>) -> Beat {
             None => Cause::Heartbeat,
             Some(by) => Cause::Test { by },
         },
-        execs: Execs {
+        execs: ExecCounts {
             seen: source.number(),
             known: source.number(),
             learning: source.number(),

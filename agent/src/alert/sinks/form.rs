@@ -24,26 +24,30 @@ impl FormName {
     /// The one that a target's options name.
     pub(super) fn of(options: &mut Options<'_>) -> Result<Option<Self>, TargetError> {
         let forms = "one of rfc5424, rfc3164, json, ocsf, ecs";
-        options.take_as("form", forms, |word| match word {
-            "rfc5424" => Some(Self::Rfc5424),
-            "rfc3164" => Some(Self::Rfc3164),
-            "json" => Some(Self::Json),
-            "ocsf" => Some(Self::Ocsf),
-            "ecs" => Some(Self::Ecs),
-            _ => None,
+        options.take_as("form", forms, |word| {
+            Self::of_word(word).filter(|form| *form != Self::Falcosidekick)
         })
     }
 
     /// The one that a webhook's options name.
     pub(super) fn of_webhook(options: &mut Options<'_>) -> Result<Option<Self>, TargetError> {
         let forms = "one of json, ocsf, ecs, falcosidekick";
-        options.take_as("form", forms, |word| match word {
+        options.take_as("form", forms, |word| {
+            Self::of_word(word).filter(|form| !matches!(form, Self::Rfc5424 | Self::Rfc3164))
+        })
+    }
+
+    /// The one with this name; journald's has none, since nothing else takes it.
+    fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "rfc5424" => Some(Self::Rfc5424),
+            "rfc3164" => Some(Self::Rfc3164),
             "json" => Some(Self::Json),
             "ocsf" => Some(Self::Ocsf),
             "ecs" => Some(Self::Ecs),
             "falcosidekick" => Some(Self::Falcosidekick),
             _ => None,
-        })
+        }
     }
 }
 

@@ -192,16 +192,17 @@ impl Kept {
     /// Tells what came of a write; whether it went well.
     fn went(&mut self, result: io::Result<()>) -> bool {
         let error = result.err().map(|error| error.to_string());
-        let spool = self.folder();
         match (&self.failed, &error) {
             (None, Some(error)) => {
                 tracing::error!(
                     error,
-                    spool,
+                    spool = self.folder(),
                     "alerts cannot be kept on disk, and wait in memory"
                 );
             }
-            (Some(_), None) => tracing::info!(spool, "alerts are kept on disk again"),
+            (Some(_), None) => {
+                tracing::info!(spool = self.folder(), "alerts are kept on disk again");
+            }
             _ => {}
         }
         self.failed = error;

@@ -295,13 +295,6 @@ impl Outbox {
         }
     }
 
-    /// Whether all is the receiver's.
-    #[cfg(test)]
-    pub(super) fn is_received(&self) -> bool {
-        let inner = self.lock();
-        inner.backlog.cursor(0).confirmed + 1 == inner.backlog.next()
-    }
-
     fn told(&self, gone: &Gone, sequence: u64) -> Encoded {
         self.form.tell_of_loss(&self.node, gone, sequence)
     }

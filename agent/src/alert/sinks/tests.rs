@@ -234,10 +234,7 @@ async fn what_a_receiver_has_read_is_not_told_to_the_next() {
     let sinks = start(&unix_url(&path), 100);
     send(&sinks, 1..=3);
     assert_eq!(receive(&receiver, 3).await, ["1", "2", "3"]);
-    until(&sinks, "it is seen", |_| {
-        sinks.sinks[0].outbox.is_received()
-    })
-    .await;
+    until(&sinks, "it is seen", |s| s.received == 3).await;
 
     drop(receiver);
     std::fs::remove_file(&path).unwrap();

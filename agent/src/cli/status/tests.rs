@@ -1,16 +1,17 @@
 use super::*;
 use crate::control::status::tests::status;
-use crate::control::status::{Counts, WorkloadMode, WorkloadState};
+use crate::control::status::{WorkloadMode, WorkloadState};
 use crate::model::ContainerKind;
+use crate::model::ExecCounts;
 
 fn troubled() -> Status {
     let mut status = status();
     status.agent.attached = false;
     status.agent.kinds_off = vec![ContainerKind::Init];
-    status.accounting = Counts {
+    status.accounting = ExecCounts {
         seen: 2,
         known: 1,
-        ..Counts::default()
+        ..ExecCounts::default()
     }
     .into();
     status.losses.path_too_long = 1234;

@@ -147,19 +147,19 @@ impl Spool {
         Ok(Vec::new())
     }
 
-    /// Removes the oldest segment if all together are more than the bound, and
-    /// gives back what of it the receiver does not have.
+    /// Removes the oldest segments as long as all together are more than the bound,
+    /// and gives back what of them the receiver does not have.
     pub(super) fn make_room(&mut self) -> io::Result<Vec<Encoded>> {
-        if self.bytes() <= self.bound || self.segments.len() < 2 {
-            return Ok(Vec::new());
+        let mut gone = Vec::new();
+        while self.bytes() > self.bound && self.segments.len() > 1 {
+            let Some(mut oldest) = self.segments.pop_front() else {
+                break;
+            };
+            let from = self.cursor.confirmed + 1;
+            // What cannot be read is told of by the gap that it leaves.
+            gone.extend(oldest.read(from, usize::MAX).unwrap_or_default());
+            oldest.remove()?;
         }
-        let Some(mut oldest) = self.segments.pop_front() else {
-            return Ok(Vec::new());
-        };
-        let from = self.cursor.confirmed + 1;
-        // What cannot be read is told of by the gap that it leaves.
-        let gone = oldest.read(from, usize::MAX).unwrap_or_default();
-        oldest.remove()?;
         Ok(gone)
     }
 
