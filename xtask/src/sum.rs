@@ -15,17 +15,26 @@ pub struct Sum {
     pub broken: bool,
     /// How long it took.
     pub duration: Duration,
+    /// What the runs said of their failures.
+    failures: Vec<String>,
+    /// Whether the run that is being read is at it.
+    tells_failures: bool,
 }
 
 impl Sum {
-    /// Takes in a line of output if it is a closing line.
+    /// Takes in a line of output, if it is a closing line or of a failure.
     pub fn add(&mut self, line: &str) {
         let Some((_, counts)) = line
             .strip_prefix("test result: ")
             .and_then(|rest| rest.split_once(". "))
         else {
+            self.tells_failures |= line == "failures:";
+            if self.tells_failures {
+                self.failures.push(line.to_owned());
+            }
             return;
         };
+        self.tells_failures = false;
         for part in counts.split("; ") {
             let Some((number, what)) = part.split_once(' ') else {
                 continue;
@@ -52,6 +61,12 @@ impl Sum {
         self.measured += other.measured;
         self.filtered_out += other.filtered_out;
         self.broken |= other.broken;
+        self.failures.extend_from_slice(&other.failures);
+    }
+
+    /// What the runs said of their failures, each in its words.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
     }
 
     /// Whether everything that ran went well.
@@ -111,6 +126,33 @@ mod tests {
             sum.to_string()
                 .starts_with("test result: FAILED. 2 passed; 1 failed;")
         );
+    }
+
+    #[test]
+    fn failures_are_kept_in_the_words_of_the_run() {
+        let mut sum = Sum::default();
+
+        for line in [
+            "test one ... FAILED",
+            "failures:",
+            "---- one ----",
+            "left is not right",
+            "failures:",
+            "    one",
+            "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
+            "running 3 tests",
+        ] {
+            sum.add(line);
+        }
+
+        let kept = [
+            "failures:",
+            "---- one ----",
+            "left is not right",
+            "failures:",
+            "    one",
+        ];
+        assert_eq!(sum.failures(), kept);
     }
 
     #[test]

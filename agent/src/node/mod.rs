@@ -118,7 +118,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How many ring records are taken before anything else gets its turn.
 const BURST: usize = 256;
 /// How long the sinks get to write what waits when the agent ends: it is to be
-/// gone within a second.
+/// gone within a second, or three if a runtime keeps it waiting for a name.
 const DRAIN: Duration = Duration::from_millis(600);
 
 /// All state of the running agent.
@@ -271,6 +271,8 @@ impl Node {
         if let Some(metrics) = metrics {
             metrics.abort();
         }
+        self.take_newborns();
+        self.hear_out(&mut words, naming::LAST_WORD).await;
         // The last of the ring and the maps, while the programs still run.
         while let Ok(Ok(events)) = tokio::time::timeout(Duration::ZERO, ring.take(BURST)).await {
             if events.is_empty() {

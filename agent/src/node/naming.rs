@@ -18,6 +18,7 @@ use crate::model::{CgroupId, ContainerId, Runtime, WorkloadId};
 use agent_common::wire::Newborn;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// The wait before the first further question; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(2);
@@ -28,8 +29,9 @@ const QUESTIONS: u32 = 10;
 /// How long the word of a runtime is waited for, which may be starting anew
 /// itself.
 const WORD: Duration = Duration::from_secs(30);
-/// The same for a container that is gone. Less than what was seen of it is kept.
-const LAST_WORD: Duration = Duration::from_secs(2);
+/// The same for a container that is gone, and for all of them when the agent ends.
+/// Less than what was seen of it is kept.
+pub(super) const LAST_WORD: Duration = Duration::from_secs(2);
 /// Where there is nothing to ask about.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -170,8 +172,21 @@ impl Node {
         self.ask_runtime(cgroup, unnamed);
     }
 
+    /// Waits for the word of the runtime and of the API server on what has no
+    /// name, at most so long.
+    pub(super) async fn hear_out(&mut self, words: &mut mpsc::Receiver<Reply>, patience: Duration) {
+        let end = Instant::now() + patience;
+        while self.awaits_words() && Instant::now() < end {
+            let next = end.min(self.next_name());
+            tokio::select! {
+                Some(reply) = words.recv() => self.runtime_replied(reply),
+                () = tokio::time::sleep_until(next.into()) => self.name_again(),
+            }
+        }
+    }
+
     /// Whether a word is still to come, of a runtime or of the API server.
-    pub(super) fn awaits_words(&self) -> bool {
+    fn awaits_words(&self) -> bool {
         let mut unnamed = self.unnamed.values();
         unnamed.any(|unnamed| unnamed.is_asked || unnamed.told.is_some())
     }
@@ -204,8 +219,8 @@ impl Node {
         }
     }
 
-    /// Asks once more for everything that has no name, and takes that answer:
-    /// the agent ends, and what waits for a name would be lost.
+    /// Asks once more for everything that still has no name, and takes that
+    /// answer: the agent ends, and what waits for a name would be lost.
     pub(super) fn name_the_rest(&mut self) {
         let rest: Vec<CgroupId> = self.unnamed.keys().copied().collect();
         for cgroup in rest {

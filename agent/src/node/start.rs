@@ -16,8 +16,8 @@ use crate::alert::{Sinks, SpoolSettings, TargetError};
 use crate::allowlist::{Folder, WatchError};
 use crate::config::Config;
 use crate::containers::{
-    Containers, Engine, Engines, Hierarchy, HierarchyError, Kube, LiveProcess, Reply, RuntimeFiles,
-    Since, ask_cri, live_layer, live_processes, processes_in, replies,
+    Containers, Engine, Engines, Hierarchy, HierarchyError, Kube, LiveProcess, RuntimeFiles, Since,
+    ask_cri, live_layer, live_processes, processes_in, replies,
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
@@ -31,7 +31,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+
+/// How long the agent begins to watch before it has the names of all containers
+/// that are there.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why the agent does not run: one sentence each, with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +197,8 @@ impl Node {
             tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
         }
         node.take_in_cgroups();
-        node.hear_of_what_runs(&mut words).await;
+        // What runs in them is learned with them; what is not said soon, later.
+        node.hear_out(&mut words, PATIENCE).await;
         node.take_in_processes(None);
         node.took_in_processes = true;
         node.note_alive(Timestamp::now());
@@ -205,24 +209,6 @@ impl Node {
             kube: news,
         };
         Ok((node, heard))
-    }
-
-    /// Waits for the word of the runtime and of the API server on the containers that are there, so that
-    /// what runs in them is learned with them; what it does not say soon, later.
-    async fn hear_of_what_runs(&mut self, words: &mut mpsc::Receiver<Reply>) {
-        const PATIENCE: Duration = Duration::from_secs(3);
-
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while self.awaits_words() {
-            let next = end.min(self.next_name().into());
-            tokio::select! {
-                Some(reply) = words.recv() => self.runtime_replied(reply),
-                () = tokio::time::sleep_until(next) => self.name_again(),
-            }
-            if tokio::time::Instant::now() >= end {
-                return;
-            }
-        }
     }
 
     fn read_documents(&mut self) {

@@ -102,7 +102,7 @@ pub const TESTS: &[Named] = tests![
         a_new_image_is_one_notice;
     host: a_unit_learns_and_is_enforced;
     pods: a_pod_is_named_by_its_runtime, a_pod_of_cri_o_is_named_by_it,
-        a_runtime_that_is_away_is_waited_for,
+        a_runtime_that_is_away_is_waited_for, an_agent_that_ends_waits_for_a_slow_runtime,
         containers_of_a_moment_are_named_by_a_slow_runtime,
         a_runtime_that_never_answers_is_not_waited_for_for_ever;
     engines: replicas_are_named_by_docker, docker_that_starts_anew_is_waited_for,

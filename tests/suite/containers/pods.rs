@@ -115,6 +115,27 @@ pub fn containers_of_a_moment_are_named_by_a_slow_runtime() -> Result<()> {
     Ok(())
 }
 
+/// An agent that ends hears out the runtime: a name by the files would be that of
+/// another workload, without an allowlist.
+pub fn an_agent_that_ends_waits_for_a_slow_runtime() -> Result<()> {
+    let scene = Scene::new()?;
+    let pod = Pod::new()?;
+    let id = unique_name();
+    let mut runtime = pod.with_containers(&[&id]);
+    runtime.delay = Duration::from_millis(500);
+    let runtime = pod.listen(runtime)?;
+    pod.write_document(&scene)?;
+    let agent = pod.agent(&scene)?;
+
+    let container = pod.container(&scene, &id, &["sleep", "1000"])?;
+    exec(&container, &["/app/worker"])?;
+    scene.finish_with(agent, |records| {
+        pod.is_named(only(records, &container, "unlisted /app/worker")?)
+    })?;
+    runtime.abort();
+    Ok(())
+}
+
 /// A runtime that lies, or is gone for good, costs half a minute, and then the
 /// container goes by what its files say.
 pub fn a_runtime_that_never_answers_is_not_waited_for_for_ever() -> Result<()> {

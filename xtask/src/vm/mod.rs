@@ -251,10 +251,11 @@ fn account(end: &End, log: &Path) -> String {
     }
 }
 
-/// The suite's binary, built.
+/// The suite's binary, built. For the whole workspace, so that libraries have the
+/// features that they have in a run of all tests, and are not built again.
 fn suite(cargo: fn() -> Command) -> Result<PathBuf> {
     let output = cargo()
-        .args(["test", "--package", "testbed", "--test", "node", "--no-run"])
+        .args(["test", "--workspace", "--test", "node", "--no-run"])
         .args(["--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()
