@@ -73,7 +73,9 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
             hung_up = line.hung_up() => {
                 return match hung_up {
                     HungUp::Orderly => {
-                        written.confirm(outbox, line.unsure_in_the_end());
+                        if written.confirm(outbox, line.unsure_in_the_end()) {
+                            backoff.reset();
+                        }
                         Err(io::Error::new(io::ErrorKind::BrokenPipe, "the receiver hung up"))
                     }
                     HungUp::Renewed => {
@@ -85,7 +87,9 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
             }
             heads = outbox.heads(Batch::ONE) => heads,
             () = tokio::time::sleep(LOOK), if is_underway => {
-                written.confirm(outbox, line.unsure());
+                if written.confirm(outbox, line.unsure()) {
+                    backoff.reset();
+                }
                 continue;
             }
         };
@@ -96,8 +100,11 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
         let bytes = line.send(&entry.text).await?;
         outbox.wrote(1);
         written.add(entry.sequence, bytes);
-        written.confirm(outbox, line.unsure());
-        backoff.reset();
+        // What was only written is no sign of a receiver: something that accepts
+        // and resets would be tried ten times a second, for ever.
+        if written.confirm(outbox, line.unsure()) {
+            backoff.reset();
+        }
     }
 }
 
@@ -126,8 +133,9 @@ impl Written {
         self.ends.push_back((sequence, self.total));
     }
 
-    /// All has arrived but for so many bytes.
-    fn confirm(&mut self, outbox: &Outbox, unsure: u64) {
+    /// All has arrived but for so many bytes. Whether some of it was not known to
+    /// have arrived before.
+    fn confirm(&mut self, outbox: &Outbox, unsure: u64) -> bool {
         let sure = self.total.saturating_sub(unsure);
         let mut arrived = None;
         while let Some((sequence, _)) = self.ends.pop_front_if(|(_, end)| *end <= sure) {
@@ -136,5 +144,6 @@ impl Written {
         if let Some(sequence) = arrived {
             outbox.confirm(sequence);
         }
+        arrived.is_some()
     }
 }

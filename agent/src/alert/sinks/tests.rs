@@ -1,6 +1,7 @@
 //! Sinks against sockets that vanish, fill up and come back.
 
 mod encrypted;
+mod hours;
 mod http_server;
 mod webhooks;
 

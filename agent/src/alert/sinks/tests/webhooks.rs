@@ -11,7 +11,7 @@ fn post_to(url: &str) -> Sinks {
     Sinks::with_capacity(vec![target], "node-1", Settings::new(77), None, 4096)
 }
 
-fn post_with_spool(url: &str, folder: &Path) -> Sinks {
+pub(super) fn post_with_spool(url: &str, folder: &Path) -> Sinks {
     let target = Target::webhook(url).expect("is a webhook");
     let spool = SpoolSettings {
         folder: folder.to_owned(),
