@@ -14,7 +14,7 @@
 //! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
 //!   for; [`cluster`] has them
-//! - [`sinks`]: where records go
+//! - [`sinks`], [`webhooks`]: where records go
 //! - [`alerts`], [`decisions`], [`allowances`], [`promotions`]: what an operator
 //!   asks of the running agent
 //! - [`simulate`]: the journal, and what documents would have reported of it
@@ -80,6 +80,7 @@ mod sinks;
 mod slow_runtimes;
 mod systemd;
 mod teams;
+mod webhooks;
 
 use crate::harness::{Named, tests};
 
@@ -157,6 +158,7 @@ pub const TESTS: &[Named] = tests![
         records_outlive_an_agent_that_is_killed, what_nobody_read_is_sent_again,
         a_full_disk_under_a_spool_costs_no_record,
         a_test_goes_to_every_target_and_a_heartbeat_too;
+    webhooks: a_webhook_has_all_when_the_agent_was_killed;
     alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;
     decisions: an_accepted_alert_is_known_until_that_is_taken_back,
         what_is_accepted_is_as_narrow_as_what_ran, what_was_removed_is_not_learned_and_taken_away,

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use testbed::{Agent, Container, Record, Rsyslogd};
 
-const LISTED: &str = "  processes:\n    - path: /bin/busybox\n";
+pub const LISTED: &str = "  processes:\n    - path: /bin/busybox\n";
 
 pub fn records_arrive_over_udp() -> Result<()> {
     arrive_over("udp")
@@ -79,7 +79,7 @@ fn numbers(scene: &Scene) -> Result<Vec<u64>> {
 }
 
 /// Runs programs that were never there before, each a deviation of its own.
-fn deviate(container: &Container, numbers: impl IntoIterator<Item = u64>) -> Result<()> {
+pub fn deviate(container: &Container, numbers: impl IntoIterator<Item = u64>) -> Result<()> {
     for number in numbers {
         let path = format!("/tmp/intruder-{number}");
         drop_program(container, &path)?;
