@@ -1,5 +1,5 @@
 //! What tests, the demo and the benchmarks stand on: real containers on
-//! overlayfs ([`Container`]), a real syslog receiver ([`Rsyslogd`]), a real
+//! overlayfs ([`Container`]), real syslog receivers ([`Rsyslogd`], [`syslog_ng`]), a real
 //! monitoring system ([`Prometheus`]), the built agent as a process ([`Agent`]), real
 //! software and its clients ([`software`]), and programs that do what an intruder
 //! would ([`intruders`]).
@@ -23,6 +23,7 @@ pub mod rootfs;
 pub mod rsyslogd;
 pub mod software;
 pub mod statistics;
+pub mod syslog_ng;
 mod until;
 
 pub use agent::{Agent, Home};

@@ -1,9 +1,12 @@
 //! What is missing on this machine.
 
+mod unpacked;
+
 use super::helm;
 use crate::toolchain::{self, Compiler};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use unpacked::{BUSYBOX, DEBOOTSTRAP, KUBECTL, PODMAN, PROMETHEUS, SYSLOG_NG, Unpacked};
 
 /// What the machine is to be ready for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,57 +48,6 @@ pub struct Plan {
     /// Helm has to be unpacked there.
     pub helm: bool,
 }
-
-/// Debian packages that are unpacked and not installed: that would replace
-/// something of the machine's, or bring a service to it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unpacked {
-    /// Their names: what is used, and libraries that nothing else has brought.
-    pub packages: &'static [&'static str],
-    /// Where below `target/setup`.
-    pub folder: &'static str,
-    what_for: &'static str,
-    /// What to bring where there is no apt.
-    by_hand: &'static str,
-}
-
-const BUSYBOX: Unpacked = Unpacked {
-    packages: &["busybox-static"],
-    folder: "",
-    what_for: "the containers' programs; the system's own stays",
-    by_hand: "busybox (a static build, on PATH)",
-};
-
-const PROMETHEUS: Unpacked = Unpacked {
-    packages: &["prometheus"],
-    folder: "",
-    what_for: "a real monitoring system; it starts no service",
-    by_hand: "prometheus (with promtool, on PATH)",
-};
-
-/// The kustomize in it is of 2019: what it renders, every later one does.
-const KUBECTL: Unpacked = Unpacked {
-    packages: &["kubernetes-client"],
-    folder: "",
-    what_for: "to render what deploys the agent; the system's kubectl stays",
-    by_hand: "kubectl (on PATH)",
-};
-
-/// Installing it takes twenty seconds, and has systemd listen for podman's clients
-/// on a machine that wanted to run tests.
-const PODMAN: Unpacked = Unpacked {
-    packages: &["podman", "conmon", "libassuan0", "libgpgme11", "libsubid4"],
-    folder: testbed::podman::UNPACKED,
-    what_for: "an engine of the tests' own; nothing is started",
-    by_hand: "podman",
-};
-
-const DEBOOTSTRAP: Unpacked = Unpacked {
-    packages: &["debootstrap"],
-    folder: "",
-    what_for: "roots of Debian's packages",
-    by_hand: "debootstrap (on PATH)",
-};
 
 /// A reason and the packages that follow from it.
 #[derive(Debug, PartialEq, Eq)]
@@ -157,6 +109,7 @@ impl Plan {
             unpacked.extend(kubectl.is_none().then_some(KUBECTL));
             unpacked.extend((lacks("prometheus") || lacks("promtool")).then_some(PROMETHEUS));
             unpacked.extend(testbed::podman::lacks().map(|_| PODMAN));
+            unpacked.extend((!testbed::syslog_ng::is_there()).then_some(SYSLOG_NG));
         }
         if scope == Scope::Allowlists {
             let lacks = lacks("debootstrap") && testbed::find_unpacked("debootstrap").is_none();
@@ -268,7 +221,7 @@ mod tests {
                 packages: &["runc"],
             }],
             linker: true,
-            unpacked: vec![BUSYBOX, PROMETHEUS, KUBECTL, PODMAN],
+            unpacked: vec![BUSYBOX, PROMETHEUS, KUBECTL, PODMAN, SYSLOG_NG],
             helm: true,
         }
     }
@@ -285,6 +238,7 @@ mod tests {
             "prometheus",
             "kubernetes-client",
             "podman",
+            "syslog-ng-core",
             "Helm",
         ] {
             assert!(text.contains(word), "{word} is missing in: {text}");
