@@ -15,6 +15,7 @@ mod harness;
 mod kernel;
 mod kubernetes;
 mod machine;
+mod meddler;
 mod software;
 mod watchdog;
 

@@ -1,6 +1,6 @@
 //! Ends the run when a test hangs, and says what every process was doing.
 
-use crate::containers::day;
+use crate::containers::{day, masses};
 use procfs::process::{Process, all_processes};
 use std::fmt::Write as _;
 use std::fs;
@@ -26,7 +26,7 @@ impl Watchdog {
     pub fn watch(test: &str) -> Self {
         let (_ends_the_watch, end) = channel::<()>();
         let test = test.to_owned();
-        let limit = LIMIT * patience() + day::length();
+        let limit = LIMIT * patience() + day::length() + masses::length();
         thread::spawn(move || {
             if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 eprintln!(

@@ -1,5 +1,5 @@
 //! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
-//! `soak`, `fuzz`, `image`, `dist`, `learn-allowlists`.
+//! `soak`, `flood`, `fuzz`, `image`, `dist`, `learn-allowlists`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
@@ -14,8 +14,8 @@ mod digest;
 mod dist;
 mod fuzz;
 mod image;
+mod longer;
 mod setup;
-mod soak;
 mod sum;
 mod test;
 mod toolchain;
@@ -49,7 +49,9 @@ enum Task {
     Dist,
     /// Run a day's life of twenty containers, compressed: no alert but for what was
     /// planted (root)
-    Soak(soak::Args),
+    Soak(longer::Soak),
+    /// Run an intruder a million times: few records, whose counts add up (root)
+    Flood(longer::Flood),
     /// Try what parses or encodes hostile bytes with new ones
     Fuzz(fuzz::Args),
     /// Learn the allowlists of real software anew, from Debian's packages (root)
@@ -68,7 +70,8 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::run(args),
         Task::Image => image::run(),
         Task::Dist => dist::run(),
-        Task::Soak(args) => soak::run(&args),
+        Task::Soak(args) => longer::soak(&args),
+        Task::Flood(args) => longer::flood(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::LearnAllowlists(args) => allowlists::run(args),
         Task::Bench(args) => bench::run(args),

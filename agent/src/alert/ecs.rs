@@ -113,6 +113,7 @@ impl Event {
                         ("start", "exec")
                     }
                     Subject::Escape(_) => ("change", code),
+                    Subject::Tampered(_) => ("change", code),
                     Subject::Container => ("info", code),
                 };
                 Self {

@@ -4,7 +4,7 @@ use super::{
     About, Beat, Cause, Gone, Kind, Message, Notice, Record, Subject, Upgrade, capabilities, list,
 };
 use crate::model::{
-    Ancestor, Digest, Identity, Role, Script, Untrusted, WorkloadId, last_component,
+    Ancestor, Digest, Identity, Role, Script, Tampering, Untrusted, WorkloadId, last_component,
 };
 
 /// One fact of an alert: its names on the wire, its bound, and where it is
@@ -77,6 +77,9 @@ fields! {
     "notice" "execwarden.notice" 0 |m| Some(word(notice(m)?.about.as_str()));
     "until" "execwarden.until" 0 |m| Some(word(&notice(m)?.about.until()?.to_string()));
     "alerts" "execwarden.alerts" 0 |m| Some(Value::Number(held_back(m)?));
+    "rules_added" "execwarden.rules.added" 0 |m| Some(Value::Number(tampering(m)?.added));
+    "rules_removed" "execwarden.rules.removed" 0 |m| Some(Value::Number(tampering(m)?.removed));
+    "rules_changed" "execwarden.rules.changed" 0 |m| Some(Value::Number(tampering(m)?.changed));
     "executables" "execwarden.executables" 0 |m| Some(Value::Number(executables(m)?));
     "by" "execwarden.by" 256 by;
     "why" "execwarden.why" 512 |m| notice(m)?.why.clone().map(Value::Text);
@@ -204,6 +207,13 @@ fn executables(message: Message<'_>) -> Option<u64> {
 fn held_back(message: Message<'_>) -> Option<u64> {
     match record(message)?.subject {
         Subject::HeldBack { alerts } => Some(alerts),
+        _ => None,
+    }
+}
+
+fn tampering(message: Message<'_>) -> Option<Tampering> {
+    match record(message)?.subject {
+        Subject::Tampered(done) => Some(done),
         _ => None,
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{AlertId, ExecEvidence, Severity};
 use crate::model::{
-    CgroupId, ContainerId, ContainerKind, Identity, Reason, Runtime, Untrusted, WorkloadId,
+    CgroupId, ContainerId, ContainerKind, Identity, Reason, Runtime, Tampering, Untrusted,
+    WorkloadId,
 };
 use jiff::Timestamp;
 
@@ -43,6 +44,8 @@ pub enum Subject {
         /// Of how many alerts, each of which would have a record.
         alerts: u64,
     },
+    /// Somebody else wrote to the kernel's maps of rules.
+    Tampered(Tampering),
     /// The container as a whole: its workload has no allowlist.
     Container,
 }

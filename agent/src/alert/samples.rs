@@ -7,7 +7,7 @@ use super::gone::tests::gone;
 use super::notice::tests::notice;
 use super::record::tests::{hostile_record, record};
 use super::{About, Kind, Leaver, Lost, Message, Record, Subject, Upgrade};
-use crate::model::{CgroupId, Identity, Reason, Role, Untrusted, WorkloadId};
+use crate::model::{CgroupId, Identity, Reason, Role, Tampering, Untrusted, WorkloadId};
 
 /// Has `check` look at a message of every kind, reason and subject, with plain
 /// texts and with hostile ones, as short and as long as there can be.
@@ -92,6 +92,11 @@ fn records() -> Vec<Record> {
         }),
         Subject::Overflow,
         Subject::HeldBack { alerts: 56 },
+        Subject::Tampered(Tampering {
+            added: 1,
+            removed: 2,
+            changed: 3,
+        }),
         Subject::Container,
         bare(Identity::image("/bin/sh")),
         bare(Identity::script("/bin/sh", "/x.sh")),

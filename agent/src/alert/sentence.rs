@@ -171,6 +171,17 @@ impl Teller<'_> {
                     record.reason
                 );
             }
+            Subject::Tampered(done) => {
+                let _ = write!(
+                    out,
+                    ": somebody else changed its rules in the kernel{} ({} added, {} removed, {} changed), and they were put back [{}]",
+                    self.times(),
+                    done.added,
+                    done.removed,
+                    done.changed,
+                    record.reason
+                );
+            }
             Subject::Container => {
                 let _ = write!(
                     out,
@@ -267,6 +278,7 @@ fn why(reason: Reason) -> &'static str {
         Reason::Args => "which may run, but not with these arguments",
         Reason::NoAllowlist => "but the workload has no allowlist",
         Reason::Overflow => "beyond the number that is kept apart",
+        Reason::Tampered => "whose rules in the kernel somebody else changed",
     }
 }
 

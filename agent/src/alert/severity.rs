@@ -21,9 +21,11 @@ impl Severity {
     /// The severity of a record, by its reason. docs/ALERTS.md has the table.
     pub fn of(reason: Reason) -> Self {
         match reason {
-            Reason::Breakout | Reason::Escaped | Reason::Fileless | Reason::Loader => {
-                Self::Critical
-            }
+            Reason::Breakout
+            | Reason::Escaped
+            | Reason::Fileless
+            | Reason::Loader
+            | Reason::Tampered => Self::Critical,
             Reason::Drift | Reason::Modified | Reason::Overflow => Self::Error,
             Reason::Unlisted
             | Reason::Script

@@ -92,6 +92,7 @@ impl Told {
                 Subject::Escape(_)
                 | Subject::Overflow
                 | Subject::HeldBack { .. }
+                | Subject::Tampered(_)
                 | Subject::Container => "-".to_owned(),
             },
             detail: Detail {

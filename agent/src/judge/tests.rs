@@ -620,7 +620,10 @@ fn the_table_has_the_order_of_the_reasons() {
     let order: Vec<_> = rules::RULES.iter().map(|(reason, _)| *reason).collect();
 
     assert_eq!(order, Reason::ALL[..order.len()]);
-    assert_eq!(Reason::ALL[order.len()..], [Reason::Overflow]);
+    assert_eq!(
+        Reason::ALL[order.len()..],
+        [Reason::Overflow, Reason::Tampered]
+    );
 }
 
 #[test]

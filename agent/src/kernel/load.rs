@@ -1,13 +1,16 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
+use super::compare::Put;
 use super::permits::Listed;
 use super::relocate::{Constants, relocated};
-use super::{Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, Ring, exec_hooks, find_layout};
+use super::{
+    Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, PolicyError, Ring, exec_hooks, find_layout,
+};
 use crate::model::Slot;
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{self, AllowKey, SLOT_HOST, SLOT_PENDING, mode};
-use aya::maps::{Array, MapData, RingBuf};
+use aya::maps::{MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader};
 use std::collections::HashMap;
@@ -106,6 +109,9 @@ pub enum KernelError {
     #[cfg(debug_assertions)]
     #[error("the programs' log cannot be read: {0}")]
     Diagnostics(aya_log::Error),
+    /// A map that does not take what is always in it.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// A map that is not what it should be.
     #[error("the map {name} cannot be used: {source}")]
     Map {
@@ -127,6 +133,8 @@ pub struct Kernel {
     /// What each key of `ALLOW` stands for, which the kernel has as hashes only,
     /// by its slot.
     pub(super) allowed: HashMap<Slot, HashMap<AllowKey, Listed>>,
+    /// What else was put into the maps.
+    pub(super) put: Put,
     #[cfg(debug_assertions)]
     pub(super) diagnostics: super::diagnostics::Diagnostics,
     layers_known: bool,
@@ -154,6 +162,7 @@ impl Kernel {
             without_stand_in: None,
             pending_released: 0,
             allowed: HashMap::new(),
+            put: Put::default(),
             #[cfg(debug_assertions)]
             diagnostics,
             layers_known: layout.ovl_upper != ABSENT,
@@ -205,13 +214,6 @@ impl Kernel {
     }
 
     fn set_fixed_slots(&mut self) -> Result<(), KernelError> {
-        let pending = self.pending_slot();
-        let map = self.ebpf.map_mut("SLOT").expect("the object has this map");
-        let mut slots: Array<_, wire::Slot> =
-            Array::try_from(map).map_err(|source| KernelError::Map {
-                name: "SLOT",
-                source,
-            })?;
         let host = wire::Slot {
             mode: mode::OFF,
             generation: 1,
@@ -220,13 +222,9 @@ impl Kernel {
             quota: self.sizes.quota,
             released: 0,
         };
+        let pending = self.pending_slot();
         for (slot, state) in [(SLOT_HOST, host), (SLOT_PENDING, pending)] {
-            slots
-                .set(slot, state, 0)
-                .map_err(|source| KernelError::Map {
-                    name: "SLOT",
-                    source,
-                })?;
+            self.set_slot(Slot(slot), state)?;
         }
         Ok(())
     }

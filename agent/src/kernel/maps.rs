@@ -43,7 +43,9 @@ impl Kernel {
             .map_err(|source| PolicyError::Map {
                 name: "SLOT",
                 source,
-            })
+            })?;
+        self.put.slot(slot, state);
+        Ok(())
     }
 
     /// Gives one place of the quota back that containers without a name share.
@@ -120,8 +122,14 @@ impl Kernel {
         )
     }
 
-    fn set_cgroup(&mut self, cgroup: CgroupId, entry: Cgroup) -> Result<(), PolicyError> {
-        self.insert("CGROUPS", CGROUPS_MAX, &cgroup.0, entry)
+    pub(super) fn set_cgroup(
+        &mut self,
+        cgroup: CgroupId,
+        entry: Cgroup,
+    ) -> Result<(), PolicyError> {
+        self.insert("CGROUPS", CGROUPS_MAX, &cgroup.0, entry)?;
+        self.put.cgroup(cgroup, entry);
+        Ok(())
     }
 
     /// What the kernel knows of a cgroup.
@@ -141,6 +149,7 @@ impl Kernel {
 
     /// Forgets a cgroup that is gone.
     pub fn forget_cgroup(&mut self, cgroup: CgroupId) -> Result<(), PolicyError> {
+        self.put.forget_cgroup(cgroup);
         let init = self.remove::<u64, Init>("INIT", &cgroup.0);
         self.remove::<u64, Cgroup>("CGROUPS", &cgroup.0).and(init)
     }

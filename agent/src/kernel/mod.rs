@@ -4,6 +4,7 @@
 //! It knows numbers (slots, cgroup ids, hashes), not workloads or allowlists.
 
 mod btf;
+mod compare;
 mod decode;
 #[cfg(debug_assertions)]
 mod diagnostics;
@@ -25,6 +26,7 @@ mod trial;
 mod truth;
 
 pub use btf::{Btf, BtfError};
+pub use compare::Found;
 pub use decode::{DecodeError, Event, decode, exec_of_seen};
 pub use exec_hooks::ExecHooks;
 pub use health::{MapFill, ProgramHealth};

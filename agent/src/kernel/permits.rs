@@ -40,6 +40,8 @@ impl From<&Identity> for Permit {
 /// What a key of the map of what is allowed stands for.
 pub(super) struct Listed {
     identity: Identity,
+    /// The key's value: what more must be looked at.
+    pub(super) needs: u32,
     /// The mark that was told last.
     told: u32,
 }
@@ -84,16 +86,21 @@ impl Kernel {
     ) -> Result<(), PolicyError> {
         let max = self.sizes.allow;
         self.insert("ALLOW", max, &key, Allowed { needs, sighted })?;
-        self.list(key, sighted, identity);
+        self.list(key, needs, sighted, identity);
         Ok(())
     }
 
     /// Remembers what a key stands for; `sighted` is the mark that it has.
-    fn list(&mut self, key: AllowKey, sighted: u32, identity: &Identity) {
+    fn list(&mut self, key: AllowKey, needs: u32, sighted: u32, identity: &Identity) {
         let of_slot = self.allowed.entry(Slot(key.slot)).or_default();
         let told = of_slot.get(&key).map_or(sighted, |listed| listed.told);
         let identity = identity.clone();
-        of_slot.insert(key, Listed { identity, told });
+        let listed = Listed {
+            identity,
+            needs,
+            told,
+        };
+        of_slot.insert(key, listed);
     }
 
     fn unlist(&mut self, key: &AllowKey) {
@@ -174,7 +181,9 @@ impl Kernel {
         for (key, (needs, identity)) in &wanted {
             let sighted = present.get(key).map_or(0, |present| present.sighted);
             match present.get(key) {
-                Some(present) if present.needs == *needs => self.list(*key, sighted, identity),
+                Some(present) if present.needs == *needs => {
+                    self.list(*key, *needs, sighted, identity);
+                }
                 _ => result = result.and(self.insert_allowed(*key, *needs, sighted, identity)),
             }
         }

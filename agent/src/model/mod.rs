@@ -15,6 +15,7 @@ mod needs;
 mod own_name;
 mod put_in;
 mod reason;
+mod tampering;
 mod untrusted;
 mod workload;
 
@@ -30,5 +31,6 @@ pub use needs::Needs;
 pub use own_name::{is_own_name, last_component};
 pub use put_in::PutIn;
 pub use reason::Reason;
+pub use tampering::Tampering;
 pub use untrusted::Untrusted;
 pub use workload::{Runtime, WorkloadId};

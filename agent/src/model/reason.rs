@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Why an exec deviates; a closed set, strongest first. One deviation has one
-/// reason: the strongest that holds.
+/// reason: the strongest that holds. The last two are about no single exec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -37,11 +37,13 @@ pub enum Reason {
     NoAllowlist,
     /// More distinct deviations than are kept apart.
     Overflow,
+    /// Somebody else changed the workload's rules in the kernel.
+    Tampered,
 }
 
 impl Reason {
     /// Every reason, strongest first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Breakout,
         Self::Escaped,
         Self::Fileless,
@@ -56,6 +58,7 @@ impl Reason {
         Self::Args,
         Self::NoAllowlist,
         Self::Overflow,
+        Self::Tampered,
     ];
 
     /// The code, as alerts have it.
@@ -75,6 +78,7 @@ impl Reason {
             Self::Args => "args",
             Self::NoAllowlist => "no-allowlist",
             Self::Overflow => "overflow",
+            Self::Tampered => "tampered",
         }
     }
 }

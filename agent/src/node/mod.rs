@@ -13,6 +13,7 @@
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
 //! - [`journalling`]: what ran, hour by hour
 //! - [`health`]: what the kernel could not do, and whether its counts add up
+//! - [`tampering`]: whether its rules are still the agent's
 //! - [`entries`]: what stands behind each entry
 //! - [`extending`]: a person lets a workload learn on
 //! - [`learning`]: windows end, baselines are saved, documents are written
@@ -75,6 +76,7 @@ mod sighted;
 mod start;
 mod states;
 mod tally;
+mod tampering;
 mod targets;
 mod terms;
 mod who;
@@ -154,6 +156,8 @@ struct Node {
     allowances: Allowances,
     store_told: Instant,
     last_beat: Instant,
+    /// When the kernel's rules were last compared.
+    compared: Instant,
     /// `None` where no journal is kept.
     journalling: Option<Journalling>,
     /// Execs of cgroups that have no name yet.
@@ -305,6 +309,7 @@ impl Node {
         self.settle_counts();
         self.judge_the_late();
         self.check_health();
+        self.compare_rules();
         #[cfg(debug_assertions)]
         self.kernel.pass_on_diagnostics();
         self.drain_containers();

@@ -222,6 +222,7 @@ impl Node {
             return;
         }
         let permits = permits::all(&workload.phase);
+        self.compare_rules_of(slot);
         self.journal_known_of(slot);
         let told = self.kernel.replace_allowed(slot, permits);
         let finished = self.workloads.finished.get(id);

@@ -77,6 +77,9 @@ pub fn without_exec(reason: Reason) -> Remedy {
              `execwarden promote WORKLOAD --mode learn`"
         }
         Reason::Overflow => "it counts execs that were not kept apart",
+        Reason::Tampered => {
+            "somebody with the rights of root on the node wrote to the kernel's maps; look for who"
+        }
         _ => "a process left its container, and no entry allows that",
     };
     Remedy::Nothing(why.to_owned())

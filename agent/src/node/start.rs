@@ -170,6 +170,7 @@ impl Node {
             allowances,
             store_told: Instant::now(),
             last_beat: Instant::now(),
+            compared: Instant::now(),
             journalling,
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),

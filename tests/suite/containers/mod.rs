@@ -11,6 +11,7 @@
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
+//! - [`tampering`]: rules that somebody else wrote to
 //! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
 //!   for; [`cluster`] has them
@@ -57,7 +58,7 @@ mod kube;
 mod learning;
 mod loaders;
 mod long_paths;
-mod masses;
+pub mod masses;
 mod metrics;
 pub mod modes;
 mod namespaces;
@@ -79,6 +80,7 @@ mod simulate;
 mod sinks;
 mod slow_runtimes;
 mod systemd;
+mod tampering;
 mod teams;
 mod webhooks;
 
@@ -158,6 +160,7 @@ pub const TESTS: &[Named] = tests![
         records_outlive_an_agent_that_is_killed, what_nobody_read_is_sent_again,
         a_full_disk_under_a_spool_costs_no_record,
         a_test_goes_to_every_target_and_a_heartbeat_too;
+    tampering: b37_rules_that_somebody_else_changed_are_put_back;
     webhooks: a_webhook_has_all_when_the_agent_was_killed;
     alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;
     decisions: an_accepted_alert_is_known_until_that_is_taken_back,

@@ -15,6 +15,7 @@ mod names;
 mod paths;
 pub mod scripts;
 mod stand_ins;
+mod tampering;
 mod trial;
 pub mod verdict;
 mod verifier;
@@ -120,6 +121,8 @@ pub const OTHERS: &[Named] = tests![    floods:
         no_run_of_a_program_is_missed;
     cgroups:
         a_new_cgroup_is_told_of_with_who_made_it;
+    tampering:
+        b37_what_somebody_else_wrote_is_found_and_put_back;
     verifier:
         the_verifier_walks_no_more_than_is_written_down;
     trial:

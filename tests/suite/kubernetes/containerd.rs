@@ -70,10 +70,15 @@ impl Containerd {
         until("containerd to answer", deadline, || {
             Ok(ctr(&["version"])?.status.success().then_some(()))
         })
-        .with_context(|| {
-            let log = fs::read_to_string(self.folder.path().join("log"));
-            format!("its log:\n{}", log.unwrap_or_default())
-        })
+        .with_context(|| format!("its last words:\n{}", self.last_words()))
+    }
+
+    /// The end of its log.
+    pub fn last_words(&self) -> String {
+        const LINES: usize = 60;
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 }
 

@@ -290,12 +290,18 @@ impl Kubelet {
         self.call("ExecSync", request)
     }
 
-    /// Ends a pod with all its containers.
+    /// Ends a pod with all its containers. What the runtime fails at it is asked
+    /// for again, as a node's kubelet does.
     pub fn stop(&self, pod: &Running) -> Result<()> {
         self.sandboxes
             .borrow_mut()
             .retain(|sandbox| *sandbox != pod.sandbox);
-        self.remove(&pod.sandbox)
+        let mut failed = None;
+        let waited = until("the pod to end", DEADLINE, || {
+            failed = self.remove(&pod.sandbox).err();
+            Ok(failed.is_none().then_some(()))
+        });
+        waited.with_context(|| format!("the runtime says {:?}", failed))
     }
 
     fn remove(&self, sandbox: &str) -> Result<()> {

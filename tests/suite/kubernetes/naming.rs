@@ -5,7 +5,7 @@ use super::driver::Driver;
 use super::kubelet::Pod;
 use super::node::{IMAGE, Node, has};
 use crate::containers::scene::ELEMENT;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
 
 pub fn a_replica_of_a_deployment_is_named(driver: Driver) -> Result<()> {
@@ -132,40 +132,12 @@ pub fn containers_of_crun_are_named(driver: Driver) -> Result<()> {
 /// They are gone before anybody could look at them.
 pub fn two_hundred_containers_of_a_moment_are_named(driver: Driver) -> Result<()> {
     const CONTAINERS: usize = 200;
-    /// How many that never began are made anew.
-    const LOST: usize = 10;
-    /// Random suffixes of pods have no vowels, and few digits.
-    const PODS: [&str; 10] = [
-        "x7k2b", "x7k2c", "x7k2d", "x7k2f", "x7k2g", "x7k2h", "x7k2j", "x7k2k", "x7k2l", "x7k2m",
-    ];
     let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
     let agent = node.scene.agent(&["--automatic", "1h"])?;
 
-    let mut started = BTreeSet::new();
-    // On a machine as slow as a virtual one, Debian's containerd at times loses a
-    // container before it has begun. kubelet makes another one then.
-    let mut lost = 0;
-    for suffix in PODS {
-        let pod = node.kubelet.run(node.replica(suffix))?;
-        let mut attempts = 0..;
-        let whole = started.len() + CONTAINERS / PODS.len();
-        while started.len() < whole {
-            let attempt = attempts.next().unwrap_or_default();
-            let args = ["/app/worker"];
-            match node.kubelet.start_again(&pod, "api", IMAGE, &args, attempt) {
-                Ok(id) => drop(started.insert(id)),
-                Err(error)
-                    if lost < LOST && error.to_string().contains("create containerd task") =>
-                {
-                    println!("another one is made: {error}");
-                    lost += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        node.kubelet.stop(&pod)?;
-    }
+    let started = containers_of_a_moment(&node, CONTAINERS)
+        .with_context(|| format!("containerd's last words:\n{}", node.containerd.last_words()))?;
 
     node.scene.finish_with(agent, |records| {
         for record in records {
@@ -188,4 +160,39 @@ pub fn two_hundred_containers_of_a_moment_are_named(driver: Driver) -> Result<()
         );
         Ok(())
     })
+}
+
+/// Starts so many one after the other, in ten pods, and ends those; gives their ids.
+fn containers_of_a_moment(node: &Node, count: usize) -> Result<BTreeSet<String>> {
+    /// How many that never began are made anew.
+    const LOST: usize = 10;
+    /// Random suffixes of pods have no vowels, and few digits.
+    const PODS: [&str; 10] = [
+        "x7k2b", "x7k2c", "x7k2d", "x7k2f", "x7k2g", "x7k2h", "x7k2j", "x7k2k", "x7k2l", "x7k2m",
+    ];
+    let mut started = BTreeSet::new();
+    // On a machine as slow as a virtual one, Debian's containerd at times loses a
+    // container before it has begun. kubelet makes another one then.
+    let mut lost = 0;
+    for suffix in PODS {
+        let pod = node.kubelet.run(node.replica(suffix))?;
+        let mut attempts = 0..;
+        let whole = started.len() + count / PODS.len();
+        while started.len() < whole {
+            let attempt = attempts.next().unwrap_or_default();
+            let args = ["/app/worker"];
+            match node.kubelet.start_again(&pod, "api", IMAGE, &args, attempt) {
+                Ok(id) => drop(started.insert(id)),
+                Err(error)
+                    if lost < LOST && error.to_string().contains("create containerd task") =>
+                {
+                    println!("another one is made: {error}");
+                    lost += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        node.kubelet.stop(&pod)?;
+    }
+    Ok(started)
 }

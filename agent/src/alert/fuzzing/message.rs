@@ -7,7 +7,7 @@ use crate::alert::{
 use crate::fuzzing::Source;
 use crate::model::{
     Ancestor, Args, CgroupId, ContainerId, ContainerKind, Digest, ExecCounts, Identity, Layer,
-    Origin, Reason, Role, Runtime, Script, Untrusted, WorkloadId,
+    Origin, Reason, Role, Runtime, Script, Tampering, Untrusted, WorkloadId,
 };
 use agent_common::wire::ANCESTORS;
 use jiff::Timestamp;
@@ -176,7 +176,7 @@ fn record(source: &mut Source<'_>) -> Record {
 }
 
 fn subject(source: &mut Source<'_>) -> Subject {
-    match source.byte() % 8 {
+    match source.byte() % 9 {
         0 => Subject::Container,
         1 => Subject::Overflow,
         2 => Subject::Escape(Leaver {
@@ -185,6 +185,11 @@ fn subject(source: &mut Source<'_>) -> Subject {
             comm: source.text(),
             start_ns: source.number(),
             to: CgroupId(source.number()),
+        }),
+        4 => Subject::Tampered(Tampering {
+            added: source.number(),
+            removed: source.number(),
+            changed: source.number(),
         }),
         3 => Subject::HeldBack {
             alerts: source.number(),

@@ -1,0 +1,74 @@
+//! Whether the kernel's rules are still those that the agent put there: looked at
+//! every few seconds, and before it changes them itself.
+
+use super::Node;
+use crate::alert::{AlertId, Subject};
+use crate::kernel::{Found, PolicyError};
+use crate::model::{CgroupId, Reason, Slot, Tampering, WorkloadId};
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// How often all of them are looked at. What somebody does is told within five
+/// seconds.
+const INTERVAL: Duration = Duration::from_secs(4);
+
+impl Node {
+    /// Puts back what somebody else has changed, if it is time to look.
+    pub(super) fn compare_rules(&mut self) {
+        if self.compared.elapsed() >= INTERVAL {
+            self.compared = Instant::now();
+            let found = self.kernel.put_back();
+            for workload in self.report_tampering(found) {
+                // What the kernel remembers by rules that were not ours is
+                // forgotten with the generation.
+                self.apply_policy(&workload);
+            }
+        }
+    }
+
+    /// The same of one slot's own, which is about to be changed.
+    pub(super) fn compare_rules_of(&mut self, slot: Slot) {
+        let found = self.kernel.put_back_of(slot);
+        self.report_tampering(found);
+    }
+
+    /// Says what was found; whose rules those were.
+    fn report_tampering(
+        &mut self,
+        (found, put_back): (Found, Result<(), PolicyError>),
+    ) -> Vec<WorkloadId> {
+        if let Err(error) = put_back {
+            tracing::error!(%error, "somebody has changed the kernel's rules, and not all of them could be put back");
+        }
+        let mut whose = Vec::new();
+        for (slot, done) in found {
+            tracing::error!(
+                slot = slot.0,
+                added = done.added,
+                removed = done.removed,
+                changed = done.changed,
+                "somebody else has changed rules in the kernel"
+            );
+            self.raise_tampering(slot, done);
+            whose.extend(self.workloads.by_slot(slot).cloned());
+        }
+        whose
+    }
+
+    fn raise_tampering(&mut self, slot: Slot, done: Tampering) {
+        // What is outside containers, or has no name yet, is nobody's in particular.
+        let id = self.workloads.by_slot(slot).cloned();
+        let id = id.unwrap_or_else(|| WorkloadId::Unit {
+            unit: "-".to_owned(),
+        });
+        if let Some(workload) = self.workloads.get_mut(&id) {
+            workload.deviations += 1;
+        }
+        let at = Timestamp::now();
+        let scope = format!("{}/{id}", self.boot);
+        let alert = AlertId::new(&scope, CgroupId(0), Reason::Tampered, None);
+        let (reason, subject) = (Reason::Tampered, Subject::Tampered(done));
+        let record = self.record(alert, at, reason, Vec::new(), subject, &id, None);
+        self.alerts.raise(record, 1, at);
+    }
+}

@@ -1,0 +1,57 @@
+//! Rules in the kernel that somebody else wrote to.
+
+use super::scene::{ELEMENT, PATIENCE, Scene, at, exec};
+use crate::meddler::Meddler;
+use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+use testbed::Record;
+
+/// What the documents promise, and what rsyslogd and a busy machine take.
+const SOON: Duration = Duration::from_secs(5 + 2);
+
+pub fn b37_rules_that_somebody_else_changed_are_put_back() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    exec(&container, &["/app/worker"])?;
+    scene.wait_for_records(&container, 1)?;
+
+    let mut meddler = Meddler::new()?;
+    let slot = meddler.only_slot()?;
+    let begun = Instant::now();
+    meddler.add_entry(slot)?;
+    meddler.switch_off(slot)?;
+    let is_told = |record: &Record| record.msgid == "tampered";
+    let records = scene
+        .rsyslogd
+        .wait_for("it to be told", PATIENCE, |records| {
+            records.iter().any(is_told)
+        })?;
+    ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    let told = records
+        .iter()
+        .find(|record| is_told(record))
+        .context("it")?;
+    for (field, expected) in [
+        ("workload", scene.workload().as_str()),
+        ("rules_added", "1"),
+        ("rules_removed", "0"),
+        ("rules_changed", "1"),
+    ] {
+        let found = told.parameter(ELEMENT, field);
+        ensure!(found == Some(expected), "{field}: {}", told.raw);
+    }
+    ensure!(told.severity == "crit", "{}", told.raw);
+
+    // It is held to its allowlist as before.
+    exec(&container, &[&at("hello")])?;
+    scene.wait_for_records(&container, 2)?;
+    let status = agent.status()?;
+    ensure!(scene.of_status(&status).context("it")?["mode"] == "enforce");
+    scene.finish_with(agent, |records| {
+        let of = |reason: &str| records.iter().filter(|one| one.msgid == reason).count();
+        ensure!((of("tampered"), of("unlisted")) == (1, 2), "{records:#?}");
+        Ok(())
+    })
+}
