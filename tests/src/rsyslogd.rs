@@ -1,13 +1,17 @@
 //! A real rsyslogd that writes down what it received, field by field.
 
+mod network;
+
+pub use network::{Tls, has_tls};
+
 use crate::places;
 use crate::until;
 use anyhow::{Context, Result};
+use network::Network;
 use serde::Deserialize;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -53,8 +57,7 @@ impl Record {
 pub struct Rsyslogd {
     process: RefCell<Child>,
     folder: TempDir,
-    /// Of the network inputs, UDP and TCP alike.
-    port: Option<u16>,
+    network: Option<Network>,
 }
 
 impl Rsyslogd {
@@ -66,16 +69,21 @@ impl Rsyslogd {
 
     /// One that listens on a port of the loopback too, by UDP and TCP.
     pub fn start_with_network() -> Result<Self> {
-        Self::listening(Some(free_port()?))
+        Self::listening(Some(Network::new(None)?))
     }
 
-    fn listening(port: Option<u16>) -> Result<Self> {
+    /// One that listens on a port of the loopback too, by TLS.
+    pub fn start_with_tls(tls: Tls) -> Result<Self> {
+        Self::listening(Some(Network::new(Some(tls))?))
+    }
+
+    fn listening(network: Option<Network>) -> Result<Self> {
         let folder = places::folder("rsyslog")?;
-        let process = launch(folder.path(), port)?;
+        let process = launch(folder.path(), network.as_ref())?;
         let receiver = Self {
             process: RefCell::new(process),
             folder,
-            port,
+            network,
         };
         receiver.wait_until_it_listens()?;
         Ok(receiver)
@@ -95,14 +103,15 @@ impl Rsyslogd {
 
     /// Starts it again after [`Rsyslogd::go_away`], on the same socket.
     pub fn come_back(&self) -> Result<()> {
-        *self.process.borrow_mut() = launch(self.folder.path(), self.port)?;
+        *self.process.borrow_mut() = launch(self.folder.path(), self.network.as_ref())?;
         self.wait_until_it_listens()
     }
 
-    /// Its port on the loopback, as the agent's flag has it: `udp` or `tcp`.
+    /// Its port on the loopback, as the agent's flag has it: `udp`, `tcp` or `tls`.
     pub fn network_url(&self, protocol: &str) -> Result<String> {
-        let port = self.port.context("it was started without a network")?;
-        Ok(format!("{protocol}://127.0.0.1:{port}"))
+        let network = self.network.as_ref();
+        let network = network.context("it was started without a network")?;
+        Ok(network.url(protocol))
     }
 
     /// The socket it listens on: datagrams.
@@ -160,12 +169,12 @@ impl Rsyslogd {
 
     fn wait_until_it_listens(&self) -> Result<()> {
         let (socket, errors) = (self.socket(), self.folder.path().join(ERRORS));
-        let port = self.port;
+        let network = self.network.as_ref();
         until("rsyslogd to listen", crate::container::PATIENCE, || {
             if let Some(status) = self.process.borrow_mut().try_wait()? {
                 anyhow::bail!("rsyslogd ended ({status})");
             }
-            Ok((socket.exists() && port.is_none_or(is_open)).then_some(()))
+            Ok((socket.exists() && network.is_none_or(Network::is_open)).then_some(()))
         })
         .with_context(|| fs::read_to_string(errors).unwrap_or_default())
     }
@@ -186,11 +195,11 @@ const PID: &str = "pid";
 const RECORDS: &str = "records.jsonl";
 const ERRORS: &str = "errors.log";
 
-fn launch(folder: &Path, port: Option<u16>) -> Result<Child> {
+fn launch(folder: &Path, network: Option<&Network>) -> Result<Child> {
     let program = crate::find_program("rsyslogd")
         .context("rsyslogd is not installed; run cargo xtask setup")?;
     let config = folder.join("rsyslog.conf");
-    fs::write(&config, configuration(folder, port))
+    fs::write(&config, configuration(folder, network))
         .with_context(|| format!("cannot write {}", config.display()))?;
     let errors = File::create(folder.join(ERRORS)).context("cannot make a file")?;
     places::dying_with_us(&program)
@@ -206,24 +215,10 @@ fn launch(folder: &Path, port: Option<u16>) -> Result<Child> {
         .context("cannot start rsyslogd")
 }
 
-/// A port that nobody has for UDP or TCP. Somebody may take it before rsyslogd
-/// does: its UDP input cannot choose one itself.
-fn free_port() -> Result<u16> {
-    until("a free port", crate::container::PATIENCE, || {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        Ok(UdpSocket::bind(("127.0.0.1", port)).is_ok().then_some(port))
-    })
-}
-
-/// Whether somebody listens on it, by UDP and TCP.
-fn is_open(port: u16) -> bool {
-    UdpSocket::bind(("127.0.0.1", port)).is_err() && TcpStream::connect(("127.0.0.1", port)).is_ok()
-}
-
 /// The socket's own parser reads the old form only; the ordinary parsers, which
 /// `UseSpecialParser="off"` asks for, know RFC 5424. No rate limit, and the
 /// sender's time instead of the socket's.
-fn configuration(folder: &Path, port: Option<u16>) -> String {
+fn configuration(folder: &Path, network: Option<&Network>) -> String {
     let folder = folder.display();
     let fields = [
         ("facility", "syslogfacility-text"),
@@ -240,7 +235,8 @@ fn configuration(folder: &Path, port: Option<u16>) -> String {
         format!("  property(name=\"{property}\" outname=\"{name}\" format=\"jsonf\") constant(value=\",\")\n")
     })
     .concat();
-    let network = port.map(network).unwrap_or_default();
+    let network = network.map(|network| network.configuration("received"));
+    let network = network.unwrap_or_default();
     format!(
         r#"global(workDirectory="{folder}" maxMessageSize="256k" parser.escapeControlCharactersOnReceive="off")
 module(load="imuxsock" SysSock.Use="off")
@@ -259,16 +255,4 @@ input(type="imuxsock" socket="{folder}/{SOCKET}" useSpecialParser="off" parseHos
       useSysTimeStamp="off" ignoreTimestamp="off" rateLimit.interval="0" ruleset="received")
 {network}"#
     )
-}
-
-fn network(port: u16) -> String {
-    ["udp", "tcp"]
-        .map(|protocol| {
-            format!(
-                r#"module(load="im{protocol}")
-input(type="im{protocol}" address="127.0.0.1" port="{port}" ruleset="received")
-"#
-            )
-        })
-        .concat()
 }

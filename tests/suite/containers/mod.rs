@@ -15,7 +15,7 @@
 //! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
 //!   for; [`cluster`] has them
-//! - [`sinks`], [`webhooks`]: where records go
+//! - [`sinks`], [`encrypted`], [`webhooks`]: where records go
 //! - [`alerts`], [`decisions`], [`allowances`], [`promotions`]: what an operator
 //!   asks of the running agent
 //! - [`simulate`]: the journal, and what documents would have reported of it
@@ -45,6 +45,7 @@ mod doctor;
 mod documents;
 mod drift;
 mod edits;
+mod encrypted;
 mod engines;
 mod escapes;
 mod evidence;
@@ -160,6 +161,9 @@ pub const TESTS: &[Named] = tests![
         records_outlive_an_agent_that_is_killed, what_nobody_read_is_sent_again,
         a_full_disk_under_a_spool_costs_no_record,
         a_test_goes_to_every_target_and_a_heartbeat_too;
+    encrypted: records_arrive_encrypted_at_who_asks_for_a_certificate,
+        what_was_refused_is_sent_with_another_certificate,
+        encrypted_records_outlive_both_ends;
     tampering: b37_rules_that_somebody_else_changed_are_put_back;
     webhooks: a_webhook_has_all_when_the_agent_was_killed;
     alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;

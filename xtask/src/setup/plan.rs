@@ -95,6 +95,8 @@ impl Plan {
             need(lacks("runc"), "real containers", &["runc"]);
             need(lacks("crun"), "real containers", &["crun"]);
             need(lacks("rsyslogd"), "a real syslog receiver", &["rsyslog"]);
+            let lacks_tls = !testbed::rsyslogd::has_tls();
+            need(lacks_tls, "the same over TLS", &["rsyslog-gnutls"]);
             need(!other_loader().exists(), "another loader", &["musl"]);
             // Its server is the same program; the package with that name would
             // also start it with the machine.
@@ -158,10 +160,9 @@ impl Plan {
         if self.linker {
             text += "\n  cargo install bpf-linker";
         }
-        let tools: Vec<_> = [("runc", "runc"), ("crun", "crun"), ("rsyslogd", "rsyslog")]
+        let tools: Vec<_> = ["runc", "crun", "rsyslog", "rsyslog-gnutls"]
             .into_iter()
-            .filter(|(_, package)| self.packages().contains(package))
-            .map(|(_, package)| package)
+            .filter(|package| self.packages().contains(package))
             .chain(self.unpacked.iter().map(|one| one.by_hand))
             .chain(self.helm.then_some("helm (on PATH)"))
             .collect();
