@@ -289,7 +289,7 @@ mod tests {
     use super::super::record::tests::record;
     use super::super::{Leaver, Record};
     use super::*;
-    use crate::model::CgroupId;
+    use crate::model::{CgroupId, Tampering};
 
     fn check(change: impl FnOnce(&mut Record), expected: &str) {
         let mut record = record();
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_an_overflow_and_a_container_read_well() {
+    fn what_is_about_no_single_exec_reads_well() {
         check(
             |r| {
                 r.reason = Reason::Escaped;
@@ -474,6 +474,18 @@ mod tests {
                 };
             },
             "runc/web deviated 1234 more times: that would be 56 alerts, too many to be told one by one [overflow]",
+        );
+        check(
+            |r| {
+                r.reason = Reason::Tampered;
+                r.subject = Subject::Tampered(Tampering {
+                    added: 1,
+                    removed: 0,
+                    changed: 2,
+                });
+                r.container = None;
+            },
+            "runc/web: somebody else changed its rules in the kernel (1 added, 0 removed, 2 changed), and they were put back [tampered]",
         );
         check(
             |r| {

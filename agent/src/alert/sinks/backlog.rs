@@ -285,12 +285,18 @@ impl Backlog {
         self.unkept.iter().take(self.in_hand).cloned().collect()
     }
 
-    /// The disk has what it was to have, or it does not.
-    pub(super) fn keep(&mut self, is_written: bool) {
+    /// The disk has what it was to have, or it does not. Whether it lacks more.
+    pub(super) fn keep(&mut self, is_written: bool) -> bool {
         let in_hand = std::mem::take(&mut self.in_hand);
         if is_written && let Some(last) = self.unkept.drain(..in_hand).next_back() {
             self.kept = last.sequence;
         }
+        !self.unkept.is_empty()
+    }
+
+    /// Whether the disk has it, or it tells of a loss and is made anew each time.
+    pub(super) fn is_kept(&self, entry: &Encoded) -> bool {
+        entry.tells_of_loss || entry.sequence <= self.kept
     }
 
     /// What the next agent has to know, after records up to `number`.

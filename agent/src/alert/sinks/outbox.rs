@@ -18,6 +18,9 @@ use tokio::sync::Notify;
 /// While the agent ends, the next attempt is never further off than this.
 const HURRY: Duration = Duration::from_millis(100);
 
+/// How long a record waits for the disk before it goes out all the same.
+const DISK: Duration = Duration::from_millis(100);
+
 /// What waits for one sink.
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -39,8 +42,24 @@ struct Inner {
     last_sent: Option<Instant>,
     is_losing: bool,
     spool: Option<SpoolStatus>,
+    /// Since when the disk lacks something, if it does.
+    unkept_since: Option<Instant>,
     /// The digest of the record before, where records are chained.
     previous: Option<Digest>,
+}
+
+impl Inner {
+    /// How long records are still to wait for the disk; `None` where there is none,
+    /// or it has failed, is too slow, or lacks nothing.
+    fn waits_for_disk(&self) -> Option<Duration> {
+        let has_failed = self
+            .spool
+            .as_ref()
+            .is_none_or(|spool| spool.error.is_some());
+        let since = self.unkept_since.filter(|_| !has_failed)?;
+        DISK.checked_sub(since.elapsed())
+            .filter(|left| !left.is_zero())
+    }
 }
 
 impl Outbox {
@@ -66,6 +85,7 @@ impl Outbox {
                 last_sent: None,
                 is_losing: false,
                 spool,
+                unkept_since: None,
                 previous,
             }),
             arrived: Notify::new(),
@@ -112,6 +132,7 @@ impl Outbox {
         if inner.backlog.put(entry) {
             self.tell_of_loss(&mut inner);
         }
+        inner.unkept_since.get_or_insert_with(Instant::now);
         drop(inner);
         self.arrived.notify_one();
         self.keeper.ring();
@@ -140,16 +161,33 @@ impl Outbox {
     /// What is to be sent now, beginning with the same until [`wrote`](Self::wrote)
     /// or [`refuse`](Self::refuse); none once the outbox is closed and empty. Safe
     /// to cancel.
+    ///
+    /// What the disk lacks waits a moment for it: of what only the receiver has, an
+    /// agent that is killed leaves no trace, and the next one would give its number
+    /// away again.
     pub(super) async fn heads(&self, batch: Batch) -> Vec<Entry> {
         loop {
-            {
+            let disk = {
                 let inner = self.lock();
-                let heads = inner.backlog.heads(batch);
-                if !heads.is_empty() || (inner.closing && inner.backlog.is_empty()) {
+                let mut heads = inner.backlog.heads(batch);
+                if heads.is_empty() && inner.closing && inner.backlog.is_empty() {
                     return heads;
                 }
+                let disk = inner.waits_for_disk();
+                if disk.is_some() {
+                    heads.retain(|head| inner.backlog.is_kept(head));
+                }
+                if !heads.is_empty() {
+                    return heads;
+                }
+                disk
+            };
+            let arrived = self.arrived.notified();
+            match disk {
+                // Whatever ends the wait, it is looked again.
+                Some(wait) => drop(tokio::time::timeout(wait, arrived).await),
+                None => arrived.await,
             }
-            self.arrived.notified().await;
         }
     }
 
@@ -259,7 +297,13 @@ impl Outbox {
 
     /// The disk has what it was to have, or it does not.
     pub(super) fn keep(&self, is_written: bool) {
-        self.lock().backlog.keep(is_written);
+        let mut inner = self.lock();
+        let lacks_more = inner.backlog.keep(is_written);
+        if is_written {
+            inner.unkept_since = lacks_more.then(Instant::now);
+        }
+        drop(inner);
+        self.arrived.notify_one();
     }
 
     /// Makes more of it ready to be sent; the sequence from which on it has to be

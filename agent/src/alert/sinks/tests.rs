@@ -307,6 +307,33 @@ async fn what_waits_when_the_agent_ends_is_sent_by_the_next() {
     assert_eq!(sinks.status()[0].waiting, 0);
 }
 
+/// Were it the other way round, an agent that is killed in between would leave no
+/// trace of a record, and the next one would give its number away again.
+#[tokio::test]
+async fn a_record_is_on_disk_before_it_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let receiver = UnixDatagram::bind(&path).unwrap();
+    let folder = dir.path().join("spool");
+    let sinks = start_with_spool(&unix_url(&path), &folder, 1 << 20);
+    for number in 1..=100 {
+        send(&sinks, [number]);
+        assert_eq!(receive(&receiver, 1).await, [number.to_string()]);
+        let found = find_in(&folder, &format!(" number=\"{number}\" "));
+        assert!(found, "{number} is not on disk");
+    }
+}
+
+/// Whether a file below it has this text.
+fn find_in(folder: &Path, text: &str) -> bool {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    paths.any(|path| match path.is_dir() {
+        true => find_in(&path, text),
+        false => String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains(text),
+    })
+}
+
 #[tokio::test]
 async fn a_spool_that_is_full_loses_the_oldest_and_says_whose() {
     let dir = tempfile::tempdir().unwrap();
