@@ -2,7 +2,8 @@
 
 use crate::until;
 use anyhow::Result;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 /// Who a receiver is to those who reach it over TLS, and who they have to be.
@@ -47,10 +48,24 @@ impl Network {
         format!("{protocol}://127.0.0.1:{}", self.port)
     }
 
-    /// Whether somebody listens.
+    /// Whether somebody listens. The kernel is asked: a port that is tried here
+    /// could not be had by rsyslogd in the same instant, and it does not try again.
     pub(super) fn is_open(&self) -> bool {
-        let by_udp = self.tls.is_some() || UdpSocket::bind(("127.0.0.1", self.port)).is_err();
-        by_udp && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        const UNCONNECTED: &str = "07";
+        const LISTENS: &str = "0A";
+        let by_udp = self.tls.is_some() || self.is_in("/proc/net/udp", UNCONNECTED);
+        by_udp && self.is_in("/proc/net/tcp", LISTENS)
+    }
+
+    /// Whether the kernel's table has a socket of this port in this state.
+    fn is_in(&self, table: &str, state: &str) -> bool {
+        let port = format!(":{:04X}", self.port);
+        let text = fs::read_to_string(table).unwrap_or_default();
+        text.lines().any(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            let local = columns.next().unwrap_or_default();
+            local.ends_with(&port) && columns.nth(1) == Some(state)
+        })
     }
 
     /// The part of rsyslogd's configuration, for a ruleset.

@@ -1,7 +1,7 @@
 //! A real rsyslogd behind TLS (RFC 5425), which asks who the agent is.
 
-use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds, exec};
-use super::sinks::{LISTED, deviate};
+use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds};
+use super::sinks::{LISTED, arrive_at, deviate};
 use anyhow::{Context, Result, ensure};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
@@ -24,20 +24,7 @@ pub fn records_arrive_encrypted_at_who_asks_for_a_certificate() -> Result<()> {
     let scene = Scene::with(authority.rsyslogd()?)?;
     scene.write_document(LISTED)?;
     let url = authority.url(&scene.rsyslogd)?;
-    let agent = Agent::start(&scene.home, ["--enforce", "--syslog", &url])?;
-
-    let container = scene.idle()?;
-    for _ in 0..3 {
-        exec(&container, &["/app/worker"])?;
-    }
-
-    scene.finish(
-        agent,
-        &[(
-            &container,
-            &["unlisted /app/worker", "unlisted /app/worker +2"],
-        )],
-    )
+    arrive_at(&scene, &url)
 }
 
 /// In TLS 1.3 the agent may have written records before it hears that it is refused.

@@ -22,8 +22,12 @@ fn arrive_over(protocol: &str) -> Result<()> {
     let scene = Scene::with(Rsyslogd::start_with_network()?)?;
     scene.write_document(LISTED)?;
     let url = scene.rsyslogd.network_url(protocol)?;
-    let agent = Agent::start(&scene.home, ["--enforce", "--syslog", &url])?;
+    arrive_at(&scene, &url)
+}
 
+/// A first record, and the sum of what came again.
+pub fn arrive_at(scene: &Scene, url: &str) -> Result<()> {
+    let agent = Agent::start(&scene.home, ["--enforce", "--syslog", url])?;
     let container = scene.idle()?;
     for _ in 0..3 {
         exec(&container, &["/app/worker"])?;

@@ -10,11 +10,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
 /// How long a receiver may take to hang up when the agent does.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a reset is waited for where a receiver has hung up.
+const RESET: Duration = Duration::from_millis(250);
 /// How much a receiver's kernel acknowledges, at most, that its program does not
 /// read: Linux gives a connection 128 KiB (`tcp_rmem`), and more only to a program
 /// that has read fast before, which alerts do not let it.
@@ -101,8 +103,8 @@ impl Line {
         unsure.unwrap_or(u64::MAX)
     }
 
-    /// The same once the receiver has hung up in an orderly manner: its kernel does
-    /// that only if all was read that it had.
+    /// The same once the receiver has hung up in an orderly manner, and
+    /// [`is_read`](Self::is_read).
     pub(super) fn unsure_in_the_end(&self) -> u64 {
         match self {
             Self::Tcp(..) | Self::Tls { .. } => self.queued().unwrap_or(u64::MAX),
@@ -164,6 +166,40 @@ impl Line {
                 Ok(_) => {}
                 Err(error) => return HungUp::Failed(error),
             }
+        }
+    }
+
+    /// Whether the receiver that hung up is seen to have read all. Of TLS that is its
+    /// word only; and a program may close its own direction and then the rest, with
+    /// what it did not read, which its kernel answers with a reset.
+    pub(super) async fn is_read(&self) -> io::Result<()> {
+        let socket = match self {
+            Self::Tcp(socket, _) => socket,
+            Self::Tls { stream, .. } => {
+                let socket = stream.get_ref().0;
+                timeout(FAREWELL, end_of(socket)).await??;
+                socket
+            }
+            _ => return Ok(()),
+        };
+        sleep(RESET).await;
+        match socket.take_error()? {
+            Some(reset) => Err(reset),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Until the other end has closed the connection, whatever it says before.
+async fn end_of(socket: &TcpStream) -> io::Result<()> {
+    let mut said = [0; 256];
+    loop {
+        socket.readable().await?;
+        match socket.try_read(&mut said) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -73,6 +73,7 @@ async fn carry(line: &mut Line, outbox: &Outbox, backoff: &mut Backoff) -> io::R
             hung_up = line.hung_up() => {
                 return match hung_up {
                     HungUp::Orderly => {
+                        line.is_read().await?;
                         if written.confirm(outbox, line.unsure_in_the_end()) {
                             backoff.reset();
                         }

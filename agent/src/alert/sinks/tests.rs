@@ -9,7 +9,7 @@ use super::*;
 use crate::alert::record::tests::record;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener};
 
 /// What every wait of these tests ends after.
@@ -225,6 +225,24 @@ async fn tcp_that_is_reset_is_told_again_what_it_may_not_have_read() {
     }
     let status = &sinks.status()[0];
     assert_eq!((status.sent, status.resent, status.waiting), (3, 3, 0));
+}
+
+#[tokio::test]
+async fn tcp_that_closes_one_way_and_then_the_other_has_not_read_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sinks = start(&format!("tcp://127.0.0.1:{port}"), 100);
+    let (mut deaf, _) = soon("a connection", listener.accept()).await.unwrap();
+    send(&sinks, 1..=3);
+    until(&sinks, "all sent", |s| s.sent == 3).await;
+
+    deaf.shutdown().await.unwrap();
+    drop(deaf);
+
+    let (mut stream, _) = soon("a connection again", listener.accept()).await.unwrap();
+    for expected in ["1", "2", "3"] {
+        assert_eq!(frame(&mut stream).await, expected);
+    }
 }
 
 #[tokio::test]

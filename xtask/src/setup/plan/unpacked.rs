@@ -39,7 +39,15 @@ pub const KUBECTL: Unpacked = Unpacked {
 /// Installing it takes twenty seconds, and has systemd listen for podman's clients
 /// on a machine that wanted to run tests.
 pub const PODMAN: Unpacked = Unpacked {
-    packages: &["podman", "conmon", "libassuan0", "libgpgme11", "libsubid4"],
+    packages: &[
+        "podman",
+        "conmon",
+        "libassuan0",
+        "libdevmapper1.02.1",
+        "libglib2.0-0",
+        "libgpgme11",
+        "libsubid4",
+    ],
     folder: testbed::podman::UNPACKED,
     what_for: "an engine of the tests' own; nothing is started",
     by_hand: "podman",

@@ -179,6 +179,47 @@ async fn a_receiver_may_ask_who_the_agent_is() {
 }
 
 #[tokio::test]
+async fn what_a_receiver_did_not_read_is_sent_again_though_it_said_farewell() {
+    let authority = Authority::new();
+    authority.sign("good", "127.0.0.1", |_| {});
+    let acceptor = authority.acceptor("good", false);
+    let (listener, port) = listen().await;
+    let sinks = start(&authority.url(port, ""), 100);
+    send(&sinks, 1..=4);
+
+    let mut deaf = accept(&listener, &acceptor).await;
+    until(&sinks, "all sent", |status| status.sent == 4).await;
+    // TLS's own word first, then a reset.
+    deaf.shutdown().await.expect("it is said");
+    drop(deaf);
+
+    let mut stream = accept(&listener, &acceptor).await;
+    for number in ["1", "2", "3", "4"] {
+        assert_eq!(frame(&mut stream).await, number);
+    }
+}
+
+#[tokio::test]
+async fn what_a_receiver_has_read_is_not_sent_again_when_it_said_farewell() {
+    let authority = Authority::new();
+    authority.sign("good", "127.0.0.1", |_| {});
+    let acceptor = authority.acceptor("good", false);
+    let (listener, port) = listen().await;
+    let sinks = start(&authority.url(port, ""), 100);
+    send(&sinks, 1..=2);
+
+    let mut stream = accept(&listener, &acceptor).await;
+    assert_eq!(frame(&mut stream).await, "1");
+    assert_eq!(frame(&mut stream).await, "2");
+    stream.shutdown().await.expect("it is said");
+    drop(stream);
+
+    let mut stream = accept(&listener, &acceptor).await;
+    send(&sinks, [3]);
+    assert_eq!(frame(&mut stream).await, "3");
+}
+
+#[tokio::test]
 async fn files_that_are_missing_or_hold_nothing_are_named() {
     let authority = Authority::new();
     let (_listener, port) = listen().await;
