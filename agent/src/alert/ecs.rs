@@ -112,8 +112,7 @@ impl Event {
                     Subject::Exec { .. } | Subject::Overflow | Subject::HeldBack { .. } => {
                         ("start", "exec")
                     }
-                    Subject::Escape(_) => ("change", code),
-                    Subject::Tampered(_) => ("change", code),
+                    Subject::Escape(_) | Subject::Tampered(_) => ("change", code),
                     Subject::Container => ("info", code),
                 };
                 Self {

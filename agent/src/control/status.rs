@@ -133,7 +133,7 @@ pub struct Accounting {
 
 impl From<ExecCounts> for Accounting {
     fn from(counts: ExecCounts) -> Self {
-        let holds = u128::from(counts.seen) == counts.sum();
+        let holds = counts.holds();
         Self { counts, holds }
     }
 }

@@ -86,11 +86,7 @@ impl Kernel {
             }
         }
         for (key, value, is_gone) in wrong {
-            let tampering = found.entry(slot).or_default();
-            match is_gone {
-                true => tampering.removed += 1,
-                false => tampering.changed += 1,
-            }
+            found.entry(slot).or_default().count_wrong(is_gone);
             result = result.and(self.insert("ALLOW", self.sizes.allow, &key, value));
         }
         result
@@ -144,11 +140,10 @@ impl Kernel {
         }
         let mut result = Ok(());
         for (cgroup, entry, is_gone) in wrong {
-            let tampering = found.entry(Slot(entry.slot)).or_default();
-            match is_gone {
-                true => tampering.removed += 1,
-                false => tampering.changed += 1,
-            }
+            found
+                .entry(Slot(entry.slot))
+                .or_default()
+                .count_wrong(is_gone);
             result = result.and(self.set_cgroup(cgroup, entry));
         }
         result

@@ -36,4 +36,4 @@ pub use maps::PolicyError;
 pub use permits::{Names, Permit, Sighted, detail_bits};
 pub use ring::{AsyncRing, Ring};
 pub use trial::{Overlay, Trial, try_layouts, try_programs};
-pub use truth::{Accounting, Escaped, SeenEntry};
+pub use truth::{Escaped, SeenEntry};

@@ -113,8 +113,8 @@ impl Kernel {
         }
     }
 
-    /// What the kernel's map has of a slot. Nobody but this value writes there:
-    /// other slots' entries need not be walked over.
+    /// What the kernel's map has of a slot. What somebody else put there is
+    /// [`put_back`](Self::put_back)'s to find: only our own entries are walked over.
     fn present(&self, slot: Slot) -> HashMap<AllowKey, Allowed> {
         let map = self.hash_ref::<AllowKey, Allowed>("ALLOW");
         let keys = self.allowed.get(&slot).into_iter().flatten();

@@ -2,11 +2,10 @@
 //! and the counts that must add up.
 
 use super::{Kernel, PolicyError, exec_of_seen};
-use crate::model::{CgroupId, Exec, Slot, Untrusted};
+use crate::model::{CgroupId, Exec, ExecCounts, Slot, Untrusted};
 use agent_common::wire::{Counters, Escape, Losses, Newborn, Seen, SeenKey, Usage};
 use aya::Pod;
 use aya::maps::{Array, PerCpuArray};
-use std::ops::AddAssign;
 
 /// One distinct exec that was not covered when it ran.
 pub struct SeenEntry {
@@ -41,51 +40,14 @@ pub struct Escaped {
     pub at_ns: u64,
 }
 
-/// Execs by verdict, summed over the CPUs.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Accounting {
-    /// All execs.
-    pub seen: u64,
-    /// Covered by an allowlist.
-    pub known: u64,
-    /// New, in learn mode.
-    pub learning: u64,
-    /// New, in enforce mode or before the container had a name.
-    pub deviating: u64,
-    /// Outside containers, or mode off.
-    pub ignored: u64,
-    /// Could not be identified; reported like a deviation.
-    pub errors: u64,
-}
-
-impl Accounting {
-    /// Whether every exec went into exactly one verdict.
-    pub fn holds(&self) -> bool {
-        self.seen == self.known + self.learning + self.deviating + self.ignored + self.errors
-    }
-}
-
-impl From<&Counters> for Accounting {
-    fn from(cpu: &Counters) -> Self {
-        Self {
-            seen: cpu.seen,
-            known: cpu.known,
-            learning: cpu.learning,
-            deviating: cpu.deviating,
-            ignored: cpu.ignored,
-            errors: cpu.errors,
-        }
-    }
-}
-
-impl AddAssign for Accounting {
-    fn add_assign(&mut self, other: Self) {
-        self.seen += other.seen;
-        self.known += other.known;
-        self.learning += other.learning;
-        self.deviating += other.deviating;
-        self.ignored += other.ignored;
-        self.errors += other.errors;
+fn counted(cpu: &Counters) -> ExecCounts {
+    ExecCounts {
+        seen: cpu.seen,
+        known: cpu.known,
+        learning: cpu.learning,
+        deviating: cpu.deviating,
+        ignored: cpu.ignored,
+        errors: cpu.errors,
     }
 }
 
@@ -162,12 +124,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// The counts of one slot.
-    pub fn accounting(&self, slot: Slot) -> Accounting {
-        let mut sum = Accounting::default();
+    /// The counts of one slot, summed over the CPUs.
+    pub fn accounting(&self, slot: Slot) -> ExecCounts {
+        let mut sum = ExecCounts::default();
         if let Ok(counters) = self.per_cpu::<Counters>("COUNTERS").get(&slot.0, 0) {
             for cpu in counters.iter() {
-                sum += Accounting::from(cpu);
+                sum += counted(cpu);
             }
         }
         sum

@@ -1,6 +1,7 @@
 //! Execs, by what became of them.
 
 use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
 
 /// How many execs there were, and what became of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -20,6 +21,11 @@ pub struct ExecCounts {
 }
 
 impl ExecCounts {
+    /// Whether every exec is in exactly one of the others.
+    pub fn holds(&self) -> bool {
+        u128::from(self.seen) == self.sum()
+    }
+
     /// What `seen` must be. Wider than a count, so that no values overflow it.
     pub fn sum(&self) -> u128 {
         [
@@ -32,5 +38,16 @@ impl ExecCounts {
         .into_iter()
         .map(u128::from)
         .sum()
+    }
+}
+
+impl AddAssign for ExecCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.known += other.known;
+        self.learning += other.learning;
+        self.deviating += other.deviating;
+        self.ignored += other.ignored;
+        self.errors += other.errors;
     }
 }

@@ -10,3 +10,13 @@ pub struct Tampering {
     /// Rules of its that said something else.
     pub changed: u64,
 }
+
+impl Tampering {
+    /// One more rule of the agent's is not as it was put there.
+    pub fn count_wrong(&mut self, is_gone: bool) {
+        match is_gone {
+            true => self.removed += 1,
+            false => self.changed += 1,
+        }
+    }
+}

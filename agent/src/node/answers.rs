@@ -9,7 +9,6 @@ use crate::control::status::{
     Accounting, AgentMode, AgentStatus, CriStatus, EngineStatus, KubeStatus, Losses, MapFill,
     RingFill, SinkStatus, SpoolStatus, Status,
 };
-use crate::kernel;
 use crate::model::{ExecCounts, Slot};
 use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
 
@@ -68,7 +67,7 @@ impl Node {
                     .collect(),
                 kinds_off: self.config.classes.off().collect(),
             },
-            accounting: Accounting::from(counts(self.accounting())),
+            accounting: Accounting::from(self.accounting()),
             losses: Losses {
                 ring_full: losses.ring_full,
                 seen_full: losses.seen_full,
@@ -106,15 +105,15 @@ impl Node {
 
     /// All slots together: every exec of the node. A CPU may stand between two
     /// of its counts while they are read; what does not hold is read again.
-    pub(super) fn accounting(&self) -> kernel::Accounting {
+    pub(super) fn accounting(&self) -> ExecCounts {
         (0..READINGS)
             .map(|_| self.read_accounting())
             .reduce(|last, next| if last.holds() { last } else { next })
             .unwrap_or_default()
     }
 
-    fn read_accounting(&self) -> kernel::Accounting {
-        let mut sum = kernel::Accounting::default();
+    fn read_accounting(&self) -> ExecCounts {
+        let mut sum = ExecCounts::default();
         for slot in [SLOT_HOST, SLOT_PENDING] {
             sum += self.kernel.accounting(Slot(slot));
         }
@@ -198,17 +197,5 @@ impl Node {
                 }),
             })
             .collect()
-    }
-}
-
-/// Execs, as they are told.
-pub(super) fn counts(sum: kernel::Accounting) -> ExecCounts {
-    ExecCounts {
-        seen: sum.seen,
-        known: sum.known,
-        learning: sum.learning,
-        deviating: sum.deviating,
-        ignored: sum.ignored,
-        errors: sum.errors,
     }
 }

@@ -2,7 +2,6 @@
 //! where somebody asks for one.
 
 use super::Node;
-use super::answers::counts;
 use super::decisions::refused;
 use crate::alert::{Beat, Cause, Delivered};
 use crate::control::operation::{TestAlert, TestedTarget};
@@ -54,7 +53,7 @@ impl Node {
             time: Timestamp::now(),
             node: self.config.node_name.as_str().to_owned(),
             cause,
-            execs: counts(self.accounting()),
+            execs: self.accounting(),
             target: Delivered::default(),
         }
     }

@@ -228,19 +228,24 @@ impl Node {
         if self.is_allowed(&id, Reason::Overflow) {
             return self.passes_beyond(&id, count);
         }
-        if let Some(workload) = self.workloads.get_mut(&id) {
+        self.raise_about(&id, Reason::Overflow, Subject::Overflow, count);
+    }
+
+    /// Reports what is about a workload as a whole: its containers share one alert.
+    pub(super) fn raise_about(
+        &mut self,
+        id: &WorkloadId,
+        reason: Reason,
+        subject: Subject,
+        count: u64,
+    ) {
+        if let Some(workload) = self.workloads.get_mut(id) {
             workload.deviations += count;
         }
         let at = Timestamp::now();
-        // One per workload: its containers share the quota.
-        let alert = AlertId::new(
-            &format!("{}/{id}", self.boot),
-            CgroupId(0),
-            Reason::Overflow,
-            None,
-        );
-        let (reason, subject) = (Reason::Overflow, Subject::Overflow);
-        let record = self.record(alert, at, reason, Vec::new(), subject, &id, None);
+        let scope = format!("{}/{id}", self.boot);
+        let alert = AlertId::new(&scope, CgroupId(0), reason, None);
+        let record = self.record(alert, at, reason, Vec::new(), subject, id, None);
         self.alerts.raise(record, count, at);
     }
 }

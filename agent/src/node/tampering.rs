@@ -2,10 +2,9 @@
 //! every few seconds, and before it changes them itself.
 
 use super::Node;
-use crate::alert::{AlertId, Subject};
+use crate::alert::Subject;
 use crate::kernel::{Found, PolicyError};
-use crate::model::{CgroupId, Reason, Slot, Tampering, WorkloadId};
-use jiff::Timestamp;
+use crate::model::{Reason, Slot, Tampering, WorkloadId};
 use std::time::{Duration, Instant};
 
 /// How often all of them are looked at. What somebody does is told within five
@@ -61,14 +60,6 @@ impl Node {
         let id = id.unwrap_or_else(|| WorkloadId::Unit {
             unit: "-".to_owned(),
         });
-        if let Some(workload) = self.workloads.get_mut(&id) {
-            workload.deviations += 1;
-        }
-        let at = Timestamp::now();
-        let scope = format!("{}/{id}", self.boot);
-        let alert = AlertId::new(&scope, CgroupId(0), Reason::Tampered, None);
-        let (reason, subject) = (Reason::Tampered, Subject::Tampered(done));
-        let record = self.record(alert, at, reason, Vec::new(), subject, &id, None);
-        self.alerts.raise(record, 1, at);
+        self.raise_about(&id, Reason::Tampered, Subject::Tampered(done), 1);
     }
 }

@@ -8,9 +8,9 @@ use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
 use crate::control::status::{WorkloadMode, WorkloadState};
 use crate::judge::Policy;
-use crate::kernel::{Accounting, detail_bits};
+use crate::kernel::detail_bits;
 use crate::learn::Baseline;
-use crate::model::{CgroupId, PutIn, Slot, WorkloadId};
+use crate::model::{CgroupId, ExecCounts, PutIn, Slot, WorkloadId};
 use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -115,7 +115,7 @@ pub struct Workload {
     /// Execs over the slot's quota that were reported so far.
     pub overflow_told: u64,
     /// What the slot had counted when it became this workload's.
-    pub base: Accounting,
+    pub base: ExecCounts,
     generation: u32,
     /// The first generation of the journal's hour.
     hour: u32,
@@ -190,7 +190,7 @@ pub struct SlotUse {
     /// Execs ever over the quota.
     pub overflowed: u64,
     /// All counts.
-    pub counted: Accounting,
+    pub counted: ExecCounts,
 }
 
 /// All workloads with a container, and who learns without one.

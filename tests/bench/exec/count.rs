@@ -2,7 +2,7 @@
 //! a number.
 
 use anyhow::{Result, ensure};
-use execwarden::kernel::Accounting;
+use execwarden::model::ExecCounts;
 
 /// What the kernel must have counted each of the execs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Verdict {
 
 /// Fails unless exactly `execs` were counted between the two, all of them with
 /// this verdict.
-pub fn check(before: Accounting, after: Accounting, execs: u64, verdict: Verdict) -> Result<()> {
+pub fn check(before: ExecCounts, after: ExecCounts, execs: u64, verdict: Verdict) -> Result<()> {
     let counted = match verdict {
         Verdict::Known => after.known - before.known,
         Verdict::Learning => after.learning - before.learning,

@@ -3,8 +3,8 @@
 
 use agent_common::wire::{self, SLOT_FIRST, mode};
 use anyhow::{Context, Result, ensure};
-use execwarden::kernel::{Accounting, Event, ExecHooks, Kernel, Permit, Ring, Sizes};
-use execwarden::model::{CgroupId, Slot};
+use execwarden::kernel::{Event, ExecHooks, Kernel, Permit, Ring, Sizes};
+use execwarden::model::{CgroupId, ExecCounts, Slot};
 
 /// How the execs of the cgroup are judged.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Subject {
     }
 
     /// The counts so far of what the cgroup is judged under.
-    pub fn accounting(&self) -> Accounting {
+    pub fn accounting(&self) -> ExecCounts {
         self.kernel.accounting(self.slot)
     }
 

@@ -1,10 +1,9 @@
 //! A real rsyslogd behind TLS (RFC 5425), which asks who the agent is.
 
 use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds};
-use super::sinks::{LISTED, arrive_at, deviate};
+use super::sinks::{LISTED, arrive_at, deviate, receiver};
 use anyhow::{Context, Result, ensure};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use serde_json::Value;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -143,10 +142,6 @@ fn numbers(records: &[Record]) -> BTreeSet<u64> {
     numbers
         .filter_map(|record| record.parameter(ELEMENT, "number")?.parse().ok())
         .collect()
-}
-
-fn receiver(status: &Value) -> &Value {
-    &status["sinks"][0]
 }
 
 /// Who signed everybody's certificate, and the folder of what it signed.

@@ -256,6 +256,7 @@ pub fn a_test_goes_to_every_target_and_a_heartbeat_too() -> Result<()> {
     agent.stop().map(drop)
 }
 
-fn receiver(status: &Value) -> &Value {
+/// The first target, as the status has it.
+pub fn receiver(status: &Value) -> &Value {
     &status["sinks"][0]
 }

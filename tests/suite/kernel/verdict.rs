@@ -4,8 +4,8 @@ use super::files::Folder;
 use super::watch::watching;
 use agent_common::wire::mode::{ENFORCE, LEARN, OFF};
 use anyhow::{Result, ensure};
-use execwarden::kernel::{Accounting, Permit};
-use execwarden::model::{Identity, Origin};
+use execwarden::kernel::Permit;
+use execwarden::model::{ExecCounts, Identity, Origin};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -66,10 +66,10 @@ pub fn a_known_exec_stays_known_in_another_directory() -> Result<()> {
 
 pub fn a_new_exec_is_told_once_and_then_counted() -> Result<()> {
     watching(|watch| {
-        let learning = Accounting {
+        let learning = ExecCounts {
             seen: 6,
             learning: 6,
-            ..Accounting::default()
+            ..ExecCounts::default()
         };
         for (mode, expected) in [(LEARN, learning), (ENFORCE, deviating(6))] {
             let (folder, hello) = Folder::with_hello()?;
@@ -325,18 +325,18 @@ fn changed(path: &str) -> Result<(i64, i64)> {
     Ok((metadata.ctime(), metadata.ctime_nsec()))
 }
 
-fn known(execs: u64) -> Accounting {
-    Accounting {
+fn known(execs: u64) -> ExecCounts {
+    ExecCounts {
         seen: execs,
         known: execs,
-        ..Accounting::default()
+        ..ExecCounts::default()
     }
 }
 
-fn deviating(execs: u64) -> Accounting {
-    Accounting {
+fn deviating(execs: u64) -> ExecCounts {
+    ExecCounts {
         seen: execs,
         deviating: execs,
-        ..Accounting::default()
+        ..ExecCounts::default()
     }
 }

@@ -186,14 +186,14 @@ fn subject(source: &mut Source<'_>) -> Subject {
             start_ns: source.number(),
             to: CgroupId(source.number()),
         }),
+        3 => Subject::HeldBack {
+            alerts: source.number(),
+        },
         4 => Subject::Tampered(Tampering {
             added: source.number(),
             removed: source.number(),
             changed: source.number(),
         }),
-        3 => Subject::HeldBack {
-            alerts: source.number(),
-        },
         _ => Subject::Exec {
             identity: identity(source),
             evidence: source.option(|source| Box::new(evidence(source))),

@@ -80,6 +80,17 @@ async fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
+/// One with a good certificate, and the sink that is to reach it, which reads the
+/// authority's files for each connection.
+async fn good_receiver() -> (Authority, TcpListener, TlsAcceptor, Sinks) {
+    let authority = Authority::new();
+    authority.sign("good", "127.0.0.1", |_| {});
+    let acceptor = authority.acceptor("good", false);
+    let (listener, port) = listen().await;
+    let sinks = start(&authority.url(port, ""), 100);
+    (authority, listener, acceptor, sinks)
+}
+
 pub(super) async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
     let accepting = async {
         let (stream, _) = listener.accept().await.unwrap();
@@ -180,11 +191,7 @@ async fn a_receiver_may_ask_who_the_agent_is() {
 
 #[tokio::test]
 async fn what_a_receiver_did_not_read_is_sent_again_though_it_said_farewell() {
-    let authority = Authority::new();
-    authority.sign("good", "127.0.0.1", |_| {});
-    let acceptor = authority.acceptor("good", false);
-    let (listener, port) = listen().await;
-    let sinks = start(&authority.url(port, ""), 100);
+    let (_authority, listener, acceptor, sinks) = good_receiver().await;
     send(&sinks, 1..=4);
 
     let mut deaf = accept(&listener, &acceptor).await;
@@ -201,11 +208,7 @@ async fn what_a_receiver_did_not_read_is_sent_again_though_it_said_farewell() {
 
 #[tokio::test]
 async fn what_a_receiver_has_read_is_not_sent_again_when_it_said_farewell() {
-    let authority = Authority::new();
-    authority.sign("good", "127.0.0.1", |_| {});
-    let acceptor = authority.acceptor("good", false);
-    let (listener, port) = listen().await;
-    let sinks = start(&authority.url(port, ""), 100);
+    let (_authority, listener, acceptor, sinks) = good_receiver().await;
     send(&sinks, 1..=2);
 
     let mut stream = accept(&listener, &acceptor).await;
