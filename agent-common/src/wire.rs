@@ -8,7 +8,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The version of every record in this module; the agent refuses another.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest path that is read, in bytes: the kernel's own `PATH_MAX`.
 pub const PATH_MAX: usize = 4096;
@@ -126,6 +126,8 @@ pub mod flag {
     /// Everybody may write to the folder in which the file that runs is, or one
     /// of its scripts'.
     pub const OPEN_FOLDER: u32 = 1 << 15;
+    /// It was stopped: it died before its first instruction.
+    pub const BLOCKED: u32 = 1 << 16;
 }
 
 /// Bits of [`Ancestor::flags`].
@@ -154,6 +156,28 @@ pub mod need {
     pub const NAME: u32 = 1 << 4;
     /// All of them: where nobody knows yet what will be asked for.
     pub const ALL: u32 = CONTENT | ARGS | PARENT | USER | NAME;
+}
+
+/// What of a slot's execs is stopped, in [`Slot::stops`]. 0: nothing is.
+pub mod stop {
+    /// What the allowlist does not cover, as far as the kernel can tell.
+    pub const UNLISTED: u32 = 1 << 0;
+    /// What the agent has to look at first, too, for as long as it has not.
+    pub const UNVERIFIED: u32 = 1 << 1;
+    /// What the runtime puts into the container without a terminal, as probes
+    /// are, is let through.
+    pub const BUT_PROBES: u32 = 1 << 2;
+    /// For each [`super::layer`] a bit from here on: entries that only the agent
+    /// can compare may cover a file of it.
+    pub const LAYERS: u32 = 8;
+}
+
+/// The values of the map of what the agent looked at.
+pub mod cleared {
+    /// Allowed.
+    pub const YES: u32 = 1;
+    /// Not allowed: where what deviates is stopped, it is from now on.
+    pub const NO: u32 = 2;
 }
 
 /// What a ring record is, in [`Header::kind`].
@@ -217,7 +241,7 @@ wire! {
         /// one above.
         layer: u32,
         /// Those [`flag`]s that make the same file another matter: escaped,
-        /// outside, or in another mount namespace than the container's.
+        /// outside, in another mount namespace than the container's, or stopped.
         circumstances: u32,
     }
 }
@@ -396,8 +420,9 @@ wire! {
         /// The device of the container's root file system, set by its first
         /// exec; 0 until then.
         root_dev: u32,
-        /// Zero.
-        pad: u32,
+        /// 1 if nothing that it runs is stopped, whatever its slot says; of the
+        /// container's own entry.
+        spared: u32,
         /// Its mount namespace (an address, compared only), so that the usual
         /// one is told by one comparison; 0
         /// until its first exec.
@@ -438,8 +463,8 @@ wire! {
         /// What tells two execs of a file apart that is not allowed; see
         /// [`need`].
         detail: u32,
-        /// Zero.
-        pad: u32,
+        /// See [`stop`].
+        stops: u32,
         /// How many distinct execs the slot may have in the map of what was
         /// seen.
         quota: u64,
@@ -484,8 +509,8 @@ wire! {
 }
 
 wire! {
-    /// An exec that the agent looked at and found to be allowed: the key of
-    /// the map of those, which forgets the oldest.
+    /// An exec that the agent looked at: the key of the map of those, which
+    /// forgets the oldest. Its values are in [`cleared`].
     ClearedKey, 40, {
         /// SipHash of the path.
         path_hash: u64,
@@ -557,7 +582,7 @@ wire! {
 wire! {
     /// One CPU's counts for one slot. For each: `seen == known + learning +
     /// deviating + ignored + errors`.
-    Counters, 48, {
+    Counters, 56, {
         /// Execs.
         seen: u64,
         /// Covered by the allowlist.
@@ -570,13 +595,15 @@ wire! {
         ignored: u64,
         /// Could not be identified; treated as deviating.
         errors: u64,
+        /// Those of `deviating` and `errors` that were stopped.
+        blocked: u64,
     }
 }
 
 wire! {
     /// One CPU's counts of what could not be done, and how near the ring was
     /// to it.
-    Losses, 64, {
+    Losses, 72, {
         /// Doorbells that found the ring full; the map still has the truth.
         ring_full: u64,
         /// Execs that found the map of what was seen full.
@@ -593,5 +620,7 @@ wire! {
         escapes_full: u64,
         /// The most bytes that waited in the ring when a record came to it.
         ring_peak: u64,
+        /// Execs that were to be stopped, and the kernel did not let us.
+        not_stopped: u64,
     }
 }

@@ -29,7 +29,7 @@ pub fn pending(id: u64) -> Cgroup {
         slot: SLOT_PENDING,
         state: cgroup_state::PENDING,
         root_dev: 0,
-        pad: 0,
+        spared: 0,
         mntns: 0,
     }
 }

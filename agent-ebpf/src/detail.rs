@@ -1,5 +1,6 @@
 //! What more than the identity decides an exec: its content, its arguments,
-//! its parent, its user. The agent looks at it once; its yes is in `CLEARED`.
+//! its parent, its user. The agent looks at it once; what it found is in
+//! `CLEARED`.
 
 use crate::identity::execwarden_hash_args;
 use crate::kernel::{hash_key, in_memory};
@@ -69,9 +70,10 @@ pub extern "C" fn execwarden_detail(needs: u64) -> u64 {
     state.finish(0, 80) | 1
 }
 
-/// Whether the agent looked at this very combination and found it allowed.
+/// What the agent found when it looked at this very combination: see
+/// [`agent_common::wire::cleared`]; 0 if it has not.
 #[inline(always)]
-pub fn is_cleared(scratch: &mut Scratch, slot: u32, slot_generation: u32) -> bool {
+pub fn cleared(scratch: &mut Scratch, slot: u32, slot_generation: u32) -> u32 {
     let key = in_memory(&scratch.record.key);
     scratch.cleared = ClearedKey {
         path_hash: key.path_hash,
@@ -82,5 +84,9 @@ pub fn is_cleared(scratch: &mut Scratch, slot: u32, slot_generation: u32) -> boo
         layer: key.layer,
         pad: 0,
     };
-    CLEARED.get_ptr(&scratch.cleared).is_some()
+    match CLEARED.get_ptr(&scratch.cleared) {
+        // SAFETY: a value of a map, valid while the program runs.
+        Some(value) => unsafe { *value },
+        None => 0,
+    }
 }

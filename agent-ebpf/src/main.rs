@@ -29,6 +29,7 @@ mod report;
 mod script;
 mod sight;
 mod stand_in;
+mod stop;
 mod tail;
 mod task;
 

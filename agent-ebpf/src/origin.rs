@@ -72,6 +72,12 @@ pub extern "C" fn execwarden_container_of(task: u64) -> u64 {
     }
 }
 
+/// Whether the parent of a task is outside the container.
+#[inline(always)]
+pub fn is_from_outside(task: u64, container: u64) -> bool {
+    execwarden_container_of(parent(leader(task))) != container
+}
+
 /// [`flag`]s: whether the task is its container's first process or a child of
 /// it, has its parent outside, or does not descend from the first process.
 /// Likewise.

@@ -14,10 +14,12 @@ use crate::origin::{execwarden_ancestors, execwarden_origin};
 use crate::path::{self, Failure};
 use crate::report::{Scratch, count_again, execwarden_report, is_over};
 use crate::script;
+use crate::stop::execwarden_stop;
 use crate::tail;
 use crate::task::{self, execwarden_evidence};
 use agent_common::wire::{
-    APPLET_MAX, ARGS_MAX, AllowKey, CWD_MAX, FILENAME_MAX, SeenKey, fast, flag, layer, mode, need,
+    APPLET_MAX, ARGS_MAX, AllowKey, CWD_MAX, FILENAME_MAX, SeenKey, cleared, fast, flag, layer,
+    mode, need, stop,
 };
 
 /// An exec that the fast path does not know.
@@ -39,6 +41,9 @@ struct Answer {
     needs: u32,
     /// Whether the file is allowed name by name.
     by_name: bool,
+    /// Whether the file is allowed, and whether under this name too is for the
+    /// agent to find out by its content.
+    may_be: bool,
 }
 
 impl Sight<'_> {
@@ -52,9 +57,9 @@ impl Sight<'_> {
         // Outside the container only what is listed as the host's may run.
         let is_in_place = scratch.record.key.layer & 0xff == layer::HOST
             || !flags.has(flag::OUTSIDE_FILE | flag::HOST_MNTNS);
-        let trusted = !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD)
-            && is_layered
-            && is_in_place;
+        let may_be_allowed =
+            !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD) && is_in_place;
+        let trusted = may_be_allowed && is_layered;
         let needs = if answer.covered {
             answer.needs
         } else {
@@ -66,9 +71,20 @@ impl Sight<'_> {
             return Verdict::Known;
         }
 
+        let stops = if judged.spared == 0 {
+            self.rules.stops
+        } else {
+            0
+        };
+        let may_be_allowed = may_be_allowed
+            && (answer.covered || answer.may_be || self.may_match(scratch, stops));
         // What is told apart by its identity alone is counted without a look
         // at who ran it.
-        let mut again = needs == 0 && count_again(scratch);
+        let mut again = false;
+        if needs == 0 {
+            execwarden_stop(stops as u64, judged.container_id, may_be_allowed as u64);
+            again = count_again(scratch);
+        }
         if !again {
             execwarden_applet();
             execwarden_evidence(task::current());
@@ -76,13 +92,14 @@ impl Sight<'_> {
         }
         if needs != 0 {
             scratch.record.key.detail = execwarden_detail(needs as u64);
-            let cleared = detail::is_cleared(scratch, judged.slot, self.rules.generation);
-            if answer.covered && trusted && cleared {
+            let found = detail::cleared(scratch, judged.slot, self.rules.generation);
+            if answer.covered && trusted && found == cleared::YES {
                 if needs == need::CONTENT {
                     self.remember(scratch, answer);
                 }
                 return Verdict::Known;
             }
+            execwarden_stop(stops as u64, judged.container_id, may_be_allowed as u64);
             again = count_again(scratch);
         }
         if !again && !is_over(judged.slot) {
@@ -201,8 +218,18 @@ impl Sight<'_> {
         scratch.record.key.name_hash = hash;
         Answer {
             by_name: true,
+            may_be: plain,
             ..look_up(scratch)
         }
+    }
+
+    /// Whether an entry that only the agent can compare may cover it, for all
+    /// that its layer says.
+    #[inline(always)]
+    fn may_match(&self, scratch: &Scratch, stops: u32) -> bool {
+        let layers = scratch.record.key.layer;
+        let own = if self.is_script { layers >> 8 } else { layers };
+        stops >> stop::LAYERS >> (own & 7) & 1 != 0
     }
 
     /// Says in the entry that was found last that it was found under this
@@ -291,12 +318,14 @@ fn look_up(scratch: &mut Scratch) -> Answer {
                 covered: true,
                 needs: needs & !need::NAME,
                 by_name: needs & need::NAME != 0,
+                may_be: false,
             }
         }
         None => Answer {
             covered: false,
             needs: 0,
             by_name: false,
+            may_be: false,
         },
     }
 }

@@ -33,6 +33,7 @@ fn values_say_what_overlays_say() {
     for (values, name) in [
         (&["--set", "mode=learn"][..], "learn"),
         (&["--set", "mode=enforce"], "enforce"),
+        (&["--set", "action=block"], "block"),
         (&["--set", "kube=true"], "kube"),
         (&["--set", "sysAdmin=true"], "sys-admin"),
         (&["--set", "seccompProfile=Unconfined"], "cri-o"),
@@ -45,6 +46,7 @@ fn values_say_what_overlays_say() {
 fn values_that_mean_nothing_are_refused() {
     for (values, named) in [
         ("mode=block", "/mode"),
+        ("action=page", "/action"),
         ("window=soon", "/window"),
         ("syslog={ftp://x}", "/syslog"),
         ("webhook={tcp://x}", "/webhook"),

@@ -74,6 +74,12 @@ fn an_overlay_changes_what_it_says_and_nothing_else() {
         json!(["run", "--automatic=24h", "--kube"])
     );
     assert_eq!(changes(kube).len(), 1);
+    let block = overlay("block");
+    assert_eq!(
+        container(block)["args"],
+        json!(["run", "--automatic=24h", "--action=block"])
+    );
+    assert_eq!(changes(block).len(), 1);
 }
 
 /// What of the agent's container differs from the base's.

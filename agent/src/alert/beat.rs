@@ -71,6 +71,7 @@ pub(super) mod tests {
                 deviating: 40,
                 ignored: 5,
                 errors: 0,
+                blocked: 0,
             },
             target: Delivered {
                 sent: 40,

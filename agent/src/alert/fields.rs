@@ -71,6 +71,7 @@ fields! {
     "deviating" "execwarden.deviating" 0 |m| Some(Value::Number(beat(m)?.execs.deviating));
     "ignored" "execwarden.ignored" 0 |m| Some(Value::Number(beat(m)?.execs.ignored));
     "errors" "execwarden.errors" 0 |m| Some(Value::Number(beat(m)?.execs.errors));
+    "blocked" "execwarden.blocked" 0 |m| Some(Value::Number(beat(m)?.execs.blocked));
     "sent" "execwarden.sent" 0 |m| Some(Value::Number(beat(m)?.target.sent));
     "spooled" "execwarden.spooled" 0 |m| Some(Value::Number(beat(m)?.target.spooled));
     "lost" "execwarden.lost" 0 |m| Some(Value::Number(beat(m)?.target.lost));
@@ -200,7 +201,7 @@ fn by(message: Message<'_>) -> Option<Value> {
 fn executables(message: Message<'_>) -> Option<u64> {
     match notice(message)?.about {
         About::AllowEnded { executables, .. } => Some(executables),
-        About::Allowed { .. } | About::Upgrade(_) => None,
+        About::Allowed { .. } | About::Upgrade(_) | About::SteppedBack { .. } => None,
     }
 }
 
@@ -252,7 +253,7 @@ pub(super) fn kind(message: Message<'_>) -> &'static str {
 }
 
 /// How many deviations (or lost records) this one message stands for; of a
-/// notice, how many were not reported one by one.
+/// notice, how many were not reported one by one, or how many containers ended.
 fn count(message: Message<'_>) -> u64 {
     match message {
         Message::Record(record) => match record.kind {
@@ -261,6 +262,7 @@ fn count(message: Message<'_>) -> u64 {
         },
         Message::Notice(notice) => match notice.about {
             About::AllowEnded { execs, .. } => execs,
+            About::SteppedBack { containers } => containers,
             About::Allowed { .. } | About::Upgrade(_) => 0,
         },
         Message::Beat(_) => 0,
@@ -294,7 +296,7 @@ fn namespace(message: Message<'_>) -> Option<&str> {
 fn upgrade(message: Message<'_>) -> Option<&Upgrade> {
     match &notice(message)?.about {
         About::Upgrade(upgrade) => Some(upgrade),
-        About::Allowed { .. } | About::AllowEnded { .. } => None,
+        About::Allowed { .. } | About::AllowEnded { .. } | About::SteppedBack { .. } => None,
     }
 }
 

@@ -35,6 +35,10 @@ impl AlertId {
         content: Option<Digest>,
     ) -> Self {
         let mut parts = Parts::of(boot, exec.container, reason, Some(identity));
+        // What ran and what was stopped are counted apart.
+        if exec.blocked {
+            parts.add(b"blocked");
+        }
         for reason in std::iter::once(&reason).chain(also) {
             match reason {
                 Reason::Modified => {

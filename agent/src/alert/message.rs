@@ -65,6 +65,7 @@ impl Message<'_> {
             Self::Notice(notice) => match notice.about {
                 About::Allowed { .. } | About::AllowEnded { .. } => Severity::Warning,
                 About::Upgrade(_) => Severity::Notice,
+                About::SteppedBack { .. } => Severity::Error,
             },
             Self::Beat(_) => Severity::Info,
             Self::Lost(_) => Severity::Error,

@@ -1,5 +1,6 @@
 //! What the agent tells of a workload beside its deviations: that it may run
-//! anything for a time, and what came of that; what a new image runs.
+//! anything for a time, and what came of that; what a new image runs; that it is not
+//! blocked any more.
 
 use crate::model::{Untrusted, WorkloadId};
 use jiff::Timestamp;
@@ -44,6 +45,12 @@ pub enum About {
     },
     /// New images of it were on probation.
     Upgrade(Upgrade),
+    /// What deviates is not stopped any more: its containers did not stay up.
+    SteppedBack {
+        /// How many had ended, one after the other, in each of which something had
+        /// been stopped.
+        containers: u64,
+    },
 }
 
 /// What new images of a workload run, beside what it had learned.
@@ -60,7 +67,7 @@ pub struct Upgrade {
 
 impl About {
     /// All words to filter by.
-    pub const WORDS: [&str; 3] = ["allowed", "allow-ended", "probation"];
+    pub const WORDS: [&str; 4] = ["allowed", "allow-ended", "probation", "stepped-back"];
 
     /// The word to filter by.
     pub fn as_str(&self) -> &'static str {
@@ -68,6 +75,7 @@ impl About {
             Self::Allowed { .. } => "allowed",
             Self::AllowEnded { .. } => "allow-ended",
             Self::Upgrade(_) => "probation",
+            Self::SteppedBack { .. } => "stepped-back",
         }
     }
 
@@ -75,7 +83,7 @@ impl About {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Allowed { until } | Self::AllowEnded { until, .. } => Some(*until),
-            Self::Upgrade(_) => None,
+            Self::Upgrade(_) | Self::SteppedBack { .. } => None,
         }
     }
 }

@@ -191,6 +191,7 @@ fn activity(kind: &Value) -> (u32, &'static str) {
 fn outcome(action: &Value) -> (u32, Json, u32, Json) {
     match action {
         Value::Word(action) if action == "alerted" => (3, json!("Observed"), 19, json!("Alert")),
+        Value::Word(action) if action == "blocked" => (2, json!("Denied"), 2, json!("Blocked")),
         other => {
             let word = plain(other.clone(), 0);
             (99, word.clone(), 99, word)

@@ -121,6 +121,8 @@ impl Mode {
 pub enum Action {
     /// It was reported, and ran.
     Alerted,
+    /// It was stopped before its first instruction, and reported.
+    Blocked,
 }
 
 impl Action {
@@ -128,6 +130,7 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alerted => "alerted",
+            Self::Blocked => "blocked",
         }
     }
 }

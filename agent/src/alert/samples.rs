@@ -65,6 +65,8 @@ fn with_hostile(text: &[u8], check: &impl Fn(Message<'_>)) {
     check(Message::Beat(&test));
     notice.about = About::Allowed { until: notice.time };
     check(Message::Notice(&notice));
+    notice.about = About::SteppedBack { containers: 3 };
+    check(Message::Notice(&notice));
     notice.about = About::Upgrade(Upgrade {
         images: vec![text(); 3],
         new: vec![text(); 30],

@@ -1,7 +1,8 @@
 //! The one sentence that a person reads first.
 
 use super::{
-    About, Beat, Cause, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record, Subject, list,
+    About, Action, Beat, Cause, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record,
+    Subject, list,
 };
 use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
@@ -71,6 +72,11 @@ fn told(notice: &Notice, bound: usize) -> String {
             " is held to its allowlist again: {execs} execs of {}{executables} executables were \
              not reported one by one until {until}",
             if *more { "more than " } else { "" }
+        ),
+        About::SteppedBack { containers } => write!(
+            out,
+            " is not blocked any more: {containers} of its containers ended one after the other, \
+             and in each something had been stopped; what deviates is reported, and runs"
         ),
         About::Upgrade(upgrade) => write!(
             out,
@@ -207,10 +213,14 @@ impl Teller<'_> {
             [] => "a file without a path".to_owned(),
             _ => self.text(&identity.file),
         };
+        out.push_str(match self.record.action {
+            Action::Alerted => " ran ",
+            Action::Blocked => " was kept from running ",
+        });
         let _ = match &identity.role {
-            Role::Script(script) => write!(out, " ran {} with {file}", self.text(&script.path)),
-            Role::Applet(name) => write!(out, " ran {file} as {}", self.text(name)),
-            Role::Program => write!(out, " ran {file}"),
+            Role::Script(script) => write!(out, "{} with {file}", self.text(&script.path)),
+            Role::Applet(name) => write!(out, "{file} as {}", self.text(name)),
+            Role::Program => write!(out, "{file}"),
         };
         out.push_str(&self.times());
     }
@@ -276,6 +286,7 @@ fn why(reason: Reason) -> &'static str {
         Reason::Parent => "which may run, but not started by this process",
         Reason::User => "which may run, but not as this user",
         Reason::Args => "which may run, but not with these arguments",
+        Reason::Unverified => "which may run, as was found when it had been stopped",
         Reason::NoAllowlist => "but the workload has no allowlist",
         Reason::Overflow => "beyond the number that is kept apart",
         Reason::Tampered => "whose rules in the kernel somebody else changed",
@@ -330,6 +341,10 @@ mod tests {
         assert_eq!(
             said(ended, None),
             "runc/web is held to its allowlist again: 57 execs of more than 4096 executables were not reported one by one until 2026-01-02T03:34:05Z"
+        );
+        assert_eq!(
+            said(About::SteppedBack { containers: 3 }, None),
+            "runc/web is not blocked any more: 3 of its containers ended one after the other, and in each something had been stopped; what deviates is reported, and runs"
         );
         let upgrade = About::Upgrade(Upgrade {
             images: vec!["sha256:1".into()],

@@ -32,7 +32,8 @@ impl Severity {
             | Reason::Applet
             | Reason::Parent
             | Reason::User
-            | Reason::Args => Self::Warning,
+            | Reason::Args
+            | Reason::Unverified => Self::Warning,
             Reason::NoAllowlist => Self::Notice,
         }
     }

@@ -1,6 +1,8 @@
 //! Any valid document, for the properties.
 
-use super::document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
+use super::document::{
+    Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Unverified, Window,
+};
 use super::{
     Applet, ArgsPattern, Conditions, Contents, Digests, ExactPath, Filling, MadeFrom, Parent,
     PathPattern, Process, Removed, RunAs, StruckAs,
@@ -250,21 +252,26 @@ pub(crate) fn document() -> impl Strategy<Value = Document> {
     let spec = (
         workload(),
         select(vec![Mode::Enforce, Mode::Learn, Mode::Off]),
+        option::of(select(vec![Action::Alert, Action::Block])),
+        select(vec![Unverified::Run, Unverified::Deny]),
         digests(),
         btree_set(prop_oneof![4 => process(), 1 => generalised()], 0..8),
         btree_set(removed(), 0..3),
     )
-        .prop_map(|(workload, mode, digests, processes, mut removed)| {
-            removed.retain(|r| !processes.iter().any(|p| r.contradicts(p)));
-            Spec {
-                workload,
-                mode,
-                action: Action::Alert,
-                digests,
-                processes,
-                removed,
-            }
-        });
+        .prop_map(
+            |(workload, mode, action, unverified, digests, processes, mut removed)| {
+                removed.retain(|r| !processes.iter().any(|p| r.contradicts(p)));
+                Spec {
+                    workload,
+                    mode,
+                    action,
+                    unverified,
+                    digests,
+                    processes,
+                    removed,
+                }
+            },
+        );
     (metadata, spec, option::of(status())).prop_map(|(metadata, spec, status)| Document {
         metadata,
         spec,

@@ -190,6 +190,23 @@ impl Allowlist {
             .fold(Needs::NONE, Needs::union)
     }
 
+    /// The layers of files that only the agent can compare with an entry, some more
+    /// than once: a `*` in its path stands for many, and a file in memory has no
+    /// name that counts in the kernel.
+    pub fn layers_of_patterns(&self) -> impl Iterator<Item = Layer> {
+        let in_memory = |process: &&Process| {
+            let interpreter = match process.run_as() {
+                RunAs::Script {
+                    interpreter_layer, ..
+                } => *interpreter_layer,
+                RunAs::Program | RunAs::Applet(_) => process.layer(),
+            };
+            process.layer() == Layer::Memory || interpreter == Layer::Memory
+        };
+        let memory = self.processes.iter().filter(in_memory);
+        self.patterns.entries().chain(memory).map(Process::layer)
+    }
+
     /// Whether an entry with a wildcard in its path names a single applet.
     pub fn has_applet_patterns(&self) -> bool {
         let is_applet = |process: &Process| matches!(process.run_as(), RunAs::Applet(_));

@@ -1,12 +1,12 @@
 //! What people decided on the running agent: a document of its own for each
 //! workload, laid over whichever other is in force. Pure.
 //!
-//! `processes` has what was accepted, `removed` what was taken away. The mode
-//! counts only where an annotation says since when: who accepts an entry says
-//! nothing about the mode.
+//! `processes` has what was accepted, `removed` what was taken away. The mode and
+//! the action count only where an annotation says since when: who accepts an entry
+//! says nothing about them.
 
 use super::compiled::CompileError;
-use super::document::{Document, Mode};
+use super::document::{Action, Document, Mode};
 use super::patterns::Patterns;
 use super::process::{Process, RunAs};
 use super::removed::{Removed, StruckAs};
@@ -16,6 +16,28 @@ use std::collections::BTreeSet;
 
 /// The annotation that says since when the mode counts.
 const MODE_SINCE: &str = "execwarden.dev/mode-since";
+
+/// The annotation that says since when the action counts.
+const ACTION_SINCE: &str = "execwarden.dev/action-since";
+/// The annotation that says of how many containers in a hundred it is blocked what
+/// deviates; all, where it is missing.
+const BLOCK_PERCENT: &str = "execwarden.dev/block-percent";
+/// The annotation that says that the agent itself decided the action, because the
+/// workload did not stay up.
+const STEPPED_BACK: &str = "execwarden.dev/stepped-back";
+
+/// What a deviation leads to, as it was decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DecidedAction {
+    /// The action.
+    pub action: Action,
+    /// Since when.
+    pub since: Timestamp,
+    /// Of how many containers in a hundred; of the others it is reported.
+    pub percent: u8,
+    /// Whether it was the agent that decided: it then counts before a document.
+    pub stepped_back: bool,
+}
 
 /// Why something cannot be decided so.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +61,27 @@ pub enum DecisionError {
     Compile(#[from] CompileError),
 }
 
+impl DecidedAction {
+    /// The action, where it holds, and whose word it is.
+    pub fn in_words(&self) -> String {
+        let share = match self.percent {
+            100 => String::new(),
+            percent => format!(" in {percent} containers of 100"),
+        };
+        let whose = match self.stepped_back {
+            true => ", by the agent itself: the workload did not stay up",
+            false => "",
+        };
+        format!("{}{share}{whose}", self.action)
+    }
+}
+
 impl Document {
     /// A document of decisions that has none yet.
     pub fn of_decisions(workload: WorkloadId) -> Self {
         let mut document = Self::by_agent(workload, BTreeSet::new(), None);
         document.spec.digests = None;
+        document.spec.action = None;
         document
     }
 
@@ -63,10 +101,46 @@ impl Document {
         self.spec.mode = mode.map_or_else(Mode::default, |(mode, _)| mode);
     }
 
+    /// The action that was decided.
+    pub fn decided_action(&self) -> Option<DecidedAction> {
+        let annotations = &self.metadata.annotations;
+        let percent = annotations.get(BLOCK_PERCENT);
+        Some(DecidedAction {
+            action: self.spec.action?,
+            since: annotations.get(ACTION_SINCE)?.parse().ok()?,
+            percent: match percent {
+                Some(percent) => percent.parse().ok()?,
+                None => 100,
+            },
+            stepped_back: annotations.contains_key(STEPPED_BACK),
+        })
+    }
+
+    /// Decides the action, or that nothing is decided about it any more.
+    pub fn decide_action(&mut self, decided: Option<DecidedAction>) {
+        let annotations = &mut self.metadata.annotations;
+        for name in [ACTION_SINCE, BLOCK_PERCENT, STEPPED_BACK] {
+            annotations.remove(name);
+        }
+        if let Some(decided) = &decided {
+            annotations.insert(ACTION_SINCE.to_owned(), decided.since.to_string());
+            if decided.percent < 100 {
+                annotations.insert(BLOCK_PERCENT.to_owned(), decided.percent.to_string());
+            }
+            if decided.stepped_back {
+                annotations.insert(STEPPED_BACK.to_owned(), "true".to_owned());
+            }
+        }
+        self.spec.action = decided.map(|decided| decided.action);
+    }
+
     /// Whether nothing is left of the decisions in it.
     pub fn decides_nothing(&self) -> bool {
         let spec = &self.spec;
-        spec.processes.is_empty() && spec.removed.is_empty() && self.decided_mode().is_none()
+        spec.processes.is_empty()
+            && spec.removed.is_empty()
+            && self.decided_mode().is_none()
+            && self.decided_action().is_none()
     }
 
     /// Each of them as a line: `accepted /tmp/tool (upper)`, `removed /usr/bin/curl`.
@@ -91,7 +165,10 @@ impl Document {
         });
         let mode = self.decided_mode();
         let mode = mode.map(|(mode, since)| format!("mode {mode} since {since}"));
-        accepted.chain(removed).chain(mode).collect()
+        let action = self.decided_action();
+        let action =
+            action.map(|decided| format!("action {} since {}", decided.in_words(), decided.since));
+        accepted.chain(removed).chain(mode).chain(action).collect()
     }
 
     /// Lets `process` run: what struck it does so no more.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What differs; nothing where the two mean the same.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Diff {
-    /// `workload`, `mode`, `action`, `digests`.
+    /// `workload`, `mode`, `action`, `unverified`, `digests`.
     pub spec: Vec<FieldChange>,
     /// What may run, by path.
     pub processes: Vec<EntryChange>,
@@ -81,7 +81,8 @@ fn of_spec(from: &Spec, to: &Spec) -> Vec<FieldChange> {
         [
             ("workload", spec.workload.to_string()),
             ("mode", spec.mode.to_string()),
-            ("action", spec.action.as_str().to_owned()),
+            ("action", action(spec)),
+            ("unverified", spec.unverified.as_str().to_owned()),
             ("digests", Digests::of_document(spec.digests).to_string()),
         ]
     };
@@ -94,6 +95,11 @@ fn of_spec(from: &Spec, to: &Spec) -> Vec<FieldChange> {
             to: Some(Value::Text(to)),
         })
         .collect()
+}
+
+fn action(spec: &Spec) -> String {
+    let action = spec.action;
+    action.map_or_else(|| "the agent's".to_owned(), |action| action.to_string())
 }
 
 /// The entries, without what they repeat of their document.
@@ -196,7 +202,7 @@ mod tests {
     fn what_only_looks_different_is_the_same() {
         check(
             "  processes: [{path: /b}, {path: /a, layer: image}]\n",
-            "  mode: enforce\n  action: alert\n  digests: verify\n  processes:\n    - path: \"/a\"\n    - path: /b # x\n",
+            "  mode: enforce\n  digests: verify\n  processes:\n    - path: \"/a\"\n    - path: /b # x\n",
             &[],
         );
         let digest = "1e".repeat(32);

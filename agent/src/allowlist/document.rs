@@ -55,7 +55,8 @@ impl Document {
             spec: Spec {
                 workload,
                 mode: Mode::default(),
-                action: Action::default(),
+                action: Some(Action::default()),
+                unverified: Unverified::default(),
                 digests: Some(Digests::Record),
                 processes,
                 removed: BTreeSet::new(),
@@ -93,8 +94,10 @@ pub struct Spec {
     pub workload: WorkloadId,
     /// What is done with it.
     pub mode: Mode,
-    /// What a deviation leads to.
-    pub action: Action,
+    /// What a deviation leads to; `None` leaves it to the operator.
+    pub action: Option<Action>,
+    /// What becomes of what only the agent can decide.
+    pub unverified: Unverified,
     /// Whether the digests of its entries are compared, where they do not say
     /// so themselves; `None` where nobody says anything.
     pub digests: Option<Digests>,
@@ -151,11 +154,14 @@ impl FromStr for Mode {
 }
 
 /// What a deviation leads to, in mode enforce.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It is reported.
     #[default]
     Alert,
+    /// It is reported, and stopped before its first instruction.
+    Block,
 }
 
 impl Action {
@@ -163,20 +169,21 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alert => "alert",
+            Self::Block => "block",
         }
     }
 }
 
-/// A word that names no action of this version.
-#[derive(Debug, thiserror::Error)]
-pub enum UnknownAction {
-    /// A document that asks for blocking must not be held without it.
-    #[error("action block is not yet supported in this version; the only action is alert")]
-    Block,
-    /// No version has it.
-    #[error("there is no action {0:?}; the only action is alert")]
-    Other(String),
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
+
+/// A word that names no action.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no action {0:?}; the actions are alert and block")]
+pub struct UnknownAction(String);
 
 impl FromStr for Action {
     type Err = UnknownAction;
@@ -184,8 +191,49 @@ impl FromStr for Action {
     fn from_str(word: &str) -> Result<Self, UnknownAction> {
         match word {
             "alert" => Ok(Self::Alert),
-            "block" => Err(UnknownAction::Block),
-            _ => Err(UnknownAction::Other(word.to_owned())),
+            "block" => Ok(Self::Block),
+            _ => Err(UnknownAction(word.to_owned())),
+        }
+    }
+}
+
+/// What becomes of an exec that an entry may cover, as long as only the agent can
+/// say whether it does: the entry has a condition or a `*`. It counts where the
+/// action is [`Action::Block`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Unverified {
+    /// It runs. What the agent then finds not to be covered is stopped from the
+    /// next time on.
+    #[default]
+    Run,
+    /// It is stopped. What the agent then finds to be covered runs from the next
+    /// time on.
+    Deny,
+}
+
+impl Unverified {
+    /// The word, as documents have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A word that says nothing of what is unverified.
+#[derive(Debug, thiserror::Error)]
+#[error("what is unverified cannot be {0:?}; write run or deny")]
+pub struct UnknownUnverified(String);
+
+impl FromStr for Unverified {
+    type Err = UnknownUnverified;
+
+    fn from_str(word: &str) -> Result<Self, UnknownUnverified> {
+        match word {
+            "run" => Ok(Self::Run),
+            "deny" => Ok(Self::Deny),
+            _ => Err(UnknownUnverified(word.to_owned())),
         }
     }
 }

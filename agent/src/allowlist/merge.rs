@@ -8,7 +8,7 @@
 
 use super::conditions::{Contents, Digests, MAX_DIGESTS};
 use super::document::{
-    Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, WRITTEN_BY, Window,
+    Document, LearnedFrom, Metadata, Mode, Spec, Status, Unverified, WRITTEN_BY, Window,
 };
 use super::path::PathPattern;
 use super::process::Process;
@@ -65,9 +65,10 @@ pub fn merge(documents: &[Document]) -> Result<Document, MergeError> {
         spec: Spec {
             workload: workload.clone(),
             mode: specs().map(|spec| spec.mode).fold(Mode::Off, stricter),
-            action: specs()
-                .map(|spec| spec.action)
-                .fold(first.spec.action, stricter_action),
+            action: specs().filter_map(|spec| spec.action).max(),
+            unverified: specs()
+                .map(|spec| spec.unverified)
+                .fold(Unverified::Run, Unverified::max),
             digests,
             processes,
             removed,
@@ -186,13 +187,6 @@ fn stricter(ours: Mode, theirs: Mode) -> Mode {
         (Mode::Enforce, _) | (_, Mode::Enforce) => Mode::Enforce,
         (Mode::Learn, _) | (_, Mode::Learn) => Mode::Learn,
         (Mode::Off, Mode::Off) => Mode::Off,
-    }
-}
-
-fn stricter_action(ours: Action, theirs: Action) -> Action {
-    // The only one there is.
-    match (ours, theirs) {
-        (Action::Alert, Action::Alert) => Action::Alert,
     }
 }
 

@@ -28,7 +28,6 @@ fn what_one_allows_is_allowed_under_its_own_conditions() {
             "  mode: learn\n  processes: [{path: /b, layer: upper}, {path: /sh, users: [7]}]\n",
         ],
         "  mode: enforce
-  action: alert
   processes:
     - path: /a
     - path: /b
@@ -53,14 +52,14 @@ fn a_digest_is_compared_as_in_its_own_document() {
     check(
         &[&recorded(&a), &recorded(&b)],
         &format!(
-            "  mode: enforce\n  action: alert\n  digests: record\n  processes:\n    \
+            "  mode: enforce\n  digests: record\n  processes:\n    \
              - path: /a\n      sha256:\n        - {a}\n        - {b}\n"
         ),
     );
     check(
         &[&recorded(&b), &compared],
         &format!(
-            "  mode: enforce\n  action: alert\n  digests: verify\n  processes:\n    \
+            "  mode: enforce\n  digests: verify\n  processes:\n    \
              - path: /a\n      sha256: {a}\n    \
              - path: /a\n      sha256: {b}\n      digests: record\n"
         ),
@@ -75,7 +74,6 @@ fn what_one_has_struck_stays_struck() {
     check(
         &[allows, strikes],
         "  mode: enforce
-  action: alert
   processes:
     - path: /usr/bin/curl
   removed:
@@ -117,7 +115,6 @@ fn the_evidence_is_that_of_all() {
             "  processes: []\n",
         ],
         "  mode: enforce
-  action: alert
   processes: []
 status:
   learnedFrom:

@@ -47,9 +47,12 @@ pub(crate) mod arbitrary;
 pub use args::{ArgsError, ArgsPattern};
 pub use compiled::{Allowlist, CompileError, Coverage};
 pub use conditions::{Conditions, Contents, Digests, Parent};
+pub use decided::DecidedAction;
 pub use decided::{DecisionError, lay_over};
 pub use diff::{Diff, diff};
-pub use document::{Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Window};
+pub use document::{
+    Action, Document, LearnedFrom, Metadata, Mode, Spec, Status, Unverified, Window,
+};
 pub use filling::Filling;
 pub use folder::{Folder, FolderError, Loaded, Reload};
 pub use made_from::MadeFrom;

@@ -192,7 +192,8 @@ fn spec(raw: raw::Spec) -> Result<Spec, Fault> {
     Ok(Spec {
         workload: workload(&raw.workload)?,
         mode: word_or_default::<Mode, _>(raw.mode.as_ref())?,
-        action: word_or_default(raw.action.as_ref())?,
+        action: optional(raw.action.as_ref(), str::parse)?,
+        unverified: word_or_default(raw.unverified.as_ref())?,
         digests: optional(raw.digests.as_ref(), str::parse)?,
         processes,
         removed,

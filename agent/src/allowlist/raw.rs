@@ -48,6 +48,7 @@ pub(super) struct Spec {
     pub workload: Spanned<Workload>,
     pub mode: Option<Text>,
     pub action: Option<Text>,
+    pub unverified: Option<Text>,
     pub digests: Option<Text>,
     pub processes: Spanned<Vec<Process>>,
     #[serde(default)]

@@ -6,7 +6,7 @@
 //! them, else in double quotes.
 
 use super::conditions::{Conditions, Contents};
-use super::document::{API_VERSION, Document, KIND, Metadata, Spec, Status};
+use super::document::{API_VERSION, Document, KIND, Metadata, Spec, Status, Unverified};
 use super::made_from::MadeFrom;
 use super::process::{Process, RunAs};
 use super::removed::{Removed, StruckAs};
@@ -91,12 +91,13 @@ fn spec(out: &mut String, spec: &Spec) -> fmt::Result {
         }
         WorkloadId::Unit { unit } => writeln!(out, "    unit: {}", Scalar(unit))?,
     }
-    writeln!(
-        out,
-        "  mode: {}\n  action: {}",
-        spec.mode,
-        spec.action.as_str()
-    )?;
+    writeln!(out, "  mode: {}", spec.mode)?;
+    if let Some(action) = spec.action {
+        writeln!(out, "  action: {action}")?;
+    }
+    if spec.unverified != Unverified::default() {
+        writeln!(out, "  unverified: {}", spec.unverified.as_str())?;
+    }
 
     if let Some(digests) = spec.digests {
         writeln!(out, "  digests: {digests}")?;

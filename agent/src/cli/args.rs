@@ -319,9 +319,15 @@ mod tests {
                 "there is no mode \"block\"",
             ),
             (
-                "execwarden promote w --mode enforce --action block",
-                "action block is not yet supported in this version",
+                "execwarden promote w --action page",
+                "there is no action \"page\"; the actions are alert and block",
             ),
+            ("execwarden promote w --percent 10 --mode off", "--action"),
+            (
+                "execwarden promote w --action block --percent 0",
+                "0 is not in 1..=100",
+            ),
+            ("execwarden promote w --clear --action block", "--clear"),
             (
                 "execwarden allowlist remove w /a --applet x --script-of /b",
                 "'--script-of",

@@ -85,8 +85,9 @@ pub(super) fn promote(arguments: PromoteArguments) -> Result<Outcome, CommandErr
         label,
         mode,
         clear: _,
-        // There is one, which holds anyhow.
-        action: _,
+        action,
+        percent,
+        quiet,
         even_incomplete,
         change,
     } = arguments;
@@ -95,6 +96,9 @@ pub(super) fn promote(arguments: PromoteArguments) -> Result<Outcome, CommandErr
         namespace: namespace.clone(),
         labels: label.iter().cloned().collect(),
         mode,
+        action,
+        percent,
+        quiet_s: quiet.map(|quiet| quiet.as_secs()),
         even_incomplete,
         how,
     })

@@ -262,7 +262,7 @@ pub struct PromoteArguments {
     #[arg(
         long,
         value_name = "MODE",
-        required_unless_present = "clear",
+        required_unless_present_any = ["clear", "action"],
         conflicts_with = "clear"
     )]
     pub mode: Option<Mode>,
@@ -271,11 +271,20 @@ pub struct PromoteArguments {
     #[arg(long)]
     pub clear: bool,
 
-    /// What a deviation leads to; alert is all there is
-    #[arg(long, value_name = "ACTION")]
+    /// What a deviation leads to: alert or block
+    #[arg(long, value_name = "ACTION", conflicts_with = "clear")]
     pub action: Option<Action>,
 
-    /// Enforce also what was learned with gaps
+    /// Block in so many containers of 100 alone, and alert in the others
+    #[arg(long, value_name = "PERCENT", requires = "action", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub percent: Option<u8>,
+
+    /// For how long a workload that is to be blocked must not have deviated
+    /// (default: 24h)
+    #[arg(long, value_name = "DURATION", requires = "action", value_parser = parse_duration)]
+    pub quiet: Option<Duration>,
+
+    /// Enforce, or block, also by what was learned with gaps
     #[arg(long)]
     pub even_incomplete: bool,
 

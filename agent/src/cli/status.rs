@@ -65,8 +65,12 @@ fn accounting(accounting: &Accounting, paint: Paint) -> String {
             grouped(counts.sum())
         ))
     };
+    let blocked = match counts.blocked {
+        0 => String::new(),
+        count => format!("{} of them blocked\n", grouped(count)),
+    };
     format!(
-        "execs {} = known {} + learning {} + deviating {} + ignored {} + errors {}  {end}\n",
+        "execs {} = known {} + learning {} + deviating {} + ignored {} + errors {}  {end}\n{blocked}",
         grouped(counts.seen),
         grouped(counts.known),
         grouped(counts.learning),
@@ -112,7 +116,8 @@ fn workloads(status: &Status) -> String {
 fn state(workload: &WorkloadStatus) -> String {
     let of_mode = workload.mode.as_str();
     let state = workload.state.map_or(of_mode, |state| state.as_str());
-    state.to_owned()
+    let blocks = if workload.blocks { ", blocking" } else { "" };
+    format!("{state}{blocks}")
 }
 
 fn learning(workloads: &[WorkloadStatus]) -> String {

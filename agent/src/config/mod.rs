@@ -30,6 +30,7 @@ pub use values::{
 
 use crate::alert::Facility;
 use crate::alert::rfc5424::DOCUMENTATION_PEN;
+use crate::allowlist::Action;
 use crate::learn::Ending;
 use file::FileError;
 use std::net::SocketAddr;
@@ -86,6 +87,8 @@ pub struct Config {
     pub mode: ModeChoice,
     /// When learning ends, and what follows.
     pub learning: Learning,
+    /// What a deviation leads to, where neither a document nor the operator says.
+    pub action: Action,
     /// For how long a new image is on probation; `None` where none is.
     pub probation: Option<Duration>,
     /// The folder of documents that people write. Absolute.
@@ -228,6 +231,7 @@ impl Config {
         Ok(Self {
             mode,
             learning: Learning::new(usual, some, promotion).map_err(ConfigError::Learning)?,
+            action: flags.action.or(file.action).unwrap_or_default(),
             probation: flags
                 .probation
                 .or(file.probation)

@@ -8,6 +8,7 @@ use super::{
     AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, Heartbeat, LogFormat,
     LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
 };
+use crate::allowlist::Action;
 use clap::{Args, ValueHint};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -52,6 +53,19 @@ pub struct Settings {
         help_heading = "Mode (default: automatic)"
     )]
     pub automatic: Option<Window>,
+
+    /// What a deviation leads to, where neither a document nor `execwarden promote`
+    /// says [default: alert]
+    ///
+    /// alert: it is reported. block: it is also stopped before its first
+    /// instruction; of a workload that has learned, only if nothing is known to be
+    /// missing in that.
+    #[arg(
+        long,
+        value_name = "ACTION",
+        help_heading = "Mode (default: automatic)"
+    )]
+    pub action: Option<Action>,
 
     /// A workload learns until nothing new was seen for so long [default: an eighth
     /// of WINDOW]

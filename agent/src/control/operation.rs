@@ -6,12 +6,15 @@
 //! what would change.
 
 use super::protocol::{Refusal, RefusalKind};
-use crate::allowlist::Mode;
+use crate::allowlist::{Action, Mode};
 use crate::history::{AlertRow, Remedy};
 use crate::model::{Layer, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// In how many containers of 100 what deviates may be stopped.
+pub const PERCENT: std::ops::RangeInclusive<u8> = 1..=100;
 
 /// What an operator asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -118,7 +121,8 @@ pub enum Operation {
         #[serde(default)]
         how: How,
     },
-    /// The mode of workloads is set.
+    /// The mode of workloads is set, or what a deviation leads to. With neither, the
+    /// operator's word is taken back.
     Promote {
         /// One workload, by its canonical name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,9 +133,20 @@ pub enum Operation {
         /// All whose newest pod has these labels.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         labels: BTreeMap<String, String>,
-        /// The mode; none: whatever holds without the operator's word.
+        /// The mode.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mode: Option<Mode>,
+        /// What a deviation leads to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<Action>,
+        /// With `action: block`: in how many containers of 100; in all, if it is
+        /// not there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percent: Option<u8>,
+        /// With `action: block`: for how many seconds a workload must not have
+        /// deviated; a day, if it is not there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quiet_s: Option<u64>,
         /// Also where what was learned may lack something.
         #[serde(default)]
         even_incomplete: bool,
@@ -372,6 +387,9 @@ mod tests {
                     namespace: None,
                     labels: BTreeMap::new(),
                     mode: Some(Mode::Enforce),
+                    action: None,
+                    percent: None,
+                    quiet_s: None,
                     even_incomplete: false,
                     how: How::default(),
                 },

@@ -166,6 +166,9 @@ pub struct Losses {
     /// Runs of the programs that the kernel may have left out, at the most.
     #[serde(default)]
     pub missed: u64,
+    /// Execs that were to be stopped, and the kernel did not let us.
+    #[serde(default)]
+    pub not_stopped: u64,
 }
 
 /// One place that alerts go to.
@@ -289,6 +292,9 @@ pub struct WorkloadStatus {
     /// Since when it is in this state, as far as this agent knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_since: Option<jiff::Timestamp>,
+    /// Whether what deviates is stopped, in some of its containers at least.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocks: bool,
     /// How far it is; only in learn mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning: Option<LearningStatus>,
@@ -438,6 +444,7 @@ pub(crate) mod tests {
         WorkloadStatus {
             workload: name.to_owned(),
             mode,
+            blocks: false,
             state: None,
             state_since: None,
             learning: None,
@@ -482,6 +489,7 @@ pub(crate) mod tests {
                 deviating: 40,
                 ignored: 5,
                 errors: 0,
+                blocked: 0,
             }
             .into(),
             losses: Losses::default(),
@@ -561,11 +569,14 @@ pub(crate) mod tests {
             deviating: 3,
             ignored: 4,
             errors: 5,
+            blocked: 8,
         };
 
         assert!(Accounting::from(parts).holds());
         assert!(Accounting::from(ExecCounts::default()).holds());
         assert!(!Accounting::from(ExecCounts { seen: 16, ..parts }).holds());
+        let blocked = 9;
+        assert!(!Accounting::from(ExecCounts { blocked, ..parts }).holds());
         assert!(
             !Accounting::from(ExecCounts {
                 seen: 14,
@@ -584,7 +595,7 @@ pub(crate) mod tests {
             json,
             serde_json::json!({
                 "seen": 0, "known": 0, "learning": 0, "deviating": 0, "ignored": 0, "errors": 0,
-                "holds": true
+                "blocked": 0, "holds": true
             })
         );
     }

@@ -3,7 +3,7 @@
 use super::said::{Assignment, Target};
 use super::{About, Body, Part};
 use crate::allowlist::{
-    Action, Allowlist, Document, MergeError, Metadata, Spec, merge, parse, render,
+    Action, Allowlist, Document, MergeError, Metadata, Spec, Unverified, merge, parse, render,
 };
 use crate::model::WorkloadId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +173,8 @@ fn document(body: Body, workload: WorkloadId) -> Document {
             spec: Spec {
                 workload,
                 mode,
-                action: Action::default(),
+                action: Some(Action::default()),
+                unverified: Unverified::default(),
                 digests: None,
                 processes,
                 removed: BTreeSet::new(),

@@ -38,8 +38,10 @@ pub enum What {
     Remove,
     /// An earlier decision was taken back.
     Restore,
-    /// A workload's mode was set.
+    /// A workload's mode, or what a deviation leads to, was set.
     Promote,
+    /// The agent does not stop what deviates any more: the workload did not stay up.
+    StepBack,
     /// A workload may run anything for a time.
     Allow,
     /// That time is over.
@@ -58,6 +60,7 @@ impl What {
             Self::Remove => "remove",
             Self::Restore => "restore",
             Self::Promote => "promote",
+            Self::StepBack => "step-back",
             Self::Allow => "allow",
             Self::AllowEnded => "allow-ended",
             Self::Edit => "edit",

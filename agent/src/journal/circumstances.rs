@@ -174,6 +174,8 @@ impl Subject {
             },
             // Of use while learning alone.
             open_folder: false,
+            // What it is does not depend on what was done about it.
+            blocked: false,
             from_outside: seen.is_some_and(|seen| seen.from_outside),
             tty: false,
             pending: false,

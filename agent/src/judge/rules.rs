@@ -18,7 +18,7 @@ type Rule = (Reason, fn(&Case<'_>) -> bool);
 
 /// The precedence: strongest first, in the order of [`Reason::ALL`], which a
 /// test compares. [`Reason::Overflow`] is about a count, not about an exec.
-pub(super) const RULES: [Rule; 13] = [
+pub(super) const RULES: [Rule; 14] = [
     (Reason::Breakout, |case| case.breaks_out()),
     // An entry names a file, and no entry names a way out: leaving the
     // container deviates, whatever is run there.
@@ -42,6 +42,11 @@ pub(super) const RULES: [Rule; 13] = [
     (Reason::Parent, |case| case.fails(Needs::parents)),
     (Reason::User, |case| case.fails(Needs::users)),
     (Reason::Args, |case| case.fails(Needs::args)),
+    // The kernel could not tell; what looks at it later can, and finds nothing.
+    (Reason::Unverified, |case| {
+        let may_run = case.is_covered() || !(case.is_enforced() || case.is_refused());
+        case.exec.blocked && may_run && !case.breaks_out() && !case.exec.escaped
+    }),
     (Reason::NoAllowlist, |case| {
         matches!(case.policy, Policy::NoAllowlist)
     }),

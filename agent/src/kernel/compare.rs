@@ -152,6 +152,6 @@ impl Kernel {
 
 /// The rest of an entry is the programs' own.
 fn says_the_same(present: &Cgroup, put: &Cgroup) -> bool {
-    let rule = |entry: &Cgroup| (entry.container, entry.slot, entry.state);
+    let rule = |entry: &Cgroup| (entry.container, entry.slot, entry.state, entry.spared);
     rule(present) == rule(put)
 }

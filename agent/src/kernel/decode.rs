@@ -214,6 +214,7 @@ fn exec(key: &SeenKey, facts: &Facts, tail: &[u8]) -> Exec {
         outside_file: has(flag::OUTSIDE_FILE),
         outside_cwd: has(flag::OUTSIDE_CWD),
         open_folder: has(flag::OPEN_FOLDER),
+        blocked: has(flag::BLOCKED),
         error: has(flag::ERROR),
         path_cut: cut,
         args: {

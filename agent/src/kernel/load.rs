@@ -218,7 +218,7 @@ impl Kernel {
             mode: mode::OFF,
             generation: 1,
             detail: 0,
-            pad: 0,
+            stops: 0,
             quota: self.sizes.quota,
             released: 0,
         };

@@ -62,7 +62,7 @@ impl Kernel {
             mode: wire::mode::ENFORCE,
             generation: 1,
             detail: wire::need::ALL,
-            pad: 0,
+            stops: 0,
             quota: self.sizes.pending_quota,
             released: self.pending_released,
         }
@@ -73,13 +73,15 @@ impl Kernel {
         self.sizes
     }
 
-    /// Says that a cgroup is a container (or a child of `container`).
+    /// Says that a cgroup is a container (or a child of `container`). Of a
+    /// container's own: whether nothing that runs in it is stopped.
     pub fn set_container(
         &mut self,
         cgroup: CgroupId,
         container: CgroupId,
         slot: Slot,
         root_dev: Option<u32>,
+        is_spared: bool,
     ) -> Result<(), PolicyError> {
         // What the first exec told meanwhile stays.
         let told = self.cgroup(cgroup).map_or(0, |entry| entry.root_dev);
@@ -90,10 +92,22 @@ impl Kernel {
                 slot: slot.0,
                 state: cgroup_state::CONTAINER,
                 root_dev: root_dev.unwrap_or(told),
-                pad: 0,
+                spared: is_spared.into(),
                 mntns: 0,
             },
         )
+    }
+
+    /// Says whether nothing is stopped any more that runs in a container, or is
+    /// again.
+    pub fn spare(&mut self, container: CgroupId, is_spared: bool) -> Result<(), PolicyError> {
+        let spared = is_spared.into();
+        match self.cgroup(container) {
+            Some(entry) if entry.spared != spared => {
+                self.set_cgroup(container, Cgroup { spared, ..entry })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Says that a cgroup is outside containers, and which slot its execs are
@@ -116,7 +130,7 @@ impl Kernel {
                     cgroup_state::UNVOUCHED
                 },
                 root_dev: 0,
-                pad: 0,
+                spared: 0,
                 mntns: 0,
             },
         )

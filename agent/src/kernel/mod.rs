@@ -33,7 +33,7 @@ pub use health::{MapFill, ProgramHealth};
 pub use layouts::{LayoutError, OverlayTypes, find_layout};
 pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
-pub use permits::{Names, Permit, Sighted, detail_bits};
+pub use permits::{Names, Permit, Sighted, detail_bits, stop_bits};
 pub use ring::{AsyncRing, Ring};
 pub use trial::{Overlay, Trial, try_layouts, try_programs};
 pub use truth::{Escaped, SeenEntry};

@@ -3,7 +3,7 @@
 use super::{Kernel, PolicyError};
 use crate::model::{Identity, Layer, Needs, Role, Slot, last_component};
 use agent_common::siphash::{self, Key};
-use agent_common::wire::{AllowKey, Allowed, ClearedKey, SeenKey, layer, need};
+use agent_common::wire::{AllowKey, Allowed, ClearedKey, SeenKey, cleared, layer, need, stop};
 use std::collections::HashMap;
 
 /// One identity that a slot may run.
@@ -209,6 +209,26 @@ impl Kernel {
         slot_generation: u32,
         key: &SeenKey,
     ) -> Result<(), PolicyError> {
+        self.looked_at(slot, slot_generation, key, cleared::YES)
+    }
+
+    /// Says that it is not: where what deviates is stopped, the same again is.
+    pub fn refuse(
+        &mut self,
+        slot: Slot,
+        slot_generation: u32,
+        key: &SeenKey,
+    ) -> Result<(), PolicyError> {
+        self.looked_at(slot, slot_generation, key, cleared::NO)
+    }
+
+    fn looked_at(
+        &mut self,
+        slot: Slot,
+        slot_generation: u32,
+        key: &SeenKey,
+        found: u32,
+    ) -> Result<(), PolicyError> {
         let max = self.sizes.allow;
         let cleared = ClearedKey {
             path_hash: key.path_hash,
@@ -219,7 +239,7 @@ impl Kernel {
             layer: key.layer,
             pad: 0,
         };
-        self.insert("CLEARED", max, &cleared, 1u32)
+        self.insert("CLEARED", max, &cleared, found)
     }
 }
 
@@ -271,6 +291,26 @@ pub fn detail_bits(needs: Needs, names: Names) -> u32 {
             Names::Any => 0,
             Names::Own => need::NAME,
         }
+}
+
+/// [`stop`]s of a slot of which what deviates is stopped. `unverified`: also what
+/// only the agent can decide, until it has. `but_probes`: what is put into a
+/// container without a terminal is let through. `layers`: those of which entries
+/// that only the agent can compare may cover a file.
+pub fn stop_bits(
+    unverified: bool,
+    but_probes: bool,
+    layers: impl IntoIterator<Item = Layer>,
+) -> u32 {
+    let bit = |wanted: bool, bit: u32| if wanted { bit } else { 0 };
+    let layers = layers.into_iter().map(|layer| match layer {
+        Layer::Memory => layer::MEMORY,
+        other => layer_word(other).unwrap_or(layer::UNKNOWN),
+    });
+    layers.fold(
+        stop::UNLISTED | bit(unverified, stop::UNVERIFIED) | bit(but_probes, stop::BUT_PROBES),
+        |bits, layer| bits | 1 << (stop::LAYERS + layer),
+    )
 }
 
 fn need_bits(needs: Needs) -> u32 {

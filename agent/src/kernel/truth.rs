@@ -48,6 +48,7 @@ fn counted(cpu: &Counters) -> ExecCounts {
         deviating: cpu.deviating,
         ignored: cpu.ignored,
         errors: cpu.errors,
+        blocked: cpu.blocked,
     }
 }
 
@@ -157,6 +158,7 @@ impl Kernel {
             ring_sent: 0,
             escapes_full: 0,
             ring_peak: 0,
+            not_stopped: 0,
         };
         if let Ok(losses) = self.per_cpu::<Losses>("LOSSES").get(&0, 0) {
             for cpu in losses.iter() {
@@ -167,6 +169,7 @@ impl Kernel {
                 sum.read_failed += cpu.read_failed;
                 sum.ring_sent += cpu.ring_sent;
                 sum.escapes_full += cpu.escapes_full;
+                sum.not_stopped += cpu.not_stopped;
                 // All CPUs share one ring.
                 sum.ring_peak = sum.ring_peak.max(cpu.ring_peak);
             }

@@ -107,8 +107,11 @@ metrics! {
                 labelled(["error"], counts.errors),
             ]
         };
+    "execwarden_execs_blocked" Counter []
+        "Execs that were stopped before their first instruction; they are among the deviating ones and the errors of execwarden_execs_total"
+        |status| one(status.accounting.counts().blocked);
     "execwarden_losses" Counter ["what"]
-        "What could not be done: doorbells that found the ring full (nothing is lost by that), execs and cgroups that found their map full, paths too long, fields that could not be read, runs of the programs that the kernel may have left out"
+        "What could not be done: doorbells that found the ring full (nothing is lost by that), execs and cgroups that found their map full, paths too long, fields that could not be read, runs of the programs that the kernel may have left out, execs that were to be stopped and were not"
         |status| {
             let losses = status.losses;
             vec![
@@ -118,6 +121,7 @@ metrics! {
                 labelled(["path_too_long"], losses.path_too_long),
                 labelled(["read_failed"], losses.read_failed),
                 labelled(["missed"], losses.missed),
+                labelled(["not_stopped"], losses.not_stopped),
             ]
         };
     "execwarden_deviations" Counter ["namespace", "reason"]

@@ -198,6 +198,8 @@ pub struct Exec {
     pub outside_cwd: bool,
     /// Whether everybody may write to the folder of the file, or of its script.
     pub open_folder: bool,
+    /// Whether it was stopped before its first instruction.
+    pub blocked: bool,
     /// Whether the kernel could not read the identity in full.
     pub error: bool,
     /// Whether the path is only the beginning of a longer one.
@@ -258,6 +260,7 @@ impl Exec {
             outside_file: false,
             outside_cwd: false,
             open_folder: false,
+            blocked: false,
             error: false,
             path_cut: false,
             args: Args {

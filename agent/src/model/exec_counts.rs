@@ -18,12 +18,17 @@ pub struct ExecCounts {
     pub ignored: u64,
     /// They could not be identified.
     pub errors: u64,
+    /// Those of `deviating` and `errors` that were stopped.
+    #[serde(default)]
+    pub blocked: u64,
 }
 
 impl ExecCounts {
-    /// Whether every exec is in exactly one of the others.
+    /// Whether every exec is in exactly one of the others, and only such were
+    /// stopped as may be.
     pub fn holds(&self) -> bool {
-        u128::from(self.seen) == self.sum()
+        let may_be = u128::from(self.deviating) + u128::from(self.errors);
+        u128::from(self.seen) == self.sum() && u128::from(self.blocked) <= may_be
     }
 
     /// What `seen` must be. Wider than a count, so that no values overflow it.
@@ -49,5 +54,6 @@ impl AddAssign for ExecCounts {
         self.deviating += other.deviating;
         self.ignored += other.ignored;
         self.errors += other.errors;
+        self.blocked += other.blocked;
     }
 }

@@ -28,7 +28,7 @@ pub use identity::{Identity, Layer, Role, Script, UnknownLayer};
 pub use ids::{CgroupId, ContainerId, Slot};
 pub use inspection::{Content, Inspection};
 pub use needs::Needs;
-pub use own_name::{is_own_name, last_component};
+pub use own_name::{is_own_name, last_component, own_names};
 pub use put_in::PutIn;
 pub use reason::Reason;
 pub use tampering::Tampering;

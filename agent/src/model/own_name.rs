@@ -16,6 +16,13 @@ pub fn is_own_name(path: &[u8], name: &[u8]) -> bool {
     }
 }
 
+/// Every name that is the file's own, the longest first.
+pub fn own_names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let name = last_component(path);
+    let beginnings = (1..=name.len()).rev().map(|len| &name[..len]);
+    beginnings.filter(move |beginning| is_own_name(path, beginning))
+}
+
 /// Whether `rest` is a version behind `name`: `3.11`, `-12`, `.36.0`; never a
 /// part of a number that `name` ends with.
 fn is_version(name: &[u8], rest: &[u8]) -> bool {
@@ -46,6 +53,18 @@ mod tests {
         check("/usr/bin/python3.11", "python", true);
         check("/usr/bin/perl5.36.0", "perl", true);
         check("/usr/bin/gcc-12", "gcc", true);
+    }
+
+    #[test]
+    fn all_of_them_are_found() {
+        let names: Vec<_> = own_names(b"/usr/bin/python3.11").collect();
+
+        assert_eq!(
+            names,
+            [&b"python3.11"[..], b"python3.", b"python3", b"python"]
+        );
+        assert!(own_names(b"/usr/bin/sh").eq([b"sh"]));
+        assert_eq!(own_names(b"/").count(), 0);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum Reason {
     User,
     /// The file may run, but not with these arguments.
     Args,
+    /// It may run, and was stopped before that was known.
+    Unverified,
     /// The workload has no allowlist.
     NoAllowlist,
     /// More distinct deviations than are kept apart.
@@ -43,7 +45,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, strongest first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Breakout,
         Self::Escaped,
         Self::Fileless,
@@ -56,6 +58,7 @@ impl Reason {
         Self::Parent,
         Self::User,
         Self::Args,
+        Self::Unverified,
         Self::NoAllowlist,
         Self::Overflow,
         Self::Tampered,
@@ -76,6 +79,7 @@ impl Reason {
             Self::Parent => "parent",
             Self::User => "user",
             Self::Args => "args",
+            Self::Unverified => "unverified",
             Self::NoAllowlist => "no-allowlist",
             Self::Overflow => "overflow",
             Self::Tampered => "tampered",

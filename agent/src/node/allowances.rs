@@ -1,8 +1,9 @@
 //! Workloads that may run anything for a time: nothing of it is reported one by
 //! one, and all of it is counted.
 //!
-//! In the kernel nothing changes. What deviates there is judged here as ever, and
-//! counted instead of reported; so it ends at once when its time is over. A way
+//! In the kernel nothing changes, but that nothing is stopped. What deviates there is
+//! judged here as ever, and counted instead of reported; so it ends at once when its
+//! time is over. A way
 //! out of a container is reported all the same.
 
 use super::Node;
@@ -172,7 +173,10 @@ impl Node {
         let (who, why) = (row.who.as_ref(), row.reason.as_deref());
         self.tell(&id, About::Allowed { until }, who, why);
         let dirty = false;
-        self.allowances.0.insert(id, Held { allowance, dirty });
+        self.allowances
+            .0
+            .insert(id.clone(), Held { allowance, dirty });
+        self.apply_policy_if_blocking(&id);
         Ok(())
     }
 
@@ -203,6 +207,7 @@ impl Node {
         let Some(Held { allowance, .. }) = self.allowances.0.remove(id) else {
             return Ok(());
         };
+        self.apply_policy_if_blocking(id);
         let (executables, more) = allowance.passed.distinct();
         let execs = allowance.passed.execs;
         let about = About::AllowEnded {

@@ -75,6 +75,7 @@ impl Node {
                 path_too_long: losses.path_too_long,
                 read_failed: losses.read_failed,
                 missed: self.kernel.missed(),
+                not_stopped: losses.not_stopped,
             },
             sinks: self.sinks(),
             cri: self.cri_status(),

@@ -7,7 +7,7 @@ use super::journalling::Noted;
 use super::workloads::Phase;
 use crate::alert::AlertId;
 use crate::model::{CgroupId, Exec, Identity, Slot, WorkloadId};
-use agent_common::wire::{SLOT_PENDING, SeenKey};
+use agent_common::wire::{SLOT_PENDING, SeenKey, flag};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
@@ -186,6 +186,12 @@ impl Node {
         self.tracked
             .range(from..)
             .take_while(move |(key, _)| key.container == container.0)
+    }
+
+    /// Whether something of a container was stopped lately.
+    pub(super) fn was_blocked(&self, container: CgroupId) -> bool {
+        self.of_container(container)
+            .any(|(key, _)| key.circumstances & flag::BLOCKED != 0)
     }
 
     /// Takes out everything of a container.

@@ -200,6 +200,34 @@ impl Node {
         Ok(Answer::Change(change))
     }
 
+    /// Carries out what the agent itself decides about a workload.
+    ///
+    /// # Errors
+    /// It is not written, and holds until the agent ends.
+    pub(super) fn decide_by_itself(
+        &mut self,
+        what: What,
+        document: Document,
+    ) -> Result<(), Refusal> {
+        let id = document.spec.workload.clone();
+        let row = Decision {
+            number: 0,
+            at: Timestamp::now(),
+            who: None,
+            what,
+            workload: Some(id.to_string()),
+            changes: document.decisions(),
+            reason: None,
+        };
+        let written = self.write_decided(&document);
+        let noted = written.and_then(|()| self.history.get().decide(&[row]).map_err(failed));
+        for error in self.decided.reload().errors {
+            tracing::error!(%error, "what was decided is broken");
+        }
+        self.change_phase(&id);
+        noted
+    }
+
     /// Writes what was decided about a workload; nothing is left of a document
     /// without decisions.
     fn write_decided(&self, document: &Document) -> Result<(), Refusal> {

@@ -37,6 +37,9 @@ impl Node {
         if self.is_allowed(workload_id, reason) {
             return self.passes(key, exec, inspection, workload_id);
         }
+        if !exec.blocked {
+            self.refuse(workload_id, &key);
+        }
         let container = self.containers.lookup(exec.container).cloned();
         let at = time_of(exec.at_ns);
         let digest = |content: Option<Content>| content.and_then(|content| content.sha256);
@@ -60,9 +63,13 @@ impl Node {
                 evidence: Some(Box::new(evidence)),
                 nearest,
             };
-            (id, subject, self.remedy(workload_id, exec, inspection))
+            let remedy = match reason {
+                Reason::Unverified => without_exec(reason),
+                _ => self.remedy(workload_id, exec, inspection),
+            };
+            (id, subject, remedy)
         };
-        let record = self.record(
+        let mut record = self.record(
             id,
             at,
             reason,
@@ -71,6 +78,9 @@ impl Node {
             workload_id,
             container.as_ref(),
         );
+        if exec.blocked {
+            record.action = Action::Blocked;
+        }
         self.alerts.raise_with(record, remedy, 1, at);
         if let Some(workload) = self.workloads.get_mut(workload_id) {
             workload.deviations += 1;

@@ -165,6 +165,9 @@ impl Node {
                 also,
                 nearest,
             } => {
+                if reason == Reason::Unverified {
+                    self.permit(&id, key, exec, inspection);
+                }
                 let nearest = nearest.map(|nearest| Nearest {
                     entry: Untrusted::from(nearest.process.path().as_str()),
                     differs: nearest.differs.as_str(),

@@ -47,8 +47,10 @@ mod answers;
 mod api_word;
 mod beats;
 mod beside;
+mod blocking;
 mod clock;
 mod counting;
+mod crash_loops;
 mod decisions;
 mod deviations;
 mod documents;
@@ -68,6 +70,7 @@ mod permits;
 mod policy;
 mod probation;
 mod promote;
+mod promotion;
 mod reloading;
 mod remedy;
 mod rows;
@@ -102,6 +105,7 @@ use allowances::Allowances;
 use beside::Beside;
 use clock::WallClock;
 use counting::Tracked;
+use crash_loops::CrashLoops;
 use execs::Waiting;
 use inspecting::Inspecting;
 use jiff::Timestamp;
@@ -168,6 +172,7 @@ struct Node {
     /// By container first, so that all of one are found together.
     tracked: BTreeMap<SeenKey, Tracked>,
     escapes_told: HashMap<(CgroupId, CgroupId), u64>,
+    crash_loops: CrashLoops,
     clock: WallClock,
     health_told: health::Told,
     alerts: Alerts,

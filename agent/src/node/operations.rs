@@ -3,6 +3,7 @@
 
 use super::Node;
 use super::decisions::{failed, refused};
+use super::promotion::{Care, Word};
 use super::workloads::Phase;
 use crate::allowlist::{
     Applet, Conditions, DecisionError, ExactPath, PathPattern, Process, Removed, StruckAs, parse,
@@ -111,12 +112,17 @@ impl Node {
                 namespace,
                 labels,
                 mode,
+                action,
+                percent,
+                quiet_s,
                 even_incomplete,
                 how,
             } => {
                 let who = self.decider(&how, peer)?;
                 let of = self.promoted(workload.as_deref(), namespace.as_deref(), &labels)?;
-                self.promote(of, mode, even_incomplete, &how, &who)
+                let word = Word::of(mode, action, percent)?;
+                let care = Care::of(even_incomplete, quiet_s);
+                self.promote(of, word, &care, &how, &who)
             }
         }
     }

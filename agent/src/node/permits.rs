@@ -4,7 +4,9 @@ use super::workloads::Phase;
 use crate::allowlist::Allowlist;
 use crate::kernel::{Names, Permit};
 use crate::learn::Baseline;
-use crate::model::{Exec, Identity, Needs, Role, is_own_name};
+use crate::model::{
+    Exec, Identity, Needs, Role, Untrusted, is_own_name, last_component, own_names,
+};
 
 /// Everything that a workload may run without being asked about.
 pub fn all(phase: &Phase) -> Vec<Permit> {
@@ -65,11 +67,27 @@ pub fn detail(phase: &Phase, gathers: bool) -> (Needs, Names) {
 }
 
 fn listed(allowlist: &Allowlist) -> impl Iterator<Item = Permit> {
-    allowlist.identities().map(|(identity, needs)| Permit {
-        identity: identity.clone(),
-        needs,
-        names: Names::Any,
+    allowlist.identities().flat_map(|(identity, needs)| {
+        by_each_name(identity).map(move |identity| Permit {
+            identity,
+            needs,
+            names: Names::Any,
+        })
     })
+}
+
+/// An entry for the applet `python3.11` of a file that is called so means
+/// `python3` as well.
+fn by_each_name(identity: &Identity) -> impl Iterator<Item = Identity> {
+    let file = identity.file.as_bytes();
+    let is_named_after_file =
+        matches!(&identity.role, Role::Applet(name) if name.as_bytes() == last_component(file));
+    let others = own_names(file).skip(1).filter(move |_| is_named_after_file);
+    let others = others.map(|name| Identity {
+        role: Role::Applet(Untrusted::new(name)),
+        ..identity.clone()
+    });
+    std::iter::once(identity.clone()).chain(others)
 }
 
 /// While learning, every other name of a program is news.

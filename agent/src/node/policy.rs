@@ -17,6 +17,7 @@ use crate::learn::{Baseline, Ending, Window};
 use crate::model::{ContainerKind, Slot, WorkloadId};
 use agent_common::wire::SLOT_PENDING;
 use jiff::Timestamp;
+use std::time::Instant;
 
 impl Node {
     /// Whose word holds for a workload, of which the newest container is this.
@@ -88,7 +89,7 @@ impl Node {
     }
 
     /// What a person wrote for a workload to be held to.
-    fn person(&self, id: &WorkloadId, terms: &Terms) -> Option<&Loaded> {
+    pub(super) fn person(&self, id: &WorkloadId, terms: &Terms) -> Option<&Loaded> {
         match &terms.borrowed {
             Some(name) => self.document_named(name).ok(),
             None => self.people.get(id),
@@ -124,7 +125,15 @@ impl Node {
                 }
             }
             Plan::Enforce(learned) => match self.enforced(id, terms, learned) {
-                Some((allowlist, source)) => Phase::Enforcing { allowlist, source },
+                Some((allowlist, source)) => {
+                    let (action, unverified) = self.action(id, terms);
+                    Phase::Enforcing {
+                        allowlist,
+                        source,
+                        action,
+                        unverified,
+                    }
+                }
                 None => Phase::NoAllowlist,
             },
         }
@@ -227,10 +236,13 @@ impl Node {
         let told = self.kernel.replace_allowed(slot, permits);
         let finished = self.workloads.finished.get(id);
         let gathers = finished.is_some_and(|finished| finished.probation().is_some());
+        let stops = self.stops(id);
+        self.spare_containers(id);
+        self.crash_loops.blocks(id, stops != 0, Instant::now());
         let Some(workload) = self.workloads.get_mut(id) else {
             return;
         };
-        let state = workload.next_slot_state(quota, gathers);
+        let state = workload.next_slot_state(quota, gathers, stops);
         let told = told.and(self.kernel.set_slot(slot, state));
         self.told(told);
     }

@@ -1,10 +1,11 @@
-//! The operator's word about a workload's mode.
+//! The operator's word about a workload's mode, and about what a deviation leads to.
 
 use super::Node;
 use super::decisions::{Plan, checked, failed, refused};
 use super::learning::appearance;
+use super::promotion::{Care, Word};
 use super::workloads::Phase;
-use crate::allowlist::Mode;
+use crate::allowlist::{DecidedAction, Mode, Spec};
 use crate::containers::Container;
 use crate::control::operation::{Difference, How, Sign};
 use crate::control::protocol::{Refusal, RefusalKind, Response};
@@ -59,8 +60,8 @@ impl Node {
     pub(super) fn promote(
         &mut self,
         of: Vec<WorkloadId>,
-        mode: Option<Mode>,
-        even_incomplete: bool,
+        word: Word,
+        care: &Care,
         how: &How,
         who: &Who,
     ) -> Response {
@@ -68,13 +69,16 @@ impl Node {
         let mut plans = Vec::new();
         let mut ends = Vec::new();
         for id in of {
-            self.check_person(&id, mode)?;
+            self.check_person(&id, word)?;
+            if let Some(blocking) = word.blocking() {
+                self.check_blocking(&id, blocking, care, now)?;
+            }
             let learning = self.baseline_of(&id);
-            if let (Some(Mode::Enforce), Some(baseline)) = (mode, learning) {
-                check_complete(baseline, even_incomplete, now)?;
+            if let (Some(Mode::Enforce), Some(baseline)) = (word.mode(), learning) {
+                check_complete(baseline, care.even_incomplete, now)?;
                 ends.push(id.clone());
             }
-            plans.extend(self.mode_plan(id, mode, now)?);
+            plans.extend(self.promotion_plan(id, word, now)?);
         }
         if how.apply {
             // First whether this is what was shown, then what takes a disk.
@@ -83,7 +87,7 @@ impl Node {
                 self.end_learning(&id, now)?;
             }
         }
-        let learns: Vec<WorkloadId> = match mode {
+        let learns: Vec<WorkloadId> = match word.mode() {
             Some(Mode::Learn) => plans.iter().map(|plan| plan.workload.clone()).collect(),
             Some(Mode::Enforce | Mode::Off) | None => Vec::new(),
         };
@@ -132,72 +136,105 @@ impl Node {
         }
     }
 
-    /// What changes for one workload; nothing where it has that mode by the
-    /// operator's word already.
-    fn mode_plan(
+    /// What changes for one workload; nothing where it is so by the operator's word
+    /// already.
+    fn promotion_plan(
         &self,
         id: WorkloadId,
-        mode: Option<Mode>,
+        word: Word,
         now: Timestamp,
     ) -> Result<Option<Plan>, Refusal> {
-        let decided = self.decided_mode(&id).map(|(mode, _)| mode);
-        let learns = self.baseline_of(&id).is_some();
-        // Told to learn again, it begins anew unless it is at it.
-        let is_so = decided == mode && (mode != Some(Mode::Learn) || learns);
-        if is_so {
+        let mut document = self.decided_document(&id);
+        let mut notes = Vec::new();
+        let mut changes = Vec::new();
+        if let Some(mode) = word.of_mode()
+            && !self.has_mode_by_decision(&id, mode)
+        {
+            document.decide_mode(mode.map(|mode| (mode, now)));
+            notes.extend(self.note_on_mode(&id, mode));
+            let before = match self.workloads.get(&id) {
+                Some(workload) => workload.phase.mode().as_str().to_owned(),
+                None => said(self.decided_mode(&id).map(|(mode, _)| mode)),
+            };
+            changes.extend(differs("mode", before, said(mode)));
+        }
+        if let Some(action) = word.of_action() {
+            let before = document.decided_action();
+            let same = |before: &DecidedAction| {
+                let as_word = (before.action, before.percent, before.stepped_back);
+                action.is_some_and(|(action, percent)| as_word == (action, percent, false))
+            };
+            if before
+                .as_ref()
+                .map_or(action.is_some(), |before| !same(before))
+            {
+                let decided = action.map(|(action, percent)| DecidedAction {
+                    action,
+                    percent,
+                    since: now,
+                    stepped_back: false,
+                });
+                document.decide_action(decided);
+                let told = |decided: Option<DecidedAction>| said(decided.map(|it| it.in_words()));
+                changes.extend(differs("action", told(before), told(decided)));
+            }
+        }
+        if changes.is_empty() {
             return Ok(None);
         }
-        let mut document = self.decided_document(&id);
-        document.decide_mode(mode.map(|mode| (mode, now)));
-        let mut notes = Vec::new();
-        let has_list = learns || self.people.get(&id).is_some() || self.learned.get(&id).is_some();
-        match mode {
-            Some(Mode::Enforce) if !has_list => {
-                notes.push("it has no allowlist, which is reported for each container".to_owned());
-            }
-            Some(Mode::Enforce) if learns => notes.push("it has learned enough".to_owned()),
-            Some(Mode::Learn) if !learns && self.learned.get(&id).is_some() => {
-                notes.push(
-                    "it learns from nothing; what it had learned holds again only if this is taken \
-                     back before it ends"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-        let before = match self.workloads.get(&id) {
-            Some(workload) => workload.phase.mode().as_str().to_owned(),
-            None => decided.map_or_else(|| "as documents say".to_owned(), |mode| mode.to_string()),
-        };
-        let after = mode.map_or_else(|| "as documents say".to_owned(), |mode| mode.to_string());
         let mut plan = self.plan(id, document, notes)?;
-        let difference = |sign, text| Difference {
-            sign,
-            part: "mode".to_owned(),
-            text,
-        };
-        plan.change.changes = vec![
-            difference(Sign::Removed, before),
-            difference(Sign::Added, after),
-        ];
+        plan.change.changes = changes;
         Ok(Some(plan))
     }
 
-    /// A person's document says for itself which mode it has.
-    fn check_person(&self, id: &WorkloadId, mode: Option<Mode>) -> Result<(), Refusal> {
-        let person = self.people.get(id).zip(self.people.file_of(id));
-        let (Some((person, file)), Some(mode)) = (person, mode) else {
+    /// Told to learn again, it begins anew unless it is at it.
+    fn has_mode_by_decision(&self, id: &WorkloadId, mode: Option<Mode>) -> bool {
+        let decided = self.decided_mode(id).map(|(mode, _)| mode);
+        decided == mode && (mode != Some(Mode::Learn) || self.baseline_of(id).is_some())
+    }
+
+    fn note_on_mode(&self, id: &WorkloadId, mode: Option<Mode>) -> Option<String> {
+        let learns = self.baseline_of(id).is_some();
+        let note = match mode {
+            Some(Mode::Enforce) if !self.has_list(id) => {
+                "it has no allowlist, which is reported for each container"
+            }
+            Some(Mode::Enforce) if learns => "it has learned enough",
+            Some(Mode::Learn) if !learns && self.learned.get(id).is_some() => {
+                "it learns from nothing; what it had learned holds again only if this is taken \
+                 back before it ends"
+            }
+            _ => return None,
+        };
+        Some(note.to_owned())
+    }
+
+    /// Whether there is something that it can be held to.
+    pub(super) fn has_list(&self, id: &WorkloadId) -> bool {
+        let learns = self.baseline_of(id).is_some();
+        learns || self.people.get(id).is_some() || self.learned.get(id).is_some()
+    }
+
+    /// A person's document says for itself which mode it has, and what a deviation
+    /// leads to.
+    fn check_person(&self, id: &WorkloadId, word: Word) -> Result<(), Refusal> {
+        let Some((person, file)) = self.people.get(id).zip(self.people.file_of(id)) else {
             return Ok(());
         };
-        let written = person.document.spec.mode;
-        match written == mode {
-            true => Ok(()),
-            false => Err(refused(format!(
-                "{} says mode {written} for {id}, and a document that a person wrote counts; \
-                 change it there",
-                file.display()
-            ))),
-        }
+        let Spec { mode, action, .. } = &person.document.spec;
+        let says = if word.mode().is_some_and(|wanted| wanted != *mode) {
+            format!("mode {mode}")
+        } else if let Some(action) =
+            action.filter(|action| word.action().is_some_and(|wanted| wanted != *action))
+        {
+            format!("action {action}")
+        } else {
+            return Ok(());
+        };
+        Err(refused(format!(
+            "{} says {says} for {id}, and a document that a person wrote counts; change it there",
+            file.display()
+        )))
     }
 
     /// Ends learning now, as the end of its window would.
@@ -218,9 +255,22 @@ impl Node {
     }
 }
 
+fn said(what: Option<impl ToString>) -> String {
+    what.map_or_else(|| "as documents say".to_owned(), |what| what.to_string())
+}
+
+fn differs(part: &str, before: String, after: String) -> [Difference; 2] {
+    let one = |sign, text| Difference {
+        sign,
+        part: part.to_owned(),
+        text,
+    };
+    [one(Sign::Removed, before), one(Sign::Added, after)]
+}
+
 /// What was learned may lack something, which nobody should find out from
 /// alerts.
-fn check_complete(
+pub(super) fn check_complete(
     baseline: &Baseline,
     even_incomplete: bool,
     now: Timestamp,

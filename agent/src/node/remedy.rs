@@ -50,12 +50,11 @@ pub fn remedy(deviation: &Deviation<'_>) -> Remedy {
     let policy = Policy::Enforcing {
         allowlist: &allowlist,
     };
-    match judge(
-        policy,
-        deviation.scope,
-        deviation.exec,
-        deviation.inspection,
-    ) {
+    let next_time = Exec {
+        blocked: false,
+        ..deviation.exec.clone()
+    };
+    match judge(policy, deviation.scope, &next_time, deviation.inspection) {
         Verdict::Known => Remedy::Entry {
             document: render(&document),
             any_args_because: proposal.any_args_because,
@@ -69,12 +68,15 @@ pub fn remedy(deviation: &Deviation<'_>) -> Remedy {
     }
 }
 
-/// Why an alert that is not about one exec has no entry.
+/// Why an alert has no entry that is not about one exec, or about one that may run.
 pub fn without_exec(reason: Reason) -> Remedy {
     let why = match reason {
         Reason::NoAllowlist => {
             "the workload has no allowlist: write one, or let it learn by \
              `execwarden promote WORKLOAD --mode learn`"
+        }
+        Reason::Unverified => {
+            "it may run, and will the next time: it was stopped because nobody had looked at it yet"
         }
         Reason::Overflow => "it counts execs that were not kept apart",
         Reason::Tampered => {

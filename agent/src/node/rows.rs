@@ -56,6 +56,7 @@ impl Node {
         WorkloadStatus {
             workload: id.to_string(),
             mode: workload.phase.mode(),
+            blocks: workload.is_blocked(),
             state,
             state_since: told.map(|(_, since)| since),
             learning: learner.and_then(|baseline| learning_status(baseline, now)),
@@ -84,6 +85,7 @@ fn waiting_status(baseline: &Baseline, now: Timestamp) -> WorkloadStatus {
     WorkloadStatus {
         workload: baseline.workload().to_string(),
         mode: WorkloadMode::Learn,
+        blocks: false,
         state: Some(of_learner(baseline, now)),
         state_since: None,
         learning: learning_status(baseline, now),

@@ -52,13 +52,17 @@ impl Node {
         }
         let root_dev = self.root_of(&container);
         self.tell_first_process(&container);
+        tracing::info!(container = container.name.id.short(), workload = %id, "container");
+        // A new image is met before anything of it can be stopped.
+        self.container_appeared(&container, &id);
         // Gone already: the kernel has no use for it.
         if container.removed_ns.is_none() {
-            let told = self.kernel.set_container(cgroup, cgroup, slot, root_dev);
+            let is_spared = self.is_spared(&id, &container);
+            let told = self
+                .kernel
+                .set_container(cgroup, cgroup, slot, root_dev, is_spared);
             self.told(told);
         }
-        tracing::info!(container = container.name.id.short(), workload = %id, "container");
-        self.container_appeared(&container, &id);
         if container.since == Since::BeforeTheAgent && self.took_in_processes {
             self.take_in_processes(Some(cgroup));
         }
@@ -82,7 +86,9 @@ impl Node {
             .workloads
             .get(workload)
             .map_or(Slot(SLOT_PENDING), |workload| workload.slot);
-        let told = self.kernel.set_container(cgroup, container, slot, None);
+        let told = self
+            .kernel
+            .set_container(cgroup, container, slot, None, false);
         self.told(told);
         let forgotten = self.kernel.forget_namespaces(cgroup);
         self.told(forgotten);
@@ -108,6 +114,7 @@ impl Node {
             // once, a container that comes meanwhile could be gone before it
             // was asked about.
             self.take_newborns();
+            let was_blocked = self.was_blocked(container.cgroup);
             self.forget_execs_of(container.cgroup);
             for told in [
                 self.kernel.forget_namespaces(container.cgroup),
@@ -121,6 +128,9 @@ impl Node {
             let Some(id) = container.workload() else {
                 continue;
             };
+            if was_blocked {
+                self.ended_blocked(id);
+            }
             let Some(workload) = self.workloads.get_mut(id) else {
                 continue;
             };

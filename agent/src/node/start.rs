@@ -5,6 +5,7 @@ use super::alerts::Alerts;
 use super::allowances::Allowances;
 use super::beside::Beside;
 use super::clock::WallClock;
+use super::crash_loops::CrashLoops;
 use super::inspecting::Inspecting;
 use super::journalling::Journalling;
 use super::permits;
@@ -176,6 +177,7 @@ impl Node {
             inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),
             escapes_told: HashMap::new(),
+            crash_loops: CrashLoops::default(),
             clock: WallClock::new(),
             health_told: health::Told::since(kernel.losses()),
             alerts: Alerts::new(

@@ -3,7 +3,7 @@
 
 use super::permits;
 use super::terms::Terms;
-use crate::allowlist::Allowlist;
+use crate::allowlist::{Action, Allowlist, Unverified};
 use crate::containers::InPod;
 use crate::control::protocol::AllowlistSource;
 use crate::control::status::{WorkloadMode, WorkloadState};
@@ -11,7 +11,7 @@ use crate::judge::Policy;
 use crate::kernel::detail_bits;
 use crate::learn::Baseline;
 use crate::model::{CgroupId, ExecCounts, PutIn, Slot, WorkloadId};
-use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode};
+use agent_common::wire::{self, SLOT_FIRST, SLOT_PENDING, SLOTS, mode, stop};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -33,6 +33,11 @@ pub enum Phase {
         allowlist: Allowlist,
         /// Where it comes from.
         source: AllowlistSource,
+        /// What a deviation leads to.
+        action: Action,
+        /// What becomes of what only the agent can decide, where that is to stop
+        /// it.
+        unverified: Unverified,
     },
     /// It would be, and has none.
     NoAllowlist,
@@ -122,23 +127,31 @@ pub struct Workload {
     detail: u32,
     /// Whether what is new is gathered: a new image is on probation.
     gathers: bool,
+    /// What of its execs the kernel stops: see [`wire::stop`].
+    stops: u32,
     released: u64,
 }
 
 impl Workload {
     /// The slot's state for the kernel, of a new generation.
-    /// `gathers`: what is new is told apart as where it is learned.
-    pub fn next_slot_state(&mut self, quota: u64, gathers: bool) -> wire::Slot {
+    /// `gathers`: what is new is told apart as where it is learned. `stops`: what
+    /// is stopped.
+    pub fn next_slot_state(&mut self, quota: u64, gathers: bool, stops: u32) -> wire::Slot {
         self.generation = self.generation.wrapping_add(1);
         self.gathers = gathers;
+        self.stops = stops;
         let (needs, names) = permits::detail(&self.phase, gathers);
         self.detail = detail_bits(needs, names);
         self.slot_state(quota)
     }
 
-    /// The same, with which another hour of the journal begins.
+    /// The same, with which another hour of the journal begins. Where what was not
+    /// looked at is stopped, no other does: what was looked at would be forgotten.
     pub fn next_hour(&mut self, quota: u64) -> wire::Slot {
-        let state = self.next_slot_state(quota, self.gathers);
+        if self.stops & stop::UNVERIFIED != 0 {
+            return self.slot_state(quota);
+        }
+        let state = self.next_slot_state(quota, self.gathers, self.stops);
         self.hour = self.generation;
         state
     }
@@ -147,6 +160,11 @@ impl Workload {
     /// one before it.
     pub fn hours_ago(&self, generation: u32) -> u32 {
         u32::from(is_before(generation, self.hour))
+    }
+
+    /// Whether the kernel stops what deviates.
+    pub fn is_blocked(&self) -> bool {
+        self.stops != 0
     }
 
     /// How often its allowlist changed, or another hour began.
@@ -165,7 +183,7 @@ impl Workload {
             mode: self.phase.kernel_mode(),
             generation: self.generation,
             detail: self.detail,
-            pad: 0,
+            stops: self.stops,
             quota,
             released: self.released,
         }
@@ -324,6 +342,7 @@ impl Workloads {
             hour: generation,
             detail: 0,
             gathers: false,
+            stops: 0,
             released: before.inserted,
         })
     }

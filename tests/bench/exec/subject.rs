@@ -42,7 +42,7 @@ impl Subject {
         match policy {
             Policy::Ignore => kernel.set_host(cgroup, slot, true)?,
             Policy::Allow(_) | Policy::Learn | Policy::Refuse => {
-                kernel.set_container(cgroup, cgroup, slot, None)?;
+                kernel.set_container(cgroup, cgroup, slot, None, false)?;
             }
         }
         if let Policy::Allow(permits) = policy {
@@ -112,7 +112,7 @@ fn judged(policy: &Policy) -> wire::Slot {
         },
         generation: GENERATION,
         detail: 0,
-        pad: 0,
+        stops: 0,
         // Every name there is.
         quota: 2 * crate::place::NAMES,
         released: 0,

@@ -11,6 +11,7 @@
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
+//! - [`blocking`]: what deviates is stopped
 //! - [`tampering`]: rules that somebody else wrote to
 //! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
@@ -29,6 +30,7 @@ mod alerts;
 mod allowances;
 mod applets;
 mod arguments;
+mod blocking;
 mod breakouts;
 mod chains;
 mod circumstances;
@@ -112,6 +114,13 @@ pub const TESTS: &[Named] = tests![
     engines: replicas_are_named_by_docker, docker_that_starts_anew_is_waited_for,
         containers_of_a_moment_are_named_by_a_slow_docker,
         what_docker_does_not_tell_is_named_by_files;
+    blocking: what_deviates_is_stopped_and_told,
+        what_the_runtime_puts_in_is_let_through_unless_told_otherwise,
+        what_only_the_agent_can_tell_is_stopped_from_then_on,
+        what_only_the_agent_can_tell_is_denied_until_it_has,
+        an_operator_blocks_a_workload_that_is_fit_for_it,
+        a_workload_that_does_not_stay_up_is_not_blocked_any_more,
+        an_ordinary_life_under_blocking_is_not_disturbed;
     disguises: b02_another_file_under_a_listed_name, b03_forged_argv0_and_process_name,
         b07_programs_in_memory, b08_files_without_a_name, b09_one_file_by_every_spelling;
     drift: b10_programs_of_the_writable_layer;

@@ -88,7 +88,7 @@ impl Scene {
     /// A container of the scene's workload that does nothing but stay. Its only
     /// exec is busybox.
     pub fn idle(&self) -> Result<Container> {
-        self.container(&["sleep", "1000"]).run()
+        self.container(&["sleep", "100000"]).run()
     }
 
     /// The scene's workload, as commands and records have it.

@@ -73,7 +73,9 @@ pub fn b16_a_child_cgroup_older_than_its_containers_name_belongs_to_it() -> Resu
         let id = CgroupId(child.id()?);
 
         watch.name(&mut web, ENFORCE)?;
-        watch.kernel.set_container(id, web.id(), web.slot(), None)?;
+        watch
+            .kernel
+            .set_container(id, web.id(), web.slot(), None, false)?;
         join(&mut web, &child)?;
         web.exec(&[&hello])?;
 

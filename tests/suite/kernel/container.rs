@@ -8,13 +8,16 @@ use execwarden::model::{CgroupId, Slot};
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use testbed::{Cgroup, Rootfs};
 
 /// Ends what a line of the shell prints.
 const MARK: &str = "--- status ";
+/// The status of what died by SIGKILL.
+const KILLED: &str = "137";
 
 /// Where a container stands.
 #[derive(Default)]
@@ -132,20 +135,60 @@ impl Container {
         Ok(printed)
     }
 
+    /// So many more execs were made than their lines were taken for.
+    pub fn count(&self, execs: u64) {
+        self.execs.set(self.execs.get() + execs);
+    }
+
+    /// Runs a line of the shell in which one exec is stopped.
+    pub fn stopped(&mut self, line: &str) -> Result<()> {
+        let (status, printed) = self.line(line)?;
+        ensure!(
+            status == KILLED,
+            "`{line:.300}` was not stopped but ended with {status}: {printed:.300}"
+        );
+        self.execs.set(self.execs.get() + 1);
+        Ok(())
+    }
+
     /// Runs a program in it to its good end, by a hand from outside as a
     /// runtime's is; one exec.
     pub fn exec_from_outside(&mut self, program: &str) -> Result<()> {
-        let status = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "--", "/bin/sh", "-c"])
-            .arg("echo $$ > \"$0\" && exec \"$@\"")
+        let status = self.outside(&["unshare", "--mount", "--propagation", "private"], program)?;
+        ensure!(status.success(), "`{program}` ended with {status}");
+        Ok(())
+    }
+
+    /// Runs a program in its cgroup that stands in the mount namespace of its
+    /// parent, which is outside, as a runtime's stage does; one exec.
+    pub fn exec_as_stage(&mut self, program: &str) -> Result<()> {
+        let status = self.outside(&["env"], program)?;
+        ensure!(status.success(), "`{program}` ended with {status}");
+        Ok(())
+    }
+
+    /// A hand from outside whose exec is stopped.
+    pub fn stopped_from_outside(&mut self, program: &str) -> Result<()> {
+        let status = self.outside(&["unshare", "--mount", "--propagation", "private"], program)?;
+        ensure!(
+            status.signal() == Some(9),
+            "`{program}` ended with {status}"
+        );
+        Ok(())
+    }
+
+    fn outside(&mut self, before: &[&str], program: &str) -> Result<ExitStatus> {
+        let (command, arguments) = before.split_first().context("a command")?;
+        let status = Command::new(command)
+            .args(arguments)
+            .args(["/bin/sh", "-c", "echo $$ > \"$0\" && exec \"$@\""])
             .arg(self.cgroup.path().join("cgroup.procs"))
             .arg(program)
             .stdout(Stdio::null())
             .status()
-            .context("cannot start unshare")?;
-        ensure!(status.success(), "`{program}` ended with {status}");
+            .with_context(|| format!("cannot start {command}"))?;
         self.execs.set(self.execs.get() + 1);
-        Ok(())
+        Ok(status)
     }
 
     /// Ends its processes, wherever its shell has gone.

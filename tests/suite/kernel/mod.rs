@@ -3,6 +3,7 @@
 //! that it made: exactly.
 
 mod applets;
+mod blocking;
 mod breakouts;
 mod cgroups;
 mod container;
@@ -92,6 +93,17 @@ macro_rules! judged {
                 content_is_looked_at_once_for_each_state_of_the_file,
                 users_and_parents_are_looked_at,
                 everything_is_looked_at_before_anybody_knows_the_container;
+            blocking:
+                what_is_not_listed_dies_before_its_first_instruction,
+                b04_a_script_dies_though_its_interpreter_may_run,
+                b07_a_program_in_memory_dies_and_so_does_a_deleted_one,
+                b22_an_applet_dies_that_is_not_listed,
+                b26_what_cannot_be_identified_dies,
+                what_has_to_be_looked_at_runs_until_it_was_refused,
+                what_has_to_be_looked_at_dies_until_it_was_cleared,
+                what_a_pattern_may_cover_is_told_by_its_layer,
+                the_runtimes_own_hand_is_let_through,
+                a_container_that_is_spared_runs_what_it_likes;
             cgroups:
                 an_exec_before_anybody_knows_the_container_is_kept_with_its_cgroup,
                 b16_a_child_cgroup_belongs_to_its_container,
@@ -119,6 +131,8 @@ pub const OTHERS: &[Named] = tests![    floods:
         b25_what_is_over_the_quota_is_counted_and_hides_nobody_else,
         every_cpu_counts_and_one_of_them_is_first,
         no_run_of_a_program_is_missed;
+    blocking:
+        b24_what_finds_ring_and_quota_full_dies_all_the_same;
     cgroups:
         a_new_cgroup_is_told_of_with_who_made_it;
     tampering:

@@ -135,7 +135,7 @@ fn name(len: usize) -> String {
 
 /// Makes folders in each other with names of these lengths, and `hello` in the
 /// last; its path, which may be longer than any call takes.
-fn deep(folder: &Folder, names: &[usize]) -> Result<String> {
+pub fn deep(folder: &Folder, names: &[usize]) -> Result<String> {
     let mut at: OwnedFd = File::open(folder.path())?.into();
     let mut path = folder.path().display().to_string();
     for len in names {
@@ -153,7 +153,7 @@ fn deep(folder: &Folder, names: &[usize]) -> Result<String> {
 }
 
 /// The line that takes a shell there, a step at a time.
-fn into(folder: &Folder, names: &[usize]) -> String {
+pub fn into(folder: &Folder, names: &[usize]) -> String {
     let mut line = format!("cd {}", folder.path().display());
     for len in names {
         line = format!("{line} && cd -P {}", name(*len));

@@ -136,14 +136,14 @@ impl Watch {
             mode,
             generation: 1,
             detail: 0,
-            pad: 0,
+            stops: 0,
             quota: self.kernel.sizes().quota,
             released: 0,
         };
         self.slots.insert(slot, state);
         self.kernel.set_slot(slot, state)?;
         self.kernel
-            .set_container(container.id(), container.id(), slot, None)?;
+            .set_container(container.id(), container.id(), slot, None, false)?;
         container.set_slot(slot);
         for watched in &mut self.watched {
             if watched.id == container.id() {
@@ -158,6 +158,16 @@ impl Watch {
         Ok(self
             .kernel
             .allow(container.slot(), &Permit::from(identity))?)
+    }
+
+    /// Has this much of what a container runs stopped: see [`wire::stop`].
+    pub fn stop(&mut self, container: &Container, stops: u32) -> Result<()> {
+        let slot = container.slot();
+        if let Some(state) = self.slots.get_mut(&slot) {
+            state.stops = stops;
+            self.kernel.set_slot(slot, *state)?;
+        }
+        Ok(())
     }
 
     /// Takes its whole allowlist away, but not what the fast path remembers.
@@ -268,6 +278,7 @@ impl Watch {
             ring_sent: losses.ring_sent,
             escapes_full: 0,
             ring_peak: losses.ring_peak,
+            not_stopped: 0,
         };
         ensure!(losses == expected, "{losses:?}, but expected {expected:?}");
         let escapes = self.escapes();

@@ -165,12 +165,12 @@ fn watch_the_root(watch: &mut Watch) -> Result<CgroupId> {
         mode: ENFORCE,
         generation: 1,
         detail: 0,
-        pad: 0,
+        stops: 0,
         quota: 100,
         released: 0,
     };
     watch.kernel.set_slot(slot, state)?;
-    watch.kernel.set_container(root, root, slot, None)?;
+    watch.kernel.set_container(root, root, slot, None, false)?;
     Ok(root)
 }
 

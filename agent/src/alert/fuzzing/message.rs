@@ -109,6 +109,7 @@ fn beat(source: &mut Source<'_>) -> Beat {
             deviating: source.number(),
             ignored: source.number(),
             errors: source.number(),
+            blocked: source.number(),
         },
         target: Delivered {
             sent: source.number(),
@@ -124,7 +125,7 @@ fn notice(source: &mut Source<'_>) -> Notice {
         time: time(source),
         node: source.string(),
         workload: workload(source),
-        about: match source.byte() % 3 {
+        about: match source.byte() % 4 {
             0 => About::Allowed {
                 until: time(source),
             },
@@ -133,6 +134,9 @@ fn notice(source: &mut Source<'_>) -> Notice {
                 execs: source.number(),
                 executables: source.number(),
                 more: source.flag(),
+            },
+            2 => About::SteppedBack {
+                containers: source.number(),
             },
             _ => About::Upgrade(Upgrade {
                 images: texts(source),

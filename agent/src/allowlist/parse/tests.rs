@@ -41,7 +41,7 @@ fn reads_the_example() {
         "shop/Deployment/checkout/api"
     );
     assert_eq!(document.spec.mode, Mode::Enforce);
-    assert_eq!(document.spec.action, Action::Alert);
+    assert_eq!(document.spec.action, Some(Action::Alert));
     assert_eq!(document.spec.processes.len(), 8);
     assert_eq!(document.spec.removed.len(), 2);
     let status = document.status.expect("there");
@@ -54,7 +54,7 @@ fn reads_the_example() {
 fn what_is_left_out_has_its_default() {
     let document = parse("a.yaml", entries("  processes: []\n").as_bytes()).expect("valid");
 
-    assert_eq!(document.spec.action, Action::Alert);
+    assert_eq!(document.spec.action, None);
     assert!(document.spec.removed.is_empty() && document.status.is_none());
     assert_eq!(
         document.spec.workload,
@@ -96,7 +96,7 @@ fn unknown_fields_are_refused() {
     check_entries(
         "  processes: []\n  replicas: 3\n",
         "a.yaml:8:3: unknown field \"replicas\"; the fields here are \
-         workload, mode, action, digests, processes, removed",
+         workload, mode, action, unverified, digests, processes, removed",
     );
     check_entries(
         "  processes: []\n  processes: []\n",
@@ -285,12 +285,12 @@ fn arguments_are_texts_whatever_they_look_like() {
 #[test]
 fn words_that_mean_nothing_are_refused() {
     check_entries(
-        "  processes: []\n  action: block\n",
-        "a.yaml:8:11: action block is not yet supported in this version; the only action is alert",
+        "  processes: []\n  action: page\n",
+        "a.yaml:8:11: there is no action \"page\"; the actions are alert and block",
     );
     check_entries(
-        "  processes: []\n  action: page\n",
-        "a.yaml:8:11: there is no action \"page\"; the only action is alert",
+        "  processes: []\n  unverified: ask\n",
+        "a.yaml:8:15: what is unverified cannot be \"ask\"; write run or deny",
     );
     check_entries(
         "  processes:\n    - { path: /a, layer: ram }\n",

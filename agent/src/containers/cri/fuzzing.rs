@@ -101,6 +101,7 @@ fn assert_can_be_written(workload: WorkloadId) {
             workload,
             mode: Default::default(),
             action: Default::default(),
+            unverified: Default::default(),
             digests: None,
             processes: Default::default(),
             removed: Default::default(),

@@ -1,0 +1,77 @@
+//! Stopping an exec, before the first instruction of what it runs.
+//!
+//! The old program is gone by then, so nothing can be refused any more: the
+//! process dies. SIGKILL, sent to a task from within its own exec, is acted on
+//! before the task returns to user space.
+
+use crate::detail;
+use crate::kernel::{in_memory, layout, peek_or_zero};
+use crate::maps::{COUNTERS, add_shared, lost, scratch};
+use crate::origin;
+use crate::report::Scratch;
+use crate::task;
+use agent_common::wire::{cleared, flag, stop};
+use aya_ebpf::helpers::generated::bpf_send_signal;
+
+const SIGKILL: u32 = 9;
+
+/// Stops the exec at hand, which the allowlist does not cover for all that the
+/// kernel knows, if its slot stops such: says so in the record and its key, and
+/// counts it. `may_be_allowed`: the agent may find that it is covered.
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_stop(stops: u64, container: u64, may_be_allowed: u64) -> u64 {
+    let stops = stops as u32;
+    if stops & stop::UNLISTED == 0 {
+        return 0;
+    }
+    let Some(scratch) = scratch() else {
+        return 0;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs.
+    let scratch = unsafe { &mut *scratch };
+    if is_let_through(scratch, stops, container) {
+        return 0;
+    }
+    if may_be_allowed != 0 && stops & stop::UNVERIFIED == 0 && !is_refused(scratch) {
+        return 0;
+    }
+    // SAFETY: any number of a signal may be asked for.
+    if unsafe { bpf_send_signal(SIGKILL) } != 0 {
+        lost!(not_stopped);
+        return 0;
+    }
+    scratch.record.facts.flags |= flag::BLOCKED;
+    scratch.record.key.circumstances |= flag::BLOCKED;
+    if let Some(counters) = COUNTERS.get_ptr_mut(scratch.fast.slot) {
+        // SAFETY: this CPU's own value, valid while the program runs.
+        unsafe { add_shared(&raw mut (*counters).blocked) };
+    }
+    1
+}
+
+/// What the runtime has its hand on: its own stages always, so that containers
+/// can start; and if the slot says so, what it puts in without a terminal.
+#[inline(always)]
+fn is_let_through(scratch: &Scratch, stops: u32, container: u64) -> bool {
+    let task = task::current();
+    if !origin::is_from_outside(task, container) {
+        return false;
+    }
+    let flags = in_memory(&scratch.record.facts.flags);
+    if flags & flag::ESCAPED != 0 {
+        return false;
+    }
+    let signal = peek_or_zero(task, layout!(task_signal));
+    flags & flag::OUTER_MNTNS != 0
+        || (stops & stop::BUT_PROBES != 0 && peek_or_zero(signal, layout!(signal_tty)) == 0)
+}
+
+/// Whether the agent looked at this very combination and found it not allowed.
+#[inline(always)]
+fn is_refused(scratch: &mut Scratch) -> bool {
+    let (slot, generation) = (scratch.fast.slot, scratch.fast.slot_generation);
+    detail::cleared(scratch, slot, generation) == cleared::NO
+}
