@@ -90,6 +90,9 @@ pub struct Config {
     pub probation: Option<Duration>,
     /// The folder of documents that people write. Absolute.
     pub allowlists: PathBuf,
+    /// Files of public keys that these have to be signed with; none: they need not
+    /// be. Absolute.
+    pub allowlist_keys: Vec<PathBuf>,
     /// The folder of what was learned. Absolute.
     pub state: PathBuf,
     /// Where alerts go: at least one URL, as typed.
@@ -234,6 +237,7 @@ impl Config {
                 .unwrap_or_default()
                 .length(),
             allowlists: path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS),
+            allowlist_keys: paths([flags.allowlist_keys, file.allowlist_keys]),
             state: path(flags.state.or(file.state), DEFAULT_STATE),
             syslog: first_filled([flags.syslog, file.syslog])
                 .unwrap_or_else(|| vec![DEFAULT_SYSLOG.to_owned()]),
@@ -252,11 +256,7 @@ impl Config {
             node_name,
             log_level: flags.log_level.or(file.log_level).unwrap_or_default(),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            runc_roots: first_filled([flags.runc_root, file.runc_root])
-                .unwrap_or_default()
-                .into_iter()
-                .map(PathBuf::from)
-                .collect(),
+            runc_roots: paths([flags.runc_root, file.runc_root]),
             cri: flags.cri.or(file.cri).map(PathBuf::from),
             docker: match flags.docker.or(file.docker) {
                 Some(chosen) => chosen.into(),
@@ -330,6 +330,11 @@ fn path(chosen: Option<AbsolutePath>, default: &str) -> PathBuf {
 /// service for each question: it is asked where an operator wants that.
 pub fn usual_docker(host_root: &Path) -> PathBuf {
     host_root.join("run/docker.sock")
+}
+
+fn paths(lists: [Vec<AbsolutePath>; 2]) -> Vec<PathBuf> {
+    let chosen = first_filled(lists).unwrap_or_default();
+    chosen.into_iter().map(PathBuf::from).collect()
 }
 
 fn first_filled<T>(lists: [Vec<T>; 2]) -> Option<Vec<T>> {

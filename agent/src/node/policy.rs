@@ -333,6 +333,7 @@ mod tests {
         Loaded {
             document,
             allowlist,
+            signed_by: None,
         }
     }
 
