@@ -183,6 +183,9 @@ pub enum ConfigError {
     /// When learning is to end.
     #[error("{0}")]
     Learning(InvalidValue),
+    /// Keys that whoever may write documents could replace.
+    #[error("allowlist-keys: {} is in the folder of allowlists, where whoever may write a document could put another key in its place; keep it elsewhere", .0.display())]
+    KeyAmongAllowlists(PathBuf),
     /// The environment variable.
     #[error("the environment variable NODE_NAME is refused: {0}")]
     NodeNameVariable(InvalidValue),
@@ -228,6 +231,12 @@ impl Config {
             None => inherited_node_name(file.node_name, environment)?,
         };
         let host_root = path(flags.host_root.or(file.host_root), DEFAULT_HOST_ROOT);
+        let allowlists = path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS);
+        let allowlist_keys = paths([flags.allowlist_keys, file.allowlist_keys]);
+        let mut keys = allowlist_keys.iter();
+        if let Some(among) = keys.find(|key| key.starts_with(&allowlists)) {
+            return Err(ConfigError::KeyAmongAllowlists(among.clone()));
+        }
         Ok(Self {
             mode,
             learning: Learning::new(usual, some, promotion).map_err(ConfigError::Learning)?,
@@ -236,8 +245,8 @@ impl Config {
                 .or(file.probation)
                 .unwrap_or_default()
                 .length(),
-            allowlists: path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS),
-            allowlist_keys: paths([flags.allowlist_keys, file.allowlist_keys]),
+            allowlists,
+            allowlist_keys,
             state: path(flags.state.or(file.state), DEFAULT_STATE),
             syslog: first_filled([flags.syslog, file.syslog])
                 .unwrap_or_else(|| vec![DEFAULT_SYSLOG.to_owned()]),

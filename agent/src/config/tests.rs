@@ -190,6 +190,24 @@ fn keys_of_allowlists_come_from_flags_then_the_file() {
 }
 
 #[test]
+fn keys_are_not_kept_among_what_they_sign() {
+    for (file, is_fine) in [
+        ("allowlist-keys = ['/etc/execwarden/ops.pub']", true),
+        (
+            "allowlist-keys = ['/etc/execwarden/allowlists/ops.pub']",
+            false,
+        ),
+        (
+            "allowlists = '/a'\nallowlist-keys = ['/b/ops.pub', '/a/k/ops.pub']",
+            false,
+        ),
+        ("allowlists = '/a'\nallowlist-keys = ['/a.pub']", true),
+    ] {
+        assert_eq!(resolve(&[], file).is_ok(), is_fine, "{file}");
+    }
+}
+
+#[test]
 fn a_switch_is_on_if_either_turns_it_on() {
     for (flags, file, expected) in [
         (&[] as &[&str], "", false),
