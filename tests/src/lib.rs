@@ -14,6 +14,7 @@ pub mod dashboard;
 pub mod docker;
 pub mod intruders;
 pub mod manifests;
+pub mod minisign;
 pub mod node;
 mod places;
 pub mod podman;

@@ -1,78 +1,29 @@
 //! A folder of documents, and what of it is in force.
 //!
-//! A file is swapped in whole or not at all: while it is broken, what was
-//! loaded from it before stays in force. So does everything while the folder
-//! itself cannot be read.
+//! A file is swapped in whole or not at all: while it is broken, or not signed as it
+//! has to be, what was loaded from it before stays in force. So does everything while
+//! the folder itself cannot be read.
 
-use super::compiled::{Allowlist, CompileError};
+mod error;
+
+pub use error::FolderError;
+
+use super::compiled::Allowlist;
 use super::document::{Document, MAX_BYTES};
-use super::parse::{ParseError, parse};
-use crate::model::{Untrusted, WorkloadId};
-use rustix::fs::OFlags;
+use super::file::{self, printable};
+use super::keyring::Keyring;
+use super::parse::parse;
+use super::signature::KeyId;
+use crate::model::WorkloadId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The most documents that are read from one folder: twice as many as a node
 /// can have workloads.
 pub const MAX_FILES: usize = 4096;
-
-/// What is wrong in a folder of documents. Each names its file.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// The folder cannot be listed.
-    #[error("cannot list the allowlists in {}: {source}; what was loaded stays in force", .folder.display())]
-    List {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// More than [`MAX_FILES`].
-    #[error("{} has {found} allowlists; only the first {MAX_FILES} by name are read", .folder.display())]
-    TooMany {
-        /// The folder.
-        folder: PathBuf,
-        /// How many there are.
-        found: usize,
-    },
-    /// A file cannot be read.
-    #[error("cannot read the allowlist {file}: {source}")]
-    Read {
-        /// The file.
-        file: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is no valid document.
-    #[error(transparent)]
-    Parse(#[from] ParseError),
-    /// A document cannot be matched against.
-    #[error("{file}: {source}")]
-    Compile {
-        /// The file.
-        file: String,
-        /// Why.
-        source: CompileError,
-    },
-    /// Two files are about the same workload.
-    #[error(
-        "{ignored} is about the workload {workload}, and so is {in_force}, which is in force; keep one of them"
-    )]
-    Duplicate {
-        /// The workload.
-        workload: String,
-        /// The file that counts: the one that was there first, else the first
-        /// by name. With neither in force the workload would be learned anew.
-        in_force: String,
-        /// The file that does not.
-        ignored: String,
-    },
-}
 
 /// A document that was loaded.
 #[derive(Clone, Debug)]
@@ -81,12 +32,16 @@ pub struct Loaded {
     pub document: Document,
     /// It, ready to judge by.
     pub allowlist: Allowlist,
+    /// Who has signed it, where somebody has to.
+    pub signed_by: Option<KeyId>,
 }
 
 /// A folder of documents.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// One of these has to have signed each document; `None`: nobody has to.
+    keys: Option<Keyring>,
     files: BTreeMap<OsString, Loaded>,
     in_force: BTreeMap<WorkloadId, OsString>,
 }
@@ -107,8 +62,15 @@ pub struct Reload {
 impl Folder {
     /// Nothing is read before the first [`Folder::reload`].
     pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::signed(path, None)
+    }
+
+    /// The same with keys of which one has to have signed each document, whatever
+    /// that says of itself.
+    pub fn signed(path: impl Into<PathBuf>, keys: Option<Keyring>) -> Self {
         Self {
             path: path.into(),
+            keys,
             files: BTreeMap::new(),
             in_force: BTreeMap::new(),
         }
@@ -117,6 +79,11 @@ impl Folder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether its documents have to be signed.
+    pub fn is_signed(&self) -> bool {
+        self.keys.is_some()
     }
 
     /// The document that is in force for a workload.
@@ -149,9 +116,11 @@ impl Folder {
 
     /// Reads every document again: files `*.yaml` and `*.yml` that are not
     /// hidden. A ConfigMap's own folders are hidden, and the links to them are
-    /// followed.
+    /// followed. The keys are read before.
     pub fn reload(&mut self) -> Reload {
         let mut reload = Reload::default();
+        let keys = self.keys.as_mut().map_or(Ok(()), Keyring::reload);
+        reload.errors.extend(keys.err().map(FolderError::Keys));
         let names = match self.names() {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.files.is_empty() => {
@@ -176,7 +145,7 @@ impl Folder {
         let mut replaced = BTreeMap::new();
         for name in names.into_iter().take(MAX_FILES) {
             let old = before.remove(&name);
-            match load(&self.path.join(&name)) {
+            match load(&self.path.join(&name), self.keys.as_ref()) {
                 Ok(new) => {
                     self.files.insert(name.clone(), new);
                     replaced.extend(old.map(|old| (name, old)));
@@ -254,41 +223,36 @@ impl Folder {
     }
 }
 
-fn load(path: &Path) -> Result<Loaded, FolderError> {
+/// Reads a file once: what is verified is what is parsed.
+fn load(path: &Path, keys: Option<&Keyring>) -> Result<Loaded, FolderError> {
     let file = printable(path);
     let bytes = match read(path) {
         Ok(bytes) => bytes,
         Err(source) => return Err(FolderError::Read { file, source }),
     };
+    let signer = keys.map(|keys| keys.signer_of(path, &bytes)).transpose();
+    let signed_by = signer.map_err(|source| FolderError::Unsigned {
+        file: file.clone(),
+        name: printable(Path::new(path.file_name().unwrap_or_default())),
+        source,
+    })?;
     let document = parse(&file, &bytes)?;
     match Allowlist::new(&document) {
         Ok(allowlist) => Ok(Loaded {
             document,
             allowlist,
+            signed_by,
         }),
         Err(source) => Err(FolderError::Compile { file, source }),
     }
 }
 
-/// The bytes of a document; at most one more than it may have, which tells the
-/// parser that there are too many.
+/// The bytes of a document.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // O_NONBLOCK: a fifo by the name of a document must not stop the agent.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file::read(path, MAX_BYTES)
 }
 
-pub(super) fn printable(path: &Path) -> String {
-    Untrusted::new(path.as_os_str().as_bytes()).escaped(1024)
-}
-
+#[cfg(test)]
+mod signed_tests;
 #[cfg(test)]
 mod tests;

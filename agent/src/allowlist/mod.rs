@@ -12,8 +12,9 @@
 //!   field, what differs between two documents, several of one workload as one.
 //! - [`observed`], [`compiled`], [`nearest`]: what is asked, and the form that
 //!   execs are judged with; `patterns` finds entries by their path.
-//! - [`folder`], [`write`](mod@write), [`watch`]: the only parts that touch a
-//!   file system.
+//! - [`signature`]: who has signed a document.
+//! - [`folder`], [`keyring`], [`write`](mod@write), [`watch`], [`file`](mod@file): the
+//!   only parts that touch a file system.
 //!
 //! A document is untrusted input: whatever its bytes, reading it ends with a
 //! document or with an error that names file, line and column.
@@ -25,8 +26,10 @@ pub mod decided;
 pub mod diff;
 pub mod document;
 pub mod fields;
+pub mod file;
 pub mod filling;
 pub mod folder;
+pub mod keyring;
 pub mod made_from;
 pub mod merge;
 pub mod nearest;
@@ -38,6 +41,7 @@ pub mod process;
 mod raw;
 pub mod removed;
 pub mod render;
+pub mod signature;
 pub mod watch;
 pub mod write;
 
@@ -55,6 +59,7 @@ pub use document::{
 };
 pub use filling::Filling;
 pub use folder::{Folder, FolderError, Loaded, Reload};
+pub use keyring::{KeyError, Keyring};
 pub use made_from::MadeFrom;
 pub use merge::{MergeError, merge};
 pub use nearest::{Difference, Nearest};

@@ -4,7 +4,8 @@
 //! carries an annotation, and only files that carry it are ever replaced.
 
 use super::document::{AGENT, Document, WRITTEN_BY};
-use super::folder::{printable, read};
+use super::file::printable;
+use super::folder::read;
 use super::parse::{ParseError, parse};
 use super::render::render;
 use std::fs::{File, OpenOptions, Permissions};

@@ -1,19 +1,12 @@
-//! `execwarden allowlist`: what the agent has, and what a file is worth.
+//! `execwarden allowlist`: what the agent has.
 
 use super::args::AllowlistCommand;
 use super::output::{self, plain, plain_lines};
 use super::table::{Column, Table, grouped};
-use super::{CommandError, Outcome, decide, documents, edit};
-use crate::allowlist::{Allowlist, Document};
+use super::{CommandError, Outcome, decide, documents, edit, validate};
 use crate::control::client;
 use crate::control::protocol::{AllowlistSource, AllowlistSummary, AllowlistText, Answer, Request};
-use serde::Serialize;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-
-/// One byte more than a document may have: the parser says so then.
-const READ_MAX: u64 = (1 << 20) + 1;
 
 pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError> {
     match command {
@@ -31,7 +24,7 @@ pub(super) fn execute(command: AllowlistCommand) -> Result<Outcome, CommandError
         AllowlistCommand::Remove(arguments) => decide::remove(arguments),
         AllowlistCommand::Restore(arguments) => decide::restore(arguments),
         AllowlistCommand::Edit(arguments) => edit::edit(&arguments),
-        AllowlistCommand::Validate { files, json } => validate(&files, json),
+        AllowlistCommand::Validate { files, keys, json } => validate::execute(&files, &keys, json),
         AllowlistCommand::Diff(arguments) => documents::compare(&arguments),
         AllowlistCommand::Merge(arguments) => documents::unite(&arguments),
         AllowlistCommand::Export(arguments) => documents::export(&arguments),
@@ -128,74 +121,6 @@ fn render_list(list: &[AllowlistSummary]) -> String {
     table.render()
 }
 
-/// What `validate --json` prints of a file.
-#[derive(Serialize)]
-struct Validity {
-    file: String,
-    valid: bool,
-    error: Option<String>,
-}
-
-fn validate(files: &[PathBuf], json: bool) -> Result<Outcome, CommandError> {
-    let mut found = Vec::new();
-    for file in files {
-        let error = read(file).err();
-        let valid = error.is_none();
-        match &error {
-            None if json => {}
-            None => output::print(&format!("{}: valid\n", name(file)))?,
-            Some(problem) => output::complain(problem),
-        }
-        found.push(Validity {
-            file: name(file),
-            valid,
-            error: error.map(|error| error.to_string()),
-        });
-    }
-    if json {
-        output::print_json(&found)?;
-    }
-    Ok(match found.iter().all(|one| one.valid) {
-        true => Outcome::Done,
-        false => Outcome::No,
-    })
-}
-
-/// Why a file is no valid document.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Invalid {
-    #[error("{file}: cannot be read: {source}")]
-    Unreadable { file: String, source: io::Error },
-    #[error("{0}")]
-    Refused(String),
-}
-
-/// The document in a file, which can be matched with.
-pub(super) fn read(file: &Path) -> Result<Document, Invalid> {
-    let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|open| open.take(READ_MAX).read_to_end(&mut bytes))
-        .map_err(|source| Invalid::Unreadable {
-            file: name(file),
-            source,
-        })?;
-    parse(&name(file), &bytes)
-}
-
-/// Reads the document and makes it ready to match, as the agent does.
-fn parse(file: &str, bytes: &[u8]) -> Result<Document, Invalid> {
-    let document = crate::allowlist::parse(file, bytes)
-        .map_err(|error| Invalid::Refused(error.to_string()))?;
-    match Allowlist::new(&document) {
-        Ok(_) => Ok(document),
-        Err(error) => Err(Invalid::Refused(format!("{file}: {error}"))),
-    }
-}
-
-pub(super) fn name(file: &Path) -> String {
-    output::plain(&file.to_string_lossy())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +173,7 @@ mod tests {
             decided: None,
             decisions: vec!["accepted /tmp/\ntool (upper)".to_owned()],
             file: None,
+            must_be_signed: false,
         };
         assert_eq!(with_decisions(&text), "spec: {}\n");
 
@@ -261,16 +187,5 @@ mod tests {
     #[test]
     fn an_empty_list_says_so() {
         assert_eq!(render_list(&[]), "There is no allowlist.\n");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_is_named() {
-        let error = read(Path::new("/nonexistent/a.yaml")).expect_err("missing");
-
-        assert!(
-            error
-                .to_string()
-                .starts_with("/nonexistent/a.yaml: cannot be read")
-        );
     }
 }

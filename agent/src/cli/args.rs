@@ -228,7 +228,12 @@ pub enum AllowlistCommand {
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
 
-        /// Print JSON: each file, and what is wrong with it
+        /// File of minisign's public keys; each document has to be signed with one of
+        /// them, as with the agent's --allowlist-keys. May be repeated
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        keys: Vec<PathBuf>,
+
+        /// Print JSON: each file, who has signed it, and what is wrong with it
         #[arg(long)]
         json: bool,
     },

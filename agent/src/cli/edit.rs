@@ -4,14 +4,15 @@
 //! in one step: by the agent, which shows and notes what changes, or without one.
 //! It is kept where that fails.
 
-use super::allowlist::{Invalid, name, read};
 use super::decide::{decide, is_wanted};
 use super::documents::page;
 use super::operator_args::{ChangeArguments, EditArguments};
 use super::output;
 use super::paint::Paint;
+use super::validate::{Invalid, name, read};
 use super::{CommandError, Outcome};
 use crate::allowlist::document::WRITTEN_BY;
+use crate::allowlist::keyring::signature_of;
 use crate::allowlist::{Diff, Document, diff, parse, render};
 use crate::control::client;
 use crate::control::operation::{Change, Operation};
@@ -40,6 +41,12 @@ pub(super) enum EditError {
     EditorFailed(String),
     #[error("{0} has changed since it was opened, and nothing was changed")]
     Changed(String),
+    #[error(
+        "allowlists have to be signed here (--allowlist-keys), and the agent cannot do that; edit a \
+         copy of {0} (allowlist show, allowlist edit --file), sign it (minisign -Sm), and put both \
+         files in its place"
+    )]
+    MustBeSigned(String),
     #[error("this agent is older than `allowlist edit`, and says no file")]
     Older,
 }
@@ -69,6 +76,9 @@ fn edit_workload(workload: &str, arguments: &EditArguments) -> Result<Outcome, C
         return Err(client::unexpected(&agent).into());
     };
     let file = PathBuf::from(shown.file.ok_or(EditError::Older)?);
+    if shown.must_be_signed {
+        return Err(EditError::MustBeSigned(name(&file)).into());
+    }
     let is_there = matches!(shown.source, AllowlistSource::File(_));
     let (was, text) = match fs::read(&file) {
         Ok(bytes) => (Some(bytes.clone()), bytes),
@@ -143,6 +153,14 @@ fn edit_file(file: &Path, arguments: &EditArguments) -> Result<Outcome, CommandE
         return Err(EditError::Changed(name(file)).into());
     }
     draft.put().map_err(at(file))?;
+    let signature = signature_of(file);
+    if signature.exists() {
+        output::tell(&format!(
+            "{} is the signature of what it was; sign it again: minisign -Sm {}",
+            name(&signature),
+            name(file)
+        ));
+    }
     match json {
         true => output::print_json(&Edited {
             applied: true,

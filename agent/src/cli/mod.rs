@@ -8,7 +8,7 @@
 //!   print;
 //! - `decide`: the commands that change something, which ask before; `edit`: the one
 //!   that opens an editor;
-//! - `documents`: what is done with allowlists in files, without an agent;
+//! - `documents`, `validate`: what is done with allowlists in files, without an agent;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
 //! What changes something is asked of the running agent, and done by it alone.
@@ -31,10 +31,12 @@ mod simulate;
 mod status;
 mod table;
 mod test_alert;
+mod validate;
 mod verify;
 
 pub use doctor::needed_capabilities;
 
+use crate::allowlist::KeyError;
 use crate::config::{Config, ConfigError};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};
@@ -81,7 +83,9 @@ enum CommandError {
     #[error(transparent)]
     Documents(#[from] documents::DocumentsError),
     #[error(transparent)]
-    Document(#[from] allowlist::Invalid),
+    Document(#[from] validate::Invalid),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     #[error(transparent)]
     Edit(#[from] edit::EditError),
     #[error(transparent)]

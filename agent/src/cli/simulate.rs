@@ -1,10 +1,10 @@
 //! `execwarden simulate`: what allowlists would have reported.
 
-use super::allowlist;
 use super::args::SimulateArguments;
 use super::output::{self, plain};
 use super::progress::Progress;
 use super::table::{grouped, shorten};
+use super::validate;
 use super::{CommandError, Outcome};
 use crate::control::client;
 use crate::control::protocol::{Answer, Request};
@@ -23,11 +23,11 @@ const WIDTH: usize = 80;
 pub(super) fn execute(arguments: SimulateArguments) -> Result<Outcome, CommandError> {
     let candidates = arguments.allowlist.iter().map(|file| {
         Ok(Candidate {
-            file: allowlist::name(file),
-            document: allowlist::read(file)?,
+            file: validate::name(file),
+            document: validate::read(file)?,
         })
     });
-    let candidates = candidates.collect::<Result<Vec<_>, allowlist::Invalid>>()?;
+    let candidates = candidates.collect::<Result<Vec<_>, validate::Invalid>>()?;
     let mut simulation = Simulation::new(candidates, arguments.workload.as_deref())?;
     let since = arguments.since.map(|back| ago(Duration::from(back)));
     match arguments.state {

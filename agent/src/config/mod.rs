@@ -93,6 +93,9 @@ pub struct Config {
     pub probation: Option<Duration>,
     /// The folder of documents that people write. Absolute.
     pub allowlists: PathBuf,
+    /// Files of public keys that these have to be signed with; none: they need not
+    /// be. Absolute.
+    pub allowlist_keys: Vec<PathBuf>,
     /// The folder of what was learned. Absolute.
     pub state: PathBuf,
     /// Where alerts go: at least one URL, as typed.
@@ -183,6 +186,9 @@ pub enum ConfigError {
     /// When learning is to end.
     #[error("{0}")]
     Learning(InvalidValue),
+    /// Keys that whoever may write documents could replace.
+    #[error("allowlist-keys: {} is in the folder of allowlists, where whoever may write a document could put another key in its place; keep it elsewhere", .0.display())]
+    KeyAmongAllowlists(PathBuf),
     /// The environment variable.
     #[error("the environment variable NODE_NAME is refused: {0}")]
     NodeNameVariable(InvalidValue),
@@ -228,6 +234,12 @@ impl Config {
             None => inherited_node_name(file.node_name, environment)?,
         };
         let host_root = path(flags.host_root.or(file.host_root), DEFAULT_HOST_ROOT);
+        let allowlists = path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS);
+        let allowlist_keys = paths([flags.allowlist_keys, file.allowlist_keys]);
+        let mut keys = allowlist_keys.iter();
+        if let Some(among) = keys.find(|key| key.starts_with(&allowlists)) {
+            return Err(ConfigError::KeyAmongAllowlists(among.clone()));
+        }
         Ok(Self {
             mode,
             learning: Learning::new(usual, some, promotion).map_err(ConfigError::Learning)?,
@@ -237,7 +249,8 @@ impl Config {
                 .or(file.probation)
                 .unwrap_or_default()
                 .length(),
-            allowlists: path(flags.allowlists.or(file.allowlists), DEFAULT_ALLOWLISTS),
+            allowlists,
+            allowlist_keys,
             state: path(flags.state.or(file.state), DEFAULT_STATE),
             syslog: first_filled([flags.syslog, file.syslog])
                 .unwrap_or_else(|| vec![DEFAULT_SYSLOG.to_owned()]),
@@ -256,11 +269,7 @@ impl Config {
             node_name,
             log_level: flags.log_level.or(file.log_level).unwrap_or_default(),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            runc_roots: first_filled([flags.runc_root, file.runc_root])
-                .unwrap_or_default()
-                .into_iter()
-                .map(PathBuf::from)
-                .collect(),
+            runc_roots: paths([flags.runc_root, file.runc_root]),
             cri: flags.cri.or(file.cri).map(PathBuf::from),
             docker: match flags.docker.or(file.docker) {
                 Some(chosen) => chosen.into(),
@@ -334,6 +343,11 @@ fn path(chosen: Option<AbsolutePath>, default: &str) -> PathBuf {
 /// service for each question: it is asked where an operator wants that.
 pub fn usual_docker(host_root: &Path) -> PathBuf {
     host_root.join("run/docker.sock")
+}
+
+fn paths(lists: [Vec<AbsolutePath>; 2]) -> Vec<PathBuf> {
+    let chosen = first_filled(lists).unwrap_or_default();
+    chosen.into_iter().map(PathBuf::from).collect()
 }
 
 fn first_filled<T>(lists: [Vec<T>; 2]) -> Option<Vec<T>> {

@@ -104,6 +104,14 @@ pub struct Settings {
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
     pub allowlists: Option<AbsolutePath>,
 
+    /// File of minisign's public keys, of which one has to have signed each document
+    /// in that folder; may be repeated [default: none, nobody has to sign]
+    ///
+    /// The signature of web.yaml is beside it, in web.yaml.minisig: minisign -Sm
+    /// web.yaml.
+    #[arg(long, value_name = "FILE", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::FilePath)]
+    pub allowlist_keys: Vec<AbsolutePath>,
+
     /// Folder for what was learned [default: /var/lib/execwarden]
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
     pub state: Option<AbsolutePath>,

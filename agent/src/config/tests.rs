@@ -170,6 +170,44 @@ fn a_list_from_flags_replaces_the_files() {
 }
 
 #[test]
+fn keys_of_allowlists_come_from_flags_then_the_file() {
+    for (flags, file, expected) in [
+        (&[] as &[&str], "", &[] as &[&str]),
+        (
+            &[],
+            "allowlist-keys = ['/a.pub', '/b.pub']",
+            &["/a.pub", "/b.pub"],
+        ),
+        (
+            &["--allowlist-keys=/c.pub"],
+            "allowlist-keys = ['/a.pub']",
+            &["/c.pub"],
+        ),
+    ] {
+        let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+        check(flags, file, |c| c.allowlist_keys.clone(), expected);
+    }
+}
+
+#[test]
+fn keys_are_not_kept_among_what_they_sign() {
+    for (file, is_fine) in [
+        ("allowlist-keys = ['/etc/execwarden/ops.pub']", true),
+        (
+            "allowlist-keys = ['/etc/execwarden/allowlists/ops.pub']",
+            false,
+        ),
+        (
+            "allowlists = '/a'\nallowlist-keys = ['/b/ops.pub', '/a/k/ops.pub']",
+            false,
+        ),
+        ("allowlists = '/a'\nallowlist-keys = ['/a.pub']", true),
+    ] {
+        assert_eq!(resolve(&[], file).is_ok(), is_fine, "{file}");
+    }
+}
+
+#[test]
 fn a_switch_is_on_if_either_turns_it_on() {
     for (flags, file, expected) in [
         (&[] as &[&str], "", false),

@@ -139,6 +139,9 @@ pub struct AllowlistText {
     /// The file of a person's document: the one that counts, or where one would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Whether that has to be signed.
+    #[serde(default)]
+    pub must_be_signed: bool,
 }
 
 /// What is known of one entry that was learned. Texts are escaped; a list ends in

@@ -29,6 +29,14 @@ impl Node {
         who: &Who,
     ) -> Response {
         let id = self.workload_named(workload)?;
+        // It would be refused as soon as it is read, whoever may edit it.
+        if self.people.is_signed() {
+            return Err(refused(format!(
+                "allowlists have to be signed here (--allowlist-keys), which the agent cannot do; \
+                 sign what was edited (minisign -S) and put both files in the place of {}",
+                self.person_file(&id).display()
+            )));
+        }
         let edited = self.people.path().join(plain_name(edited)?);
         let bytes = read_itself(&edited).map_err(|error| {
             let folder = self.people.path().display();

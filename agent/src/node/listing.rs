@@ -119,6 +119,7 @@ impl Node {
                 .unwrap_or_default(),
             decided: { self.decided.file_of(&id) }.map(|file| file.display().to_string()),
             file: Some(self.person_file(&id).display().to_string()),
+            must_be_signed: self.people.is_signed(),
         }))
     }
 

@@ -345,6 +345,7 @@ mod tests {
         Loaded {
             document,
             allowlist,
+            signed_by: None,
         }
     }
 

@@ -76,9 +76,12 @@ impl Node {
             .map(|id| {
                 let what = match self.people.get(id) {
                     Some(person) => format!(
-                        "a document with {} processes, mode {}",
+                        "a document with {} processes, mode {}{}",
                         person.document.spec.processes.len(),
-                        person.document.spec.mode
+                        person.document.spec.mode,
+                        { person.signed_by }
+                            .map(|key| format!(", signed with the key {key}"))
+                            .unwrap_or_default()
                     ),
                     None => "no document".to_owned(),
                 };

@@ -14,7 +14,7 @@ use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
 use crate::alert::rfc5424::Settings;
 use crate::alert::{Sinks, SpoolSettings, TargetError};
-use crate::allowlist::{Folder, WatchError};
+use crate::allowlist::{Folder, KeyError, Keyring, WatchError};
 use crate::config::Config;
 use crate::containers::{
     Containers, Engine, Engines, Hierarchy, HierarchyError, Kube, LiveProcess, RuntimeFiles, Since,
@@ -55,6 +55,9 @@ pub enum StartError {
     /// Two targets that are one.
     #[error("{0} is named twice as a target of alerts; name it once, with all its options")]
     TargetTwice(String),
+    /// The keys that allowlists are signed with.
+    #[error("--allowlist-keys: {0}")]
+    Keys(#[from] KeyError),
     /// The state folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +91,10 @@ impl Node {
             return Err(StartError::NotRoot);
         }
         let targets = targets(&config)?;
+        let keys = Keyring::open(&config.allowlist_keys)?;
+        if let Some(keys) = &keys {
+            tracing::info!(%keys, "allowlists have to be signed with one of these keys");
+        }
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(StartError::BootId)?;
         let hierarchy = Hierarchy::of_this_node()?;
@@ -161,7 +168,7 @@ impl Node {
             took_in_processes: false,
             units: HashMap::new(),
             workloads: Workloads::default(),
-            people: Folder::new(&config.allowlists),
+            people: Folder::signed(&config.allowlists, keys),
             learned: Folder::new(config.state.join("learned")),
             decided: Folder::new(config.state.join("decided")),
             document_errors: Vec::new(),

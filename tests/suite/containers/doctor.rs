@@ -161,6 +161,12 @@ pub fn doctor_names_what_is_wrong_with_the_configuration() -> Result<()> {
     let place = format!("{}:2:1: ", scene.home.config().display());
     check(&report, "configuration", "missing", &place)?;
 
+    let keys = "allowlist-keys = [\"/nonexistent/ops.pub\"]\n";
+    fs::write(scene.home.config(), keys)?;
+    let report = examine(&scene, plain()?, &[], 2)?;
+    let problem = "cannot read the public keys in /nonexistent/ops.pub";
+    check(&report, "configuration", "missing", problem)?;
+
     let url = scene.rsyslogd.url();
     fs::write(scene.home.config(), format!("syslog = [\"{url}\"]\n"))?;
     let container = scene.idle()?;

@@ -5,6 +5,7 @@
 //!   up, and exactly the expected records came
 //! - [`expect`]: how an expected record is written
 //! - [`modes`], [`documents`], [`restarts`], [`host`]: what the agent does when
+//! - [`signatures`]: documents that have to be signed
 //! - [`ordinary_days`], [`day`]: no alert for what is ordinary
 //! - [`learning`]: when learning ends, what it never takes in, new images
 //! - [`releases`]: what was learned with a wildcard
@@ -79,6 +80,7 @@ mod roots;
 mod runtimes;
 pub mod scene;
 mod scripts;
+mod signatures;
 mod simulate;
 mod sinks;
 mod slow_runtimes;
@@ -96,6 +98,10 @@ pub const TESTS: &[Named] = tests![
     documents: a_changed_document_is_applied, a_broken_document_changes_nothing_and_is_named,
         a_swapped_folder_is_applied, sighup_reads_everything_again,
         an_allowlist_without_a_container_is_listed;
+    signatures: an_unsigned_document_does_not_count_and_a_signed_one_does,
+        an_unsigned_document_is_not_taken_for_the_agents_own,
+        keys_are_read_again_and_kept_where_they_cannot_be,
+        without_its_keys_the_agent_does_not_start;
     edits: an_edited_document_counts_at_once,
         what_was_learned_is_edited_into_a_persons_document;
     restarts: learning_goes_on_after_a_restart, learning_goes_on_after_a_crash,

@@ -102,6 +102,7 @@ impl Plan {
             // also start it with the machine.
             need(lacks("redis-check-rdb"), "a real service", &["redis-tools"]);
             need(lacks("mke2fs"), "a disk of the tests' own", &["e2fsprogs"]);
+            need(lacks("minisign"), "signed allowlists", &["minisign"]);
         }
         let mut unpacked = Vec::new();
         if scope != Scope::Build {
@@ -160,7 +161,7 @@ impl Plan {
         if self.linker {
             text += "\n  cargo install bpf-linker";
         }
-        let tools: Vec<_> = ["runc", "crun", "rsyslog", "rsyslog-gnutls"]
+        let tools: Vec<_> = ["runc", "crun", "rsyslog", "rsyslog-gnutls", "minisign"]
             .into_iter()
             .filter(|package| self.packages().contains(package))
             .chain(self.unpacked.iter().map(|one| one.by_hand))

@@ -21,7 +21,7 @@ const PACKAGES: [&str; 6] = [
     "util-linux",
 ];
 /// Programs that tests start, and the folder of rsyslogd's parts.
-const PROGRAMS: [&str; 4] = ["runc", "crun", "mke2fs", "rsyslogd"];
+const PROGRAMS: [&str; 5] = ["runc", "crun", "minisign", "mke2fs", "rsyslogd"];
 const RSYSLOG: &str = "/usr/lib/x86_64-linux-gnu/rsyslog";
 
 /// Room for what the tests write. The file takes what is in use.

@@ -4,6 +4,7 @@ use super::places::Asked;
 use super::receivers::{Agent, Reach, Receiver, Running};
 use super::{Facts, kernel, places, receivers, rights};
 use crate::alert::{Place, Target, TargetError, try_open};
+use crate::allowlist::Keyring;
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, NodeName, Settings, usual_docker};
 use crate::containers::{
@@ -58,6 +59,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
         ..Settings::default()
     };
     let config = Config::load(settings, arguments.config.as_deref());
+    let config = { config.map_err(|error| error.to_string()) }.and_then(with_its_keys);
 
     // Without a valid configuration, what the flags say still holds.
     let (configuration, receivers, control, looked_for) = match config {
@@ -75,7 +77,7 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
             },
         ),
         Err(error) => (
-            Err(error.to_string()),
+            Err(error),
             Vec::new(),
             control.unwrap_or_else(|| DEFAULT_CONTROL.into()),
             LookedFor {
@@ -97,6 +99,14 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
             receivers,
             agent: agent(&control),
         },
+    }
+}
+
+/// The configuration, if the keys that it names can be read.
+fn with_its_keys(config: Config) -> Result<Config, String> {
+    match Keyring::open(&config.allowlist_keys) {
+        Ok(_) => Ok(config),
+        Err(error) => Err(format!("allowlist-keys: {error}")),
     }
 }
 
