@@ -60,6 +60,16 @@ fn is_init(leader: u64, init: &Init) -> bool {
     init.pid == pid(leader) && (init.start_ns == 0 || init.start_ns == start(leader))
 }
 
+/// Whether a task is its container's first process.
+#[inline(always)]
+pub fn is_first(task: u64, container: u64) -> bool {
+    match INIT.get_ptr(&container) {
+        // SAFETY: a value of a map, valid while the program runs.
+        Some(init) => is_init(leader(task), unsafe { &*init }),
+        None => false,
+    }
+}
+
 /// The id of the container that a task belongs to.
 ///
 /// A function of its own to the verifier, like the walk.

@@ -53,7 +53,8 @@ pub extern "C" fn execwarden_stop(stops: u64, container: u64, may_be_allowed: u6
 }
 
 /// What the runtime has its hand on: its own stages always, so that containers
-/// can start; and if the slot says so, what it puts in without a terminal.
+/// can start; and if the slot says so, what it puts in without a terminal. The
+/// container's first process is not put in.
 #[inline(always)]
 fn is_let_through(scratch: &Scratch, stops: u32, container: u64) -> bool {
     let task = task::current();
@@ -64,9 +65,13 @@ fn is_let_through(scratch: &Scratch, stops: u32, container: u64) -> bool {
     if flags & flag::ESCAPED != 0 {
         return false;
     }
+    if flags & flag::OUTER_MNTNS != 0 {
+        return true;
+    }
     let signal = peek_or_zero(task, layout!(task_signal));
-    flags & flag::OUTER_MNTNS != 0
-        || (stops & stop::BUT_PROBES != 0 && peek_or_zero(signal, layout!(signal_tty)) == 0)
+    stops & stop::BUT_PROBES != 0
+        && peek_or_zero(signal, layout!(signal_tty)) == 0
+        && !origin::is_first(task, container)
 }
 
 /// Whether the agent looked at this very combination and found it not allowed.

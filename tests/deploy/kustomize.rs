@@ -79,7 +79,12 @@ fn an_overlay_changes_what_it_says_and_nothing_else() {
         container(block)["args"],
         json!(["run", "--automatic=24h", "--action=block"])
     );
-    assert_eq!(changes(block).len(), 1);
+    let capabilities = &container(block)["securityContext"]["capabilities"]["add"];
+    assert_eq!(
+        capabilities.as_array().and_then(|all| all.last()),
+        Some(&json!("KILL"))
+    );
+    assert_eq!(changes(block).len(), 2);
 }
 
 /// What of the agent's container differs from the base's.

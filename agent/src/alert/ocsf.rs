@@ -192,6 +192,7 @@ fn outcome(action: &Value) -> (u32, Json, u32, Json) {
     match action {
         Value::Word(action) if action == "alerted" => (3, json!("Observed"), 19, json!("Alert")),
         Value::Word(action) if action == "blocked" => (2, json!("Denied"), 2, json!("Blocked")),
+        Value::Word(action) if action == "ended" => (2, json!("Denied"), 7, json!("Custom Action")),
         other => {
             let word = plain(other.clone(), 0);
             (99, word.clone(), 99, word)

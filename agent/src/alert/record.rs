@@ -123,6 +123,8 @@ pub enum Action {
     Alerted,
     /// It was stopped before its first instruction, and reported.
     Blocked,
+    /// It ran until it was known what it is, and was ended then, and reported.
+    Ended,
 }
 
 impl Action {
@@ -131,6 +133,7 @@ impl Action {
         match self {
             Self::Alerted => "alerted",
             Self::Blocked => "blocked",
+            Self::Ended => "ended",
         }
     }
 }

@@ -142,6 +142,9 @@ impl Teller<'_> {
             } => {
                 self.ran(&mut out, identity);
                 let _ = write!(out, ", {} [{}]", why(record.reason), record.reason);
+                if record.action == Action::Ended {
+                    out.push_str(", and was ended");
+                }
                 if let Some(evidence) = evidence {
                     self.by(&mut out, evidence);
                 }
@@ -214,7 +217,7 @@ impl Teller<'_> {
             _ => self.text(&identity.file),
         };
         out.push_str(match self.record.action {
-            Action::Alerted => " ran ",
+            Action::Alerted | Action::Ended => " ran ",
             Action::Blocked => " was kept from running ",
         });
         let _ = match &identity.role {

@@ -5,7 +5,8 @@ use super::Node;
 use super::remedy::without_exec;
 use super::tally::Tally;
 use crate::alert::{
-    About, AlertId, Beat, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks, Throttle,
+    About, Action, AlertId, Beat, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks,
+    Throttle,
 };
 use crate::history::{Pending, Remedy, Told as Kept, Who};
 use crate::model::{Untrusted, WorkloadId};
@@ -170,6 +171,10 @@ impl Alerts {
         if let Due::Repeats { count, first, last } = due {
             record.kind = Kind::Repeats { count, first, last };
             record.time = Timestamp::now();
+            // Only the first of a kind is looked for to be ended.
+            if record.action == Action::Ended {
+                record.action = Action::Alerted;
+            }
         }
         Some(self.send_numbered(record))
     }

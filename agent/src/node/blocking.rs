@@ -4,15 +4,17 @@
 use super::Node;
 use super::terms::Terms;
 use super::workloads::Phase;
-use crate::alert::About;
+use crate::alert::{About, Action as Done};
 use crate::allowlist::{Action, DecidedAction, Unverified};
 use crate::containers::Container;
 use crate::history::What;
 use crate::kernel::stop_bits;
-use crate::model::{CgroupId, ContainerId, ContainerKind, WorkloadId};
+use crate::model::{CgroupId, ContainerId, ContainerKind, Exec, Origin, WorkloadId};
+use crate::process;
 use agent_common::wire::SeenKey;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use std::io;
 use std::time::Instant;
 
 impl Node {
@@ -139,17 +141,39 @@ impl Node {
         }
     }
 
-    /// An exec that ran, and deviates: where such are stopped, it is from now on.
-    pub(super) fn refuse(&mut self, id: &WorkloadId, key: &SeenKey) {
-        let Some(workload) = self.workloads.get(id) else {
-            return;
+    /// An exec that ran, and deviates: the kernel could not tell, since the
+    /// container had no name or only the agent can say what it is. Where such are
+    /// stopped, it ends now, and the kernel stops the next.
+    pub(super) fn stop_late(&mut self, id: &WorkloadId, key: &SeenKey, exec: &Exec) -> Done {
+        let Some(workload) = self.workloads.get(id).filter(|found| found.is_blocked()) else {
+            return Done::Alerted;
         };
-        if workload.is_blocked() {
-            let (slot, generation) = (workload.slot, workload.generation());
-            let told = self.kernel.refuse(slot, generation, key);
-            self.told(told);
+        let (slot, generation) = (workload.slot, workload.generation());
+        let container = self.containers.lookup(exec.container);
+        let is_spared = container.is_some_and(|container| self.is_spared(id, container));
+        if is_spared || is_let_through(exec, self.config.classes.put_in.probes) {
+            return Done::Alerted;
+        }
+        let told = self.kernel.refuse(slot, generation, key);
+        self.told(told);
+        match process::end(exec.pid, exec.start_ns) {
+            Ok(()) => Done::Ended,
+            // Of one that has ended there is nothing to end.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Done::Alerted,
+            Err(error) => {
+                tracing::warn!(workload = %id, pid = exec.pid, %error, "what deviates could not be ended (CAP_KILL)");
+                Done::Alerted
+            }
         }
     }
+}
+
+/// Whether the kernel lets such an exec through, whatever it is: see
+/// `agent-ebpf/src/stop.rs`.
+fn is_let_through(exec: &Exec, spares_probes: bool) -> bool {
+    let is_put_in = exec.from_outside && exec.origin != Origin::Init && !exec.tty;
+    let is_stage = exec.from_outside && exec.outer_mntns;
+    !exec.escaped && (is_stage || (is_put_in && spares_probes))
 }
 
 /// Whether a container is one of so many in a hundred. One that is stays so when

@@ -37,9 +37,10 @@ impl Node {
         if self.is_allowed(workload_id, reason) {
             return self.passes(key, exec, inspection, workload_id);
         }
-        if !exec.blocked {
-            self.refuse(workload_id, &key);
-        }
+        let action = match exec.blocked {
+            true => Action::Blocked,
+            false => self.stop_late(workload_id, &key, exec),
+        };
         let container = self.containers.lookup(exec.container).cloned();
         let at = time_of(exec.at_ns);
         let digest = |content: Option<Content>| content.and_then(|content| content.sha256);
@@ -78,9 +79,7 @@ impl Node {
             workload_id,
             container.as_ref(),
         );
-        if exec.blocked {
-            record.action = Action::Blocked;
-        }
+        record.action = action;
         self.alerts.raise_with(record, remedy, 1, at);
         if let Some(workload) = self.workloads.get_mut(workload_id) {
             workload.deviations += 1;

@@ -122,6 +122,7 @@ pub const TESTS: &[Named] = tests![
         what_docker_does_not_tell_is_named_by_files;
     blocking: what_deviates_is_stopped_and_told,
         what_the_runtime_puts_in_is_let_through_unless_told_otherwise,
+        an_entrypoint_that_is_not_listed_does_not_live,
         what_only_the_agent_can_tell_is_stopped_from_then_on,
         what_only_the_agent_can_tell_is_denied_until_it_has,
         an_operator_blocks_a_workload_that_is_fit_for_it,
