@@ -26,7 +26,9 @@ impl Node {
         let decided = self.decided_action(id);
         let spec = self.person(id, terms).map(|loaded| &loaded.document.spec);
         let unverified = spec.map_or_else(Unverified::default, |spec| spec.unverified);
+        let since = decided.map(|decided| decided.since);
         let action = match (decided, spec.and_then(|spec| spec.action)) {
+            _ if self.crash_loops.has_given_up(id, since) => Action::Alert,
             (Some(decided), _) if decided.stepped_back => decided.action,
             (_, Some(action)) => action,
             (Some(decided), None) => decided.action,
@@ -127,7 +129,9 @@ impl Node {
         }));
         tracing::error!(workload = %id, containers, "it does not stay up while what deviates is stopped: nothing is stopped any more");
         if let Err(refusal) = self.decide_by_itself(What::StepBack, document) {
-            tracing::error!(workload = %id, "that it is not blocked any more cannot be written: {}", refusal.message);
+            tracing::error!(workload = %id, "that it is not blocked any more cannot be written, and holds until the agent ends: {}", refusal.message);
+            self.crash_loops.give_up(id, Timestamp::now());
+            self.change_phase(id);
         }
         self.tell(id, About::SteppedBack { containers }, None, None);
     }

@@ -2,6 +2,7 @@
 //! container ends in which something was. Pure.
 
 use crate::model::WorkloadId;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,11 @@ const SUSPECT: Duration = Duration::from_secs(24 * 3600);
 
 /// What is known of workloads that are blocked.
 #[derive(Debug, Default)]
-pub struct CrashLoops(BTreeMap<WorkloadId, Blocked>);
+pub struct CrashLoops {
+    blocked: BTreeMap<WorkloadId, Blocked>,
+    /// Those that are not any more, and that could not be written down: since when.
+    given_up: BTreeMap<WorkloadId, Timestamp>,
+}
 
 #[derive(Debug)]
 struct Blocked {
@@ -28,10 +33,10 @@ impl CrashLoops {
     /// What a workload deviates by is stopped, or is not.
     pub fn blocks(&mut self, workload: &WorkloadId, is_blocked: bool, now: Instant) {
         if !is_blocked {
-            self.0.remove(workload);
-        } else if !self.0.contains_key(workload) {
+            self.blocked.remove(workload);
+        } else if !self.blocked.contains_key(workload) {
             let ends = Vec::new();
-            self.0
+            self.blocked
                 .insert(workload.clone(), Blocked { since: now, ends });
         }
     }
@@ -39,13 +44,24 @@ impl CrashLoops {
     /// A container ended in which something had been stopped. If that makes it a
     /// loop: of how many containers.
     pub fn ended(&mut self, workload: &WorkloadId, now: Instant) -> Option<u64> {
-        let Blocked { since, ends } = self.0.get_mut(workload)?;
+        let Blocked { since, ends } = self.blocked.get_mut(workload)?;
         if now.saturating_duration_since(*since) > SUSPECT {
             return None;
         }
         ends.push(now);
         ends.retain(|end| now.saturating_duration_since(*end) <= WITHIN);
         (ends.len() >= LOOP).then_some(ends.len() as u64)
+    }
+
+    /// A workload is not blocked any more, without a word about it on disk.
+    pub fn give_up(&mut self, workload: &WorkloadId, now: Timestamp) {
+        self.given_up.insert(workload.clone(), now);
+    }
+
+    /// Whether that is so, and nobody has decided otherwise `since`.
+    pub fn has_given_up(&self, workload: &WorkloadId, since: Option<Timestamp>) -> bool {
+        let given_up = self.given_up.get(workload);
+        given_up.is_some_and(|then| since.is_none_or(|since| since < *then))
     }
 }
 
@@ -91,6 +107,19 @@ mod tests {
         for n in 0..10 {
             assert_eq!(loops.ended(&web(), start + n * 20 * MINUTE), None);
         }
+    }
+
+    #[test]
+    fn it_is_given_up_until_somebody_decides_otherwise() {
+        let second = |second| Timestamp::from_second(second).expect("is in range");
+        let mut loops = CrashLoops::default();
+        assert!(!loops.has_given_up(&web(), None));
+
+        loops.give_up(&web(), second(5));
+
+        assert!(loops.has_given_up(&web(), None));
+        assert!(loops.has_given_up(&web(), Some(second(4))));
+        assert!(!loops.has_given_up(&web(), Some(second(6))));
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl Node {
     /// Carries out what the agent itself decides about a workload.
     ///
     /// # Errors
-    /// It is not written, and holds until the agent ends.
+    /// It is not written, or not noted in the journal.
     pub(super) fn decide_by_itself(
         &mut self,
         what: What,

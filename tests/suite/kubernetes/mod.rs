@@ -6,8 +6,9 @@
 //! - [`driver`]: who makes the cgroups of pods
 //! - [`kubelet`]: who makes pods
 //! - [`node`]: all of them, an agent's folders and a receiver
-//! - [`naming`], [`lives`], [`daemonset`]: the tests
+//! - [`naming`], [`lives`], [`blocking`], [`daemonset`]: the tests
 
+mod blocking;
 mod containerd;
 mod daemonset;
 mod driver;
@@ -30,6 +31,7 @@ pub const GROUPS: [Group; 3] = [
 
 /// Those that are about what no driver has a part in.
 const BY_ONE: &[Named] = tests![
+    blocking: a_hundred_containers_start_and_an_intruder_does_not;
     naming: a_debug_container_is_reported_from_its_first_exec;
     lives: replicas_share_what_they_learn, init_containers_learn_for_themselves,
         a_restarted_container_is_of_the_same_workload,
