@@ -66,7 +66,7 @@ impl Message<'_> {
                 About::Allowed { .. } | About::AllowEnded { .. } => Severity::Warning,
                 About::Upgrade(_) => Severity::Notice,
             },
-            Self::Beat(_) => Severity::Info,
+            Self::Beat(beat) => beat.severity(),
             Self::Lost(_) => Severity::Error,
         }
     }

@@ -81,6 +81,7 @@ impl Node {
             engines: self.engines_status(),
             unnamed: self.unnamed_containers(),
             kube: self.kube_status(),
+            canary: self.canary_status(),
             workloads: self.workload_statuses(),
             idle_allowlists: self.idle_allowlists(),
             allowlist_errors: self.document_errors.clone(),
