@@ -11,8 +11,9 @@ use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use testbed::agent::{Agent, binary};
 use testbed::node::CGROUP_ROOT;
@@ -217,6 +218,43 @@ pub fn a_canary_without_a_place_is_told() -> Result<()> {
     Ok(())
 }
 
+/// One that holds the line and reads nothing is told to the others, and the agent is
+/// ready all the same.
+pub fn a_receiver_that_takes_nothing_is_told_to_the_others() -> Result<()> {
+    let scene = Scene::new()?;
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("log");
+    let deaf = UnixDatagram::bind(&socket)?;
+    let url = format!("unix:{}", socket.display());
+    let address = free_address()?.to_string();
+    let agent = scene.agent(&["--heartbeat", "2s", "--syslog", &url, "--metrics", &address])?;
+
+    let told = wait_for_canaries(&scene, 1)?;
+    is(&told[0], "not-delivered", "crit")?;
+    let why = told[0].parameter(ELEMENT, "canary_why");
+    ensure!(why.is_some_and(|why| why.contains(&url)), "{}", told[0].raw);
+    let ready = ask(&address, "/readyz")?;
+    ensure!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+    let page = ask(&address, "/metrics")?;
+    let line = format!("execwarden_canary_undelivered{{sink=\"{url}\"}} 1.0");
+    ensure!(page.contains(&line), "{page}");
+
+    deaf.set_nonblocking(true)?;
+    let mut room = [0; 16 * 1024];
+    while deaf.recv(&mut room).is_ok() {}
+    let told = wait_for_canaries(&scene, 2)?;
+    is(&told[1], "passed", "notice")?;
+    scene.finish_with(agent, |records| {
+        let of = |kind: &str| records.iter().filter(|one| one.msgid == kind).count();
+        ensure!(of("canary") == 2, "{records:#?}");
+        ensure!(
+            of("canary") + of("heartbeat") == records.len(),
+            "{records:#?}"
+        );
+        Ok(())
+    })
+}
+
 /// An agent that is not started by the testbed; killed when dropped.
 struct Running(Child);
 
@@ -232,7 +270,8 @@ impl Running {
             .arg("--allowlists")
             .arg(home.allowlists())
             .arg("--control")
-            .arg(home.control());
+            .arg(home.control())
+            .stderr(Stdio::null());
         command.spawn().map(Self).context("cannot start the agent")
     }
 }
@@ -285,7 +324,8 @@ fn wait_for_canaries(scene: &Scene, count: usize) -> Result<Vec<Record>> {
     };
     let what = format!("{count} records about the canary");
     let enough = |records: &[Record]| canaries(records).len() >= count;
-    let records = scene.rsyslogd.wait_for(&what, PATIENCE, enough)?;
+    // A target has half a minute.
+    let records = scene.rsyslogd.wait_for(&what, PATIENCE * 2, enough)?;
     Ok(canaries(&records))
 }
 
