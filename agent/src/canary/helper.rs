@@ -4,12 +4,14 @@
 //!
 //! The helper reads the number of a run from its standard input, a line each, and
 //! answers on its standard output how that run ended. It ends when the agent does,
-//! however that ends: then its input is closed.
+//! however that ends: then its input is closed, and it takes the cgroup along.
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::str::FromStr;
 
@@ -17,6 +19,8 @@ use std::str::FromStr;
 const HELPER: &str = "canary-helper";
 /// The canary's; its run's number follows.
 const CANARY: &str = "canary";
+/// The file of a cgroup that has its processes.
+pub(super) const PROCESSES: &str = "cgroup.procs";
 /// This program, also where its file was replaced or removed meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -75,17 +79,20 @@ impl FromStr for Ended {
 /// canary: no command of a person's begins with such a word.
 pub fn as_one(word: Option<&OsStr>) -> Option<ExitCode> {
     match word?.to_str()? {
-        HELPER => Some(help()),
+        HELPER => Some(help(std::env::args_os().nth(2).map(PathBuf::from))),
         // That it was executed is all there is to it.
         CANARY => Some(ExitCode::SUCCESS),
         _ => None,
     }
 }
 
-/// The helper, to be started.
-pub(super) fn command() -> Command {
+/// The helper, to be started, for the cgroup in this folder.
+pub(super) fn command(cgroup: &Path) -> Command {
     let mut command = this_program(HELPER);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .arg(cgroup)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     command
 }
 
@@ -100,7 +107,24 @@ fn this_program(word: &str) -> Command {
     command
 }
 
-fn help() -> ExitCode {
+fn help(cgroup: Option<PathBuf>) -> ExitCode {
+    let ended = execute_what_is_asked();
+    if let Some(cgroup) = cgroup {
+        remove_left(&cgroup);
+    }
+    ended
+}
+
+/// The agent has ended and nobody else will: leaves the cgroup for the agent's own,
+/// above it, and removes it. Whatever fails here the next agent does.
+fn remove_left(cgroup: &Path) {
+    let above = cgroup.with_file_name(PROCESSES);
+    let own = OpenOptions::new().write(true).open(above);
+    let _ = own.and_then(|mut own| own.write_all(std::process::id().to_string().as_bytes()));
+    let _ = fs::remove_dir(cgroup);
+}
+
+fn execute_what_is_asked() -> ExitCode {
     for run in io::stdin().lock().lines() {
         let Ok(run) = run else {
             return ExitCode::FAILURE;

@@ -1,6 +1,6 @@
 //! The canary's cgroup, a child of the agent's own, and the helper that stands in it.
 
-use super::helper::{self, Ended};
+use super::helper::{self, Ended, PROCESSES};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 
 /// How the name of each agent's begins; its process id follows.
 const PREFIX: &str = "execwarden-canary-";
-const PROCESSES: &str = "cgroup.procs";
 /// A cgroup can be removed as soon as the last process in it has ended, which may
 /// take a moment.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -135,7 +134,9 @@ impl Helper {
     /// Starts it and moves it there; call it within a tokio runtime. It executes
     /// nothing before it is told to.
     pub fn start(perch: &Perch, words: mpsc::Sender<Word>) -> Result<Self, PerchError> {
-        let mut child = helper::command().spawn().map_err(PerchError::Start)?;
+        let mut child = helper::command(&perch.folder)
+            .spawn()
+            .map_err(PerchError::Start)?;
         let pid = child.id();
         let pipes = child.stdin.take().zip(child.stdout.take());
         let helper = |input| Self {

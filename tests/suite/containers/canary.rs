@@ -138,6 +138,20 @@ pub fn b28_a_canary_that_nobody_is_told_of_is_told() -> Result<()> {
     })
 }
 
+/// The helper goes with the agent, and takes the cgroup along.
+pub fn an_agent_that_is_killed_leaves_no_cgroup() -> Result<()> {
+    let scene = Scene::new()?;
+    let agent = scene.agent(&["--enforce"])?;
+    wait_until_passed(&agent)?;
+    let place = place_of(agent.pid());
+
+    agent.crash()?;
+
+    until("its cgroup to be gone", PATIENCE, || {
+        Ok((!place.exists()).then_some(()))
+    })
+}
+
 /// As for want of memory. What the agent executes to replace it is known by its file,
 /// also in a unit that has no allowlist.
 pub fn a_helper_that_was_killed_is_replaced() -> Result<()> {

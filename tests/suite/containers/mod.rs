@@ -168,7 +168,7 @@ pub const TESTS: &[Named] = tests![
         encrypted_records_outlive_both_ends;
     canary: the_canary_passes_and_counts_for_nobody,
         b28_a_canary_that_nobody_is_told_of_is_told, a_helper_that_was_killed_is_replaced,
-        a_canary_without_a_place_is_told,
+        a_canary_without_a_place_is_told, an_agent_that_is_killed_leaves_no_cgroup,
         a_receiver_that_takes_nothing_is_told_to_the_others;
     tampering: b37_rules_that_somebody_else_changed_are_put_back;
     webhooks: a_webhook_has_all_when_the_agent_was_killed;
