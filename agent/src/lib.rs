@@ -2,6 +2,7 @@
 pub mod alert;
 pub mod allowlist;
 mod backoff;
+pub mod canary;
 mod causes;
 pub mod cli;
 pub mod config;

@@ -1,6 +1,6 @@
 //! What the manifests let the agent do: what it needs, and nothing else.
 
-use crate::{CHART, OVERLAYS, WHOLE_CHART, container, only, overlay};
+use crate::{CHART, OVERLAYS, WHOLE_CHART, charted, container, only, overlay};
 use execwarden::cli::needed_capabilities;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -42,6 +42,19 @@ fn the_units_capabilities_are_the_same() {
     let bounding: BTreeSet<_> = set.split(' ').collect();
     assert_eq!(bounding, needed_capabilities().collect());
     assert!(unit.lines().any(|line| line == "NoNewPrivileges=yes"));
+    // Of the cgroups its own alone, for the canary's.
+    for line in ["ProtectControlGroups=yes", "Delegate=yes"] {
+        assert!(unit.lines().any(|one| one == line), "{line}");
+    }
+    let writable = { unit.lines() }.filter_map(|line| line.strip_prefix("ReadWritePaths="));
+    let writable: Vec<_> = writable.flat_map(|paths| paths.split(' ')).collect();
+    assert_eq!(
+        writable,
+        [
+            "-/sys/fs/cgroup/system.slice/%n",
+            "-/sys/fs/cgroup/unified/system.slice/%n"
+        ]
+    );
 }
 
 #[test]
@@ -59,10 +72,18 @@ fn nobody_gets_more_than_that() {
     }
 }
 
-/// Of the node it may write where its state and its socket are.
+/// Of the node it may write where its state and its socket are, and make its canary's
+/// cgroup, where it has one.
 #[test]
 fn what_is_the_nodes_is_mounted_to_be_read() {
-    for objects in [overlay("base"), WHOLE_CHART.as_slice()] {
+    let without = charted(&["--set", "canary=off"]);
+    let own = ["/var/lib/execwarden", "/run/execwarden"];
+    let with_cgroup = [&own[..], &["/host/sys/fs/cgroup"]].concat();
+    for (objects, expected) in [
+        (overlay("base"), &with_cgroup[..]),
+        (WHOLE_CHART.as_slice(), &with_cgroup),
+        (without.as_slice(), &own),
+    ] {
         let mounts = container(objects)["volumeMounts"]
             .as_array()
             .expect("mounts");
@@ -72,7 +93,7 @@ fn what_is_the_nodes_is_mounted_to_be_read() {
             .map(|mount| mount["mountPath"].as_str().expect("a path"))
             .collect();
 
-        assert_eq!(writable, ["/var/lib/execwarden", "/run/execwarden"]);
+        assert_eq!(writable, expected);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Somebody else with the rights to write to the agent's maps, as bpftool does.
 
-use agent_common::wire::{AllowKey, Allowed, Cgroup, Slot, mode};
+use agent_common::wire::{AllowKey, Allowed, Cgroup, Slot, Usage, mode};
 use anyhow::{Context, Result, ensure};
 use aya::Pod;
 use aya::maps::{Array, HashMap, Map, MapData, loaded_maps};
@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 pub struct Meddler {
     allow: HashMap<MapData, AllowKey, Allowed>,
     slots: Array<MapData, Slot>,
+    usage: Array<MapData, Usage>,
     cgroups: HashMap<MapData, u64, Cgroup>,
 }
 
@@ -19,6 +20,7 @@ impl Meddler {
         Ok(Self {
             allow: hash("ALLOW")?,
             slots: Array::try_from(Map::Array(youngest("SLOT")?))?,
+            usage: Array::try_from(Map::Array(youngest("USAGE")?))?,
             cgroups: hash("CGROUPS")?,
         })
     }
@@ -56,6 +58,19 @@ impl Meddler {
         let state = self.slots.get(&slot, 0)?;
         let mode = mode::OFF;
         Ok(self.slots.set(slot, Slot { mode, ..state }, 0)?)
+    }
+
+    /// Has a slot's room in the map of what was seen be used up; what was used of it.
+    pub fn use_up(&mut self, slot: u32) -> Result<Usage> {
+        let usage = self.usage.get(&slot, 0)?;
+        let inserted = u64::MAX / 2;
+        self.set_usage(slot, Usage { inserted, ..usage })?;
+        Ok(usage)
+    }
+
+    /// Says what a slot has used of its room.
+    pub fn set_usage(&mut self, slot: u32, usage: Usage) -> Result<()> {
+        Ok(self.usage.set(slot, usage, 0)?)
     }
 
     /// The slot of a container.

@@ -128,8 +128,8 @@ impl Event {
                 what: "info",
                 action: code,
             },
-            Message::Beat(_) => Self {
-                kind: "metric",
+            Message::Beat(beat) => Self {
+                kind: if beat.is_alert() { "alert" } else { "metric" },
                 category: "process",
                 what: "info",
                 action: code,

@@ -21,12 +21,13 @@ const PREFIX: &str = "EXECWARDEN";
 
 /// `MESSAGE_ID`: the same for all messages of a kind, as `journalctl` and catalogues
 /// want it.
-const MESSAGE_IDS: [(&str, &str); 6] = [
+const MESSAGE_IDS: [(&str, &str); 7] = [
     ("deviation", "c99c43cc6fb646118d65b8aeda11bba9"),
     ("repeats", "89332a36be5745f287ade139fd81407f"),
     ("notice", "733c9a57f20b4573a9836a066ab1da1b"),
     ("heartbeat", "dbb808e194c54e24aad030858a56ca51"),
     ("test", "47de60940298451796135da2e4ee7bf9"),
+    ("canary", "41060c25455a44618e1d252ab06629bf"),
     ("lost", "338ebc4b347f4a549e0b2a35885f12ea"),
 ];
 

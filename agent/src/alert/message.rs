@@ -67,7 +67,7 @@ impl Message<'_> {
                 About::Upgrade(_) => Severity::Notice,
                 About::SteppedBack { .. } => Severity::Error,
             },
-            Self::Beat(_) => Severity::Info,
+            Self::Beat(beat) => beat.severity(),
             Self::Lost(_) => Severity::Error,
         }
     }

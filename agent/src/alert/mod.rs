@@ -47,7 +47,7 @@ mod severity;
 mod sinks;
 mod throttle;
 
-pub use beat::{Beat, Cause, Delivered};
+pub use beat::{Beat, CanaryTold, Cause, Delivered};
 pub use chain::{Chain, Walked};
 pub use evidence::{Arguments, ExecEvidence, Packed};
 pub use fields::{FIELDS, Field};

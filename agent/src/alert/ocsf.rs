@@ -132,7 +132,7 @@ fn head(message: Message<'_>, sequence: u64) -> Map<String, Json> {
         "severity": severity,
         "status_id": 1,
         "status": "New",
-        "is_alert": !matches!(message, Message::Notice(_) | Message::Beat(_)),
+        "is_alert": is_alert(message),
         "finding_info": {
             // A deviation's id takes its place: the repeats are of one finding.
             "uid": message.uid(),
@@ -157,6 +157,14 @@ fn head(message: Message<'_>, sequence: u64) -> Map<String, Json> {
             "sequence": sequence,
         },
     }))
+}
+
+fn is_alert(message: Message<'_>) -> bool {
+    match message {
+        Message::Record(_) | Message::Lost(_) => true,
+        Message::Notice(_) => false,
+        Message::Beat(beat) => beat.is_alert(),
+    }
 }
 
 fn title(message: Message<'_>) -> String {

@@ -271,6 +271,9 @@ fn the_most_there_can_be_is_whole_in_the_least_limit() {
             "sent",
             "spooled",
             "lost",
+            "canary",
+            "canary_ms",
+            "canary_why",
         ];
         let of_others = [
             "from",

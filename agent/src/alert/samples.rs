@@ -1,13 +1,15 @@
 //! Messages of every kind, for the tests of each form.
 
-use super::Cause;
 use super::Severity;
 use super::beat::tests::beat;
 use super::gone::tests::gone;
 use super::notice::tests::notice;
 use super::record::tests::{hostile_record, record};
 use super::{About, Kind, Leaver, Lost, Message, Record, Subject, Upgrade};
-use crate::model::{CgroupId, Identity, Reason, Role, Tampering, Untrusted, WorkloadId};
+use super::{CanaryTold, Cause};
+use crate::model::{
+    CanaryResult, CgroupId, Identity, Reason, Role, Tampering, Untrusted, WorkloadId,
+};
 
 /// Has `check` look at a message of every kind, reason and subject, with plain
 /// texts and with hostile ones, as short and as long as there can be.
@@ -62,6 +64,11 @@ fn with_hostile(text: &[u8], check: &impl Fn(Message<'_>)) {
     check(Message::Notice(&notice));
     let mut test = beat();
     test.cause = Cause::Test { by: text() };
+    check(Message::Beat(&test));
+    test.cause = Cause::Canary(CanaryTold {
+        why: Some(text()),
+        ..CanaryTold::failed(CanaryResult::NotTold, "")
+    });
     check(Message::Beat(&test));
     notice.about = About::Allowed { until: notice.time };
     check(Message::Notice(&notice));

@@ -1,10 +1,10 @@
 //! The one sentence that a person reads first.
 
 use super::{
-    About, Action, Beat, Cause, ExecEvidence, Kind, Lost, Message, Nearest, Notice, Record,
-    Subject, list,
+    About, Action, Beat, CanaryTold, Cause, ExecEvidence, Kind, Lost, Message, Nearest, Notice,
+    Record, Subject, list,
 };
-use crate::model::{Identity, Origin, Reason, Role, Untrusted, format_duration};
+use crate::model::{CanaryResult, Identity, Origin, Reason, Role, Untrusted, format_duration};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ pub(super) fn sentence(message: Message<'_>, bound: usize) -> String {
 
 fn beats(beat: &Beat, bound: usize) -> String {
     let mut out = match &beat.cause {
-        Cause::Heartbeat => "execwarden watches this node".to_owned(),
+        Cause::Heartbeat { .. } => "execwarden watches this node".to_owned(),
+        Cause::Canary(told) => canary(told, bound),
         Cause::Test { by } => format!("a test that {} asked for", ascii(by, bound)),
     };
     let Beat { execs, target, .. } = beat;
@@ -39,6 +40,26 @@ fn beats(beat: &Beat, bound: usize) -> String {
         execs.seen, execs.deviating, target.sent, target.spooled, target.lost
     );
     out
+}
+
+fn canary(told: &CanaryTold, bound: usize) -> String {
+    let result = told.result.as_str();
+    let why = { told.why.as_ref() }.map_or_else(String::new, |why| ascii(why, bound));
+    let took = told.took.map_or(0, |took| took.as_micros().div_ceil(1000));
+    match told.result {
+        CanaryResult::Passed if told.why.is_some() => {
+            format!("execwarden's canary passes again: {why}, after {took} ms")
+        }
+        CanaryResult::Passed => {
+            format!("execwarden's canary passes again: what it ran was told of after {took} ms")
+        }
+        CanaryResult::NotDelivered => {
+            format!("execwarden's alerts may not arrive: its canary failed [{result}], {why}")
+        }
+        _ => format!(
+            "execwarden may not see what runs on this node: its canary failed [{result}], {why}"
+        ),
+    }
 }
 
 fn lost_records(lost: &Lost, bound: usize) -> String {
@@ -298,6 +319,7 @@ fn why(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::beat::tests::beat;
     use super::super::notice::Upgrade;
     use super::super::notice::tests::notice;
     use super::super::record::tests::record;
@@ -358,6 +380,27 @@ mod tests {
             said(upgrade, None),
             "runc/web has a new image, which ran 4 beyond what was learned; new: /a, /b x, /c and 1 more; gone: /e\\x0a"
         );
+    }
+
+    #[test]
+    fn a_canary_says_what_it_came_to() {
+        let mut beat = beat();
+        let mut said = |told| {
+            beat.cause = Cause::Canary(told);
+            sentence(Message::Beat(&beat), 256)
+        };
+        let counts =
+            ": 12345 execs seen, 40 of them deviating; 40 records sent here, 2 wait, 0 lost";
+
+        let failed = CanaryTold::failed(CanaryResult::NotSeen, "it was not seen");
+        let expected = "execwarden may not see what runs on this node: its canary failed [not-seen], it was not seen";
+        assert_eq!(said(failed), format!("{expected}{counts}"));
+        let failed = CanaryTold::failed(CanaryResult::NotDelivered, "x takes nothing");
+        let expected = "execwarden's alerts may not arrive: its canary failed [not-delivered], x takes nothing";
+        assert_eq!(said(failed), format!("{expected}{counts}"));
+        let passed = CanaryTold::passed(Duration::from_micros(2100));
+        let expected = "execwarden's canary passes again: what it ran was told of after 3 ms";
+        assert_eq!(said(passed), format!("{expected}{counts}"));
     }
 
     #[test]

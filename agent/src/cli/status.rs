@@ -1,6 +1,7 @@
 //! `execwarden status`, for a person.
 
 mod attention;
+mod canary;
 
 use super::output::plain;
 use super::paint::Paint;
@@ -16,6 +17,10 @@ use std::time::Duration;
 pub(super) fn render(status: &Status, paint: Paint) -> String {
     let mut page = agent(&status.agent, paint);
     page += &accounting(&status.accounting, paint);
+    page += &status
+        .canary
+        .as_ref()
+        .map_or_else(String::new, canary::line);
     section(&mut page, "Workloads", paint, workloads(status));
     section(&mut page, "Learning", paint, learning(&status.workloads));
     section(&mut page, "Alerts", paint, sinks(status));

@@ -24,8 +24,8 @@ pub use learning::{Learning, Promotion};
 pub use settings::Settings;
 pub use severities::{FacilityName, Severities, SeverityChoice};
 pub use values::{
-    AbsolutePath, AnnotationPolicy, EngineSocket, Heartbeat, InvalidValue, LogFormat, LogLevel,
-    NodeName, Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, CanaryInterval, EngineSocket, Heartbeat, InvalidValue,
+    LogFormat, LogLevel, NodeName, Probation, SocketPath, Window,
 };
 
 use crate::alert::Facility;
@@ -149,6 +149,8 @@ pub struct Config {
     pub severities: Severities,
     /// How often a record says that the agent is there; `None`: never.
     pub heartbeat: Option<Duration>,
+    /// How often the canary runs; `None`: never.
+    pub canary: Option<Duration>,
     /// How many records each workload may cause at once.
     pub alert_burst: u32,
     /// How much room there is for what a target of alerts does not have yet.
@@ -308,6 +310,7 @@ impl Config {
                 .or(file.heartbeat)
                 .unwrap_or_default()
                 .interval(),
+            canary: flags.canary.or(file.canary).unwrap_or_default().interval(),
             alert_burst: flags
                 .alert_burst
                 .or(file.alert_burst)

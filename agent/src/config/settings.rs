@@ -5,8 +5,8 @@ use super::classes::{self, ClassChoice};
 use super::learning::{self, LearnFor, Promotion};
 use super::severities::{self, FacilityName, SeverityChoice};
 use super::{
-    AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, Heartbeat, LogFormat,
-    LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, CanaryInterval, DiskRoom, EngineSocket, GeneraliseAfter,
+    Heartbeat, LogFormat, LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
 };
 use crate::allowlist::Action;
 use clap::{Args, ValueHint};
@@ -160,6 +160,11 @@ pub struct Settings {
     /// [default: 1h]
     #[arg(long, value_name = "TIME", help_heading = "Alerts")]
     pub heartbeat: Option<Heartbeat>,
+
+    /// How often the agent executes something that nobody allowed, in a cgroup of its
+    /// own, to see that it is told of; off: never [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub canary: Option<CanaryInterval>,
 
     /// Whether alerts have the arguments of what ran, which may hold secrets
     /// [default: true]

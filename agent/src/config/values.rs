@@ -132,6 +132,32 @@ impl FromStr for Heartbeat {
     }
 }
 
+/// How often the agent executes something that has to be reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CanaryInterval(Option<Window>);
+
+impl CanaryInterval {
+    /// How often; `None`: never.
+    pub fn interval(self) -> Option<Duration> {
+        self.0.map(Duration::from)
+    }
+}
+
+impl Default for CanaryInterval {
+    fn default() -> Self {
+        Self(Some(Window(Duration::from_secs(60))))
+    }
+}
+
+impl FromStr for CanaryInterval {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        window_or_off(text).map(Self)
+    }
+}
+
 /// A path from the root. A relative one is refused in the file, where nobody
 /// knows from which folder; a flag's is meant from the current folder.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -303,7 +329,7 @@ macro_rules! from_string {
     )*};
 }
 pub(super) use from_string;
-from_string!(Window, Probation, Heartbeat, NodeName);
+from_string!(Window, Probation, Heartbeat, CanaryInterval, NodeName);
 
 /// The least severe of the agent's own log lines that is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]

@@ -186,6 +186,14 @@ impl Hierarchy {
         &self.namespace
     }
 
+    /// The path of this process's own cgroup below the hierarchy's root, if it can
+    /// be told.
+    pub fn own(&self) -> Option<Vec<u8>> {
+        let cgroups = fs::read("/proc/self/cgroup").ok()?;
+        let path = self.namespace.path_of(v2_path(&cgroups)?);
+        has_this_process(&self.folder(&path)).then_some(path)
+    }
+
     /// Where it is mounted.
     pub fn mount_point(&self) -> &Path {
         &self.mount_point

@@ -46,6 +46,22 @@ impl CgroupNamespace {
             })
     }
 
+    /// The path from the hierarchy's root of what is called `name` in here.
+    pub(super) fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        let mut path: Vec<&[u8]> = self.root.iter().map(Vec::as_slice).collect();
+        for folder in folders(name) {
+            match folder {
+                b".." => drop(path.pop()),
+                folder => path.push(folder),
+            }
+        }
+        let path: Vec<u8> = path
+            .iter()
+            .flat_map(|folder| [b"/", *folder].concat())
+            .collect();
+        if path.is_empty() { b"/".to_vec() } else { path }
+    }
+
     /// What the cgroup at `path` from the hierarchy's root is called in here.
     pub(super) fn name_of(&self, path: &[u8]) -> Vec<u8> {
         let shared = folders(path)
@@ -93,10 +109,12 @@ mod tests {
             ("/kubepods/pod1/agent/below", "/below"),
         ] {
             assert_eq!(pod.name_of(path.as_bytes()), name.as_bytes(), "{path}");
+            assert_eq!(pod.path_of(name.as_bytes()), path.as_bytes(), "{name}");
         }
         for path in ["/", "/a", "/a/b"] {
             let host = CgroupNamespace::default();
             assert_eq!(host.name_of(path.as_bytes()), path.as_bytes());
+            assert_eq!(host.path_of(path.as_bytes()), path.as_bytes());
         }
     }
 

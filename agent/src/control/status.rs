@@ -28,6 +28,9 @@ pub struct Status {
     /// The API server; not there where it is not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube: Option<KubeStatus>,
+    /// The canary; not there where it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryStatus>,
     /// Every workload with a container on this node, and those that learn and have
     /// none at the moment.
     pub workloads: Vec<WorkloadStatus>,
@@ -277,6 +280,78 @@ impl KubeStatus {
     pub const ANSWERS: &str = "answers";
     /// The state of one that has not been heard yet.
     pub const ASKED: &str = "has not answered yet";
+}
+
+/// How it stands with the canary: the agent's own exec that has to be reported.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CanaryStatus {
+    /// Whether it passes.
+    pub state: CanaryState,
+    /// Why it does not: one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How often it runs, in seconds.
+    pub interval_s: u64,
+    /// How long it took the last time from the exec until the agent had judged it, in
+    /// seconds, if it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_s: Option<f64>,
+    /// When it last passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_at: Option<jiff::Timestamp>,
+    /// What its runs came to.
+    pub runs: Vec<CanaryRuns>,
+    /// What became of the last record about it at each target.
+    pub targets: Vec<CanaryTarget>,
+}
+
+/// Whether the canary passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CanaryState {
+    /// No run is over yet.
+    Untried,
+    /// The last one passed.
+    Passed,
+    /// The last one failed.
+    Failed,
+    /// None can be run.
+    NotRunning,
+}
+
+/// How many runs came to one result.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CanaryRuns {
+    /// `passed`, or where its way ended.
+    pub result: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What became of the last record about the canary at one target.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CanaryTarget {
+    /// Its URL.
+    pub target: String,
+    /// Whether it has it.
+    pub state: CanaryDelivery,
+    /// How long that took, in seconds, or less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_s: Option<f64>,
+}
+
+/// Whether a target has a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CanaryDelivery {
+    /// It was not given one yet.
+    None,
+    /// It has still to take it.
+    Waits,
+    /// It is connected, and has not taken it for half a minute.
+    Late,
+    /// It has it.
+    Arrived,
 }
 
 /// One workload.
@@ -532,6 +607,24 @@ pub(crate) mod tests {
                 pods: 9,
                 left_out: 0,
                 waiting: 0,
+            }),
+            canary: Some(CanaryStatus {
+                state: CanaryState::Passed,
+                error: None,
+                interval_s: 60,
+                took_s: Some(0.0025),
+                passed_at: Some("2026-01-02T03:04:05Z".parse().expect("a time")),
+                runs: [("passed", 190), ("not-told", 2)]
+                    .map(|(result, count)| CanaryRuns {
+                        result: result.to_owned(),
+                        count,
+                    })
+                    .to_vec(),
+                targets: vec![CanaryTarget {
+                    target: "unix:/dev/log".to_owned(),
+                    state: CanaryDelivery::Arrived,
+                    took_s: Some(0.001),
+                }],
             }),
             workloads: vec![
                 workload("shop/Deployment/checkout/api", WorkloadMode::Enforce),

@@ -4,7 +4,8 @@
 //! - [`Inspector`]: requests in, answers out; the threads that read
 //! - `board`: who waits, who is read, what is known (pure)
 //! - `find`: the very file that the kernel ran, opened
-//! - `state`: whether an open file is that file, in that state
+//! - `state`: whether an open file is that file, in that state; `own`: whether what
+//!   ran is this program
 //! - `content`: one file, read once, bounded
 //! - `signature`, `elf`: what tells a multi-call binary and a loader (pure)
 //! - `cache`, `pace`: least recently used contents; bytes per second (pure)
@@ -22,6 +23,7 @@ mod content;
 mod elf;
 mod find;
 mod inspector;
+mod own;
 mod pace;
 mod signature;
 mod state;
@@ -30,6 +32,7 @@ mod tests;
 
 pub use content::runs_multicall;
 pub use inspector::{Answer, Inspector, Limits, Ticket};
+pub use own::is_this_program;
 
 use crate::model::{CgroupId, Exec, FileState, Untrusted};
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Every metric, named once.
 
 use crate::control::status::{
-    CriStatus, EngineStatus, KubeStatus, LearningStatus, MapFill, SinkStatus, SpoolStatus, Status,
-    WorkloadMode,
+    CanaryDelivery, CanaryState, CanaryStatus, CriStatus, EngineStatus, KubeStatus, LearningStatus,
+    MapFill, SinkStatus, SpoolStatus, Status, WorkloadMode,
 };
 
 /// One metric of a fixed set.
@@ -58,6 +58,12 @@ impl From<u64> for Number {
             reason = "Prometheus has no other numbers"
         )]
         Self(number as f64)
+    }
+}
+
+impl From<f64> for Number {
+    fn from(number: f64) -> Self {
+        Self(number)
     }
 }
 
@@ -248,6 +254,39 @@ metrics! {
     "execwarden_kube_containers_waiting" Gauge []
         "Containers that wait for the API server's word"
         |status| kube(status, |kube| one(kube.waiting));
+    "execwarden_canary_passes" Gauge []
+        "1 if the last canary was seen, judged and told of, 0 if not: what runs may not be seen"
+        |status| canary(status, |canary| one(canary.state == CanaryState::Passed));
+    "execwarden_canary_can_run" Gauge []
+        "0 if no canary can be run on this node as it is"
+        |status| canary(status, |canary| one(canary.state != CanaryState::NotRunning));
+    "execwarden_canary_runs" Counter ["result"]
+        "Canaries, by what they came to"
+        |status| canary(status, |canary| {
+            let runs = canary.runs.iter();
+            runs.map(|run| labelled([&run.result], run.count)).collect()
+        });
+    "execwarden_canary_latency_seconds" Gauge []
+        "From the exec of the last canary until the agent had judged it, if it passed"
+        |status| canary(status, |canary| canary.took_s.into_iter().flat_map(one).collect());
+    "execwarden_canary_last_pass_timestamp_seconds" Gauge []
+        "When a canary last passed"
+        |status| canary(status, |canary| {
+            let at = canary.passed_at.map(|at| at.as_duration().as_secs_f64());
+            at.into_iter().flat_map(one).collect()
+        });
+    "execwarden_canary_delivery_seconds" Gauge ["sink"]
+        "How long the last record about the canary took to a receiver, or less"
+        |status| canary(status, |canary| {
+            let targets = canary.targets.iter();
+            targets.filter_map(|one| Some(labelled([&one.target], one.took_s?))).collect()
+        });
+    "execwarden_canary_undelivered" Gauge ["sink"]
+        "1: a receiver is connected and does not take what it is sent"
+        |status| canary(status, |canary| {
+            let targets = canary.targets.iter();
+            targets.map(|one| labelled([&one.target], one.state == CanaryDelivery::Late)).collect()
+        });
     "execwarden_annotations_refused" Gauge ["workload"]
         "What a workload's annotations ask for in vain"
         |status| {
@@ -289,6 +328,10 @@ fn maps(status: &Status, value: fn(&MapFill) -> u64) -> Vec<Sample> {
 
 fn engines(status: &Status, samples: fn(&EngineStatus) -> Vec<Sample>) -> Vec<Sample> {
     status.engines.iter().flat_map(samples).collect()
+}
+
+fn canary(status: &Status, of: impl FnOnce(&CanaryStatus) -> Vec<Sample>) -> Vec<Sample> {
+    status.canary.as_ref().map(of).unwrap_or_default()
 }
 
 fn kube(status: &Status, samples: fn(&KubeStatus) -> Vec<Sample>) -> Vec<Sample> {

@@ -31,6 +31,19 @@ impl ExecCounts {
         u128::from(self.seen) == self.sum() && u128::from(self.blocked) <= may_be
     }
 
+    /// What was counted since there were so many.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            seen: self.seen.saturating_sub(before.seen),
+            known: self.known.saturating_sub(before.known),
+            learning: self.learning.saturating_sub(before.learning),
+            deviating: self.deviating.saturating_sub(before.deviating),
+            ignored: self.ignored.saturating_sub(before.ignored),
+            errors: self.errors.saturating_sub(before.errors),
+            blocked: self.blocked.saturating_sub(before.blocked),
+        }
+    }
+
     /// What `seen` must be. Wider than a count, so that no values overflow it.
     pub fn sum(&self) -> u128 {
         [

@@ -3,6 +3,7 @@
 //!
 //! Values only: nothing here knows a kernel, a clock or a socket.
 
+mod canary;
 mod container_kind;
 mod digest;
 mod duration;
@@ -19,6 +20,7 @@ mod tampering;
 mod untrusted;
 mod workload;
 
+pub use canary::CanaryResult;
 pub use container_kind::ContainerKind;
 pub use digest::{BadDigest, Digest};
 pub use duration::{DurationError, format_duration, parse_duration};

@@ -19,16 +19,15 @@ impl Node {
         };
         if self.last_beat.elapsed() >= interval {
             self.last_beat = Instant::now();
-            let beat = self.new_beat(Cause::Heartbeat);
-            self.alerts.beat(beat);
+            let canary = self.canary_told();
+            self.send_beat(Cause::Heartbeat { canary });
         }
     }
 
     /// Sends a record through every target that somebody can look for.
     pub(super) fn test_alert(&mut self, who: &Who) -> Result<Answer, Refusal> {
         let by = Untrusted::from(who.to_string().as_str());
-        let beat = self.new_beat(Cause::Test { by });
-        let (number, sequences) = self.alerts.beat(beat);
+        let (number, sequences) = self.send_beat(Cause::Test { by });
         let sinks = self.alerts.sinks().status();
         if sinks.is_empty() {
             return Err(refused("the agent has no target of alerts"));
@@ -45,6 +44,14 @@ impl Node {
             number,
             targets: targets.collect(),
         }))
+    }
+
+    /// Sends one; its number, and its sequence at each target that is to have it.
+    pub(super) fn send_beat(&mut self, cause: Cause) -> (u64, Vec<Option<u64>>) {
+        let beat = self.new_beat(cause);
+        let (number, sequences) = self.alerts.beat(beat);
+        self.note_deliveries(&sequences);
+        (number, sequences)
     }
 
     fn new_beat(&self, cause: Cause) -> Beat {

@@ -85,8 +85,17 @@ impl Node {
                  can be known; load it (modprobe overlay), and start the agent again",
             );
         }
-        let refuses = self.kernel.losses().not_stopped > 0;
-        refuses.then_some("the kernel has refused to end a process that was to be stopped")
+        if self.kernel.losses().not_stopped > 0 {
+            return Some("the kernel has refused to end a process that was to be stopped");
+        }
+        match (&self.canary, self.canary_was_stopped()) {
+            (None, _) | (Some(_), Some(true)) => None,
+            (Some(_), Some(false)) => Some("the canary, which was to be stopped, was not"),
+            (Some(_), None) => Some(
+                "no canary has passed yet, which shows that what is to be stopped is; \
+                 `execwarden status` says what came of it",
+            ),
+        }
     }
 
     /// Whether nothing is stopped that runs in this container: the stage that was

@@ -44,14 +44,22 @@ impl Node {
                 self.on_exec(key, *exec);
             }
             Event::Escape => self.report_escapes(),
+            // Its runs tell.
+            Event::Overflow(slot) if self.is_canarys_slot(slot) => {}
             Event::Overflow(slot) => self.report_overflow(slot),
         }
     }
 
     pub(super) fn on_exec(&mut self, key: SeenKey, exec: Exec) {
+        if self.took_in_canary(&key, &exec) {
+            return;
+        }
         if self.tracked.contains_key(&key) || self.is_waiting(&key) {
             // The walk over the map was quicker than the ring.
             return;
+        }
+        if self.is_own_exec(&exec) {
+            return self.track(key, &exec, Purpose::Known);
         }
         let cgroup = exec.container;
         if exec.pending {

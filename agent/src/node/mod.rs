@@ -14,6 +14,7 @@
 //! - [`journalling`]: what ran, hour by hour
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`tampering`]: whether its rules are still the agent's
+//! - [`canary`]: whether the agent's own exec is seen and told of
 //! - [`entries`]: what stands behind each entry
 //! - [`extending`]: a person lets a workload learn on
 //! - [`learning`]: windows end, baselines are saved, documents are written
@@ -48,6 +49,7 @@ mod api_word;
 mod beats;
 mod beside;
 mod blocking;
+mod canary;
 mod clock;
 mod counting;
 mod crash_loops;
@@ -88,6 +90,7 @@ mod workloads;
 pub use start::StartError;
 
 use crate::allowlist::{Folder, FolderWatch};
+use crate::canary::Word;
 use crate::config::Config;
 use crate::containers::{
     Asker, Containers, Engines, Hierarchy, Kube, KubeNews, Reply, RuntimeFiles,
@@ -103,6 +106,7 @@ use agent_common::wire::SeenKey;
 use alerts::Alerts;
 use allowances::Allowances;
 use beside::Beside;
+use canary::Canary;
 use clock::WallClock;
 use counting::Tracked;
 use crash_loops::CrashLoops;
@@ -176,6 +180,8 @@ struct Node {
     clock: WallClock,
     health_told: health::Told,
     alerts: Alerts,
+    /// `None` where it is off.
+    canary: Option<Canary>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -202,6 +208,7 @@ struct Heard {
     inspections: mpsc::Receiver<Answer>,
     words: mpsc::Receiver<Reply>,
     kube: Option<KubeNews>,
+    canary: mpsc::Receiver<Word>,
 }
 
 /// Waits until the API server, if it is asked, has said something new.
@@ -220,6 +227,7 @@ impl Node {
             mut inspections,
             mut words,
             kube,
+            mut canary,
         } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
@@ -261,6 +269,7 @@ impl Node {
                 Some(answer) = inspections.recv() => self.inspected(answer),
                 Some(reply) = words.recv() => self.runtime_replied(reply),
                 () = news(kube.as_ref()) => self.api_spoke(),
+                Some(word) = canary.recv() => self.canary_said(word),
                 () = tokio::time::sleep_until(next_name.into()) => self.name_again(),
                 _ = tick.tick() => self.tick(),
                 Some(call) = called.recv() => {
@@ -302,6 +311,7 @@ impl Node {
         self.write_journal_now();
         self.note_alive(Timestamp::now());
         self.see_what_was_saved();
+        self.end_canary().await;
         self.alerts.finish(Instant::now() + DRAIN).await;
         // Its folder and file go with the server's task.
         let _ = server.await;
@@ -334,6 +344,8 @@ impl Node {
         self.save_history();
         self.tick_journal();
         self.alerts.tick();
+        self.tend_canary();
+        self.look_for_deliveries();
         self.beat();
     }
 }

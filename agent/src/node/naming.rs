@@ -113,6 +113,9 @@ impl Node {
 
     /// A cgroup is there.
     pub(super) fn cgroup_made(&mut self, cgroup: CgroupId, path: &[u8], since: Since) {
+        if self.is_canarys_cgroup(cgroup) {
+            return;
+        }
         match self.containers.made(cgroup, path, since) {
             Made::Container => self.ask(cgroup, path, since, Vec::new(), None),
             Made::ChildOf(container) => self.adopt(cgroup, container),

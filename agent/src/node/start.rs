@@ -4,6 +4,7 @@
 use super::alerts::Alerts;
 use super::allowances::Allowances;
 use super::beside::Beside;
+use super::canary::Canary;
 use super::clock::WallClock;
 use super::crash_loops::CrashLoops;
 use super::inspecting::Inspecting;
@@ -32,10 +33,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// How long the agent begins to watch before it has the names of all containers
 /// that are there.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Room for what the canary's helper says: one word for each run, and its last.
+const CANARY_WORDS: usize = 16;
 
 /// Why the agent does not run: one sentence each, with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +159,12 @@ impl Node {
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
 
+        let (canary_says, canary_said) = mpsc::channel(CANARY_WORDS);
+        let mut workloads = Workloads::default();
+        let canary = config
+            .canary
+            .map(|interval| Canary::new(interval, workloads.reserve(), canary_says));
+
         let mut node = Self {
             boot: boot.trim().to_owned(),
             started: Instant::now(),
@@ -167,7 +177,7 @@ impl Node {
             unnamed: HashMap::new(),
             took_in_processes: false,
             units: HashMap::new(),
-            workloads: Workloads::default(),
+            workloads,
             people: Folder::signed(&config.allowlists, keys),
             learned: Folder::new(config.state.join("learned")),
             decided: Folder::new(config.state.join("decided")),
@@ -193,6 +203,7 @@ impl Node {
                 config.alert_burst,
             ),
             kernel,
+            canary,
             config,
         };
         for kind in node.config.classes.off() {
@@ -202,6 +213,10 @@ impl Node {
         node.read_store()?;
         // What was due while there was no agent.
         node.end_allowances();
+        if let Err(error) = node.place_canary() {
+            // Its first run says so, if it is still so then.
+            tracing::debug!(%error, "the canary has no place yet");
+        }
         node.kernel.attach()?;
         if let Some(error) = node.kernel.without_stand_in() {
             tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
@@ -217,6 +232,7 @@ impl Node {
             inspections,
             words,
             kube: news,
+            canary: canary_said,
         };
         Ok((node, heard))
     }

@@ -57,6 +57,9 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
 
     let ready = get(&agent, "/readyz")?;
     ensure!(ready == "ready\n", "{ready}");
+    // Ready is who has a canary that passes, and it has one.
+    let canary = answer(&agent, &["status", "--json"])?["canary"].clone();
+    ensure!(canary["state"] == "passed", "{canary:#}");
     let report = answer(&agent, &["doctor", "--json"])?;
     // Whatever this node lacks, nothing is for the container to give.
     for finding in report["findings"].as_array().context("findings")? {

@@ -145,7 +145,8 @@ fn every_value_is_known(expression: &str, page: &str) -> Result<()> {
     Ok(())
 }
 
-fn get(address: SocketAddr, path: &str) -> Result<String> {
+/// A page, with its head.
+pub fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: node\r\n\r\n")?;
     let mut response = String::new();

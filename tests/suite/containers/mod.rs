@@ -13,6 +13,7 @@
 //! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
 //! - [`blocking`]: what deviates is stopped
+//! - [`canary`]: the agent's own exec that has to be reported
 //! - [`tampering`]: rules that somebody else wrote to
 //! - [`slow_runtimes`]: and where that comes late
 //! - [`pods`], [`kube`], [`teams`]: what is known of pods, and what their teams ask
@@ -33,6 +34,7 @@ mod applets;
 mod arguments;
 mod blocking;
 mod breakouts;
+mod canary;
 mod chains;
 mod circumstances;
 mod cluster;
@@ -180,6 +182,10 @@ pub const TESTS: &[Named] = tests![
     encrypted: records_arrive_encrypted_at_who_asks_for_a_certificate,
         what_was_refused_is_sent_with_another_certificate,
         encrypted_records_outlive_both_ends;
+    canary: the_canary_passes_and_counts_for_nobody,
+        b28_a_canary_that_nobody_is_told_of_is_told, a_helper_that_was_killed_is_replaced,
+        a_canary_without_a_place_is_told, an_agent_that_is_killed_leaves_no_cgroup,
+        a_receiver_that_takes_nothing_is_told_to_the_others;
     tampering: b37_rules_that_somebody_else_changed_are_put_back;
     webhooks: a_webhook_has_all_when_the_agent_was_killed;
     alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;

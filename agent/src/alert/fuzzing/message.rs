@@ -1,16 +1,18 @@
 //! Any message, with hostile bytes in all its texts.
 
 use crate::alert::{
-    About, Action, AlertId, Arguments, Beat, Cause, ContainerInfo, Delivered, ExecEvidence, Gone,
-    Kind, Leaver, Link, Lost, Message, Mode, Nearest, Notice, Record, Severity, Subject, Upgrade,
+    About, Action, AlertId, Arguments, Beat, CanaryTold, Cause, ContainerInfo, Delivered,
+    ExecEvidence, Gone, Kind, Leaver, Link, Lost, Message, Mode, Nearest, Notice, Record, Severity,
+    Subject, Upgrade,
 };
 use crate::fuzzing::Source;
 use crate::model::{
-    Ancestor, Args, CgroupId, ContainerId, ContainerKind, Digest, ExecCounts, Identity, Layer,
-    Origin, Reason, Role, Runtime, Script, Tampering, Untrusted, WorkloadId,
+    Ancestor, Args, CanaryResult, CgroupId, ContainerId, ContainerKind, Digest, ExecCounts,
+    Identity, Layer, Origin, Reason, Role, Runtime, Script, Tampering, Untrusted, WorkloadId,
 };
 use agent_common::wire::ANCESTORS;
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// The most elements of a list that the kernel or the agent keeps whole; more of
 /// them are cut like those before.
@@ -98,9 +100,12 @@ fn beat(source: &mut Source<'_>) -> Beat {
         number: source.number(),
         time: time(source),
         node: source.string(),
-        cause: match source.option(Source::text) {
-            None => Cause::Heartbeat,
-            Some(by) => Cause::Test { by },
+        cause: match source.byte() % 3 {
+            0 => Cause::Test { by: source.text() },
+            1 => Cause::Heartbeat {
+                canary: source.option(canary),
+            },
+            _ => Cause::Canary(canary(source)),
         },
         execs: ExecCounts {
             seen: source.number(),
@@ -116,6 +121,14 @@ fn beat(source: &mut Source<'_>) -> Beat {
             spooled: source.number(),
             lost: source.number(),
         },
+    }
+}
+
+fn canary(source: &mut Source<'_>) -> CanaryTold {
+    CanaryTold {
+        result: source.pick(&CanaryResult::ALL),
+        took: source.option(|source| Duration::from_micros(source.number())),
+        why: source.option(Source::text),
     }
 }
 

@@ -35,7 +35,7 @@ impl Filter {
         let workload = match message {
             Message::Record(record) => &record.workload,
             Message::Notice(notice) => &notice.workload,
-            // A test is for every target, and a heartbeat for each that does not name
+            // A test is for every target, the others for each that does not name
             // what it wants.
             Message::Beat(beat) => {
                 let is_named = |reasons: &BTreeSet<String>| reasons.contains(beat.cause.as_str());
@@ -75,7 +75,7 @@ fn reasons(text: &str) -> Option<BTreeSet<String>> {
         .into_iter()
         .map(Reason::as_str)
         .chain(About::WORDS)
-        .chain([Cause::Heartbeat.as_str()])
+        .chain(Cause::WORDS)
         .collect();
     text.split(',')
         .map(|word| known.contains(&word).then(|| word.to_owned()))

@@ -3,7 +3,9 @@
 use super::{learners, percent};
 use crate::cli::output::plain;
 use crate::cli::table::{grouped, wrapped};
-use crate::control::status::{CriStatus, KubeStatus, Losses, Status, WorkloadState};
+use crate::control::status::{
+    CanaryDelivery, CriStatus, KubeStatus, Losses, Status, WorkloadState,
+};
 
 /// From how full a map is worth a word, in percent.
 const FULL_PERCENT: u128 = 80;
@@ -34,6 +36,15 @@ pub(super) fn sentences(status: &Status) -> String {
         let error = sink.spool.as_ref()?.error.as_ref()?;
         let target = &sink.target;
         Some(format!("what waits for {target} is not on disk: {error}"))
+    });
+    let canary = status.canary.iter().flat_map(|canary| {
+        let late = { canary.targets.iter() }.filter(|one| one.state == CanaryDelivery::Late);
+        late.map(|one| {
+            format!(
+                "{} is connected and does not take what it is sent",
+                one.target
+            )
+        })
     });
     let cri = status
         .cri
@@ -121,6 +132,7 @@ pub(super) fn sentences(status: &Status) -> String {
         .chain(full)
         .chain(sinks)
         .chain(spools)
+        .chain(canary)
         .chain(cri)
         .chain(engines)
         .chain(unnamed)

@@ -1,6 +1,6 @@
 use super::*;
 use crate::control::status::tests::status;
-use crate::control::status::{WorkloadMode, WorkloadState};
+use crate::control::status::{CanaryDelivery, CanaryState, WorkloadMode, WorkloadState};
 use crate::model::ContainerKind;
 use crate::model::ExecCounts;
 
@@ -21,6 +21,12 @@ fn troubled() -> Status {
         cri.waiting = 3;
     }
     status.engines[0].state = "the runtime cannot be reached: refused".to_owned();
+    if let Some(canary) = &mut status.canary {
+        canary.state = CanaryState::Failed;
+        canary.error =
+            Some("it was executed and counted as deviating, and no record of it came".to_owned());
+        canary.targets[0].state = CanaryDelivery::Late;
+    }
     status.maps[0].used = 65_000;
     status.workloads[0].workload =
         "a-very-long-namespace/StatefulSet/with-a-long-name/container".to_owned();
@@ -60,6 +66,7 @@ fn a_quiet_node_is_a_short_page() {
     mode automatic (learns for 1d), kernel 6.18.0
     hooks sched_process_exec, cgroup_mkdir, cgroup_rmdir, cgroup_attach_task
     execs 12,345 = known 12,000 + learning 300 + deviating 40 + ignored 5 + errors 0  ✓ holds
+    canary passed in 3 ms at 2026-01-02T03:04:05Z (every 1m)
 
     Workloads
     WORKLOAD                  STATE         PROCESSES  CONTAINERS  EXECS  DEVIATIONS
@@ -84,6 +91,8 @@ fn trouble_is_said_in_sentences() {
     mode automatic (learns for 1d), kernel 6.18.0
     hooks sched_process_exec, cgroup_mkdir, cgroup_rmdir, cgroup_attach_task
     execs 2 = known 1 + learning 0 + deviating 0 + ignored 0 + errors 0  ✗ BROKEN: the parts are 1
+    canary FAILED: it was executed and counted as deviating, and no record of it
+           came; it passed last at 2026-01-02T03:04:05Z
 
     Workloads
     WORKLOAD                    STATE       PROCESSES  CONTAINERS  EXECS  DEVIATIONS
@@ -108,6 +117,7 @@ fn trouble_is_said_in_sentences() {
     - execs with a path too long to be read: 1,234
     - the kernel map allowed is nearly full
     - alerts to unix:/dev/log that were lost: 7
+    - unix:/dev/log is connected and does not take what it is sent
     - /run/containerd/containerd.sock: the runtime did not answer within 2 s;
       containers that wait for their names: 3
     - /run/docker.sock: the runtime cannot be reached: refused
