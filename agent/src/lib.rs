@@ -5,6 +5,7 @@ mod backoff;
 mod causes;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod containers;
 pub mod control;
 pub mod exchange;

@@ -89,6 +89,7 @@ pub use start::StartError;
 
 use crate::allowlist::{Folder, FolderWatch};
 use crate::config::Config;
+use crate::confine::Confinement;
 use crate::containers::{
     Asker, Containers, Engines, Hierarchy, Kube, KubeNews, Reply, RuntimeFiles,
 };
@@ -133,6 +134,8 @@ struct Node {
     boot: String,
     started: Instant,
     kernel: Kernel,
+    /// What was given up at the start.
+    confinement: Confinement,
     hierarchy: Hierarchy,
     files: RuntimeFiles,
     cri: Asker,
@@ -202,6 +205,8 @@ struct Heard {
     inspections: mpsc::Receiver<Answer>,
     words: mpsc::Receiver<Reply>,
     kube: Option<KubeNews>,
+    /// Who asks for metrics; listening already.
+    metrics: Option<metrics::Server>,
 }
 
 /// Waits until the API server, if it is asked, has said something new.
@@ -220,14 +225,11 @@ impl Node {
             mut inspections,
             mut words,
             kube,
+            metrics,
         } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
-        let mut metrics = None;
-        if let Some(address) = self.config.metrics {
-            let server = metrics::Server::listen(address).await?;
-            metrics = Some(tokio::spawn(server.serve(calls.clone())));
-        }
+        let metrics = metrics.map(|server| tokio::spawn(server.serve(calls.clone())));
         let server = tokio::spawn(server.serve(calls));
         let mut documents = FolderWatch::new(&self.config.allowlists)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
