@@ -20,11 +20,10 @@ mod install;
 #[cfg(test)]
 mod tests;
 
-use filter::FilterError;
 use procfs::KernelVersion;
 use rustix::io::Errno;
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
-use std::io;
+use std::fmt::Display;
 
 pub use capabilities::names;
 
@@ -43,67 +42,52 @@ pub struct Confinement {
 /// cannot be taken back. What fails is a problem, and the agent goes on: it
 /// reports as well as before.
 pub fn confine() -> Confinement {
-    let mut problems: Vec<String> = other_threads().err().into_iter().collect();
-    // Without it only CAP_SYS_ADMIN may install a filter.
-    if let Err(error) = thread::set_no_new_privs(true) {
-        problems.push(format!("no_new_privs cannot be set: {error}"));
-    }
-    if let Err(error) = drop_capabilities() {
-        problems.push(format!("capabilities cannot be given up: {error}"));
-    }
+    let steps = [
+        other_threads(),
+        // Without it only CAP_SYS_ADMIN may install a filter.
+        thread::set_no_new_privs(true).map_err(cannot("no_new_privs cannot be set")),
+        empty_the_bounding_set().map_err(cannot("the bounding set cannot be emptied")),
+        drop_capabilities().map_err(cannot("capabilities cannot be given up")),
+    ];
     let filtered = filter_calls();
-    let calls_are_filtered = filtered.is_ok();
-    problems.extend(filtered.err());
-    let capabilities = match thread::capabilities(None) {
-        Ok(sets) => sets.permitted,
-        Err(error) => {
-            problems.push(format!(
-                "the capabilities that are left are not known: {error}"
-            ));
-            CapabilitySet::empty()
-        }
-    };
+    let left = thread::capabilities(None).map_err(cannot("the capabilities left are not known"));
     Confinement {
-        capabilities,
-        calls_are_filtered,
-        problems,
+        calls_are_filtered: filtered.is_ok(),
+        capabilities: match &left {
+            Ok(sets) => sets.permitted,
+            Err(_) => CapabilitySet::empty(),
+        },
+        problems: { steps.into_iter() }
+            .chain([filtered, left.map(drop)])
+            .filter_map(Result::err)
+            .collect(),
     }
+}
+
+fn cannot<E: Display>(what: &str) -> impl FnOnce(E) -> String {
+    move |error| format!("{what}: {error}")
 }
 
 /// Other threads keep the capabilities that they have.
 fn other_threads() -> Result<(), String> {
-    match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
-        Ok(1) => Ok(()),
-        Ok(threads) => Err(format!(
-            "{} other threads keep their capabilities",
+    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    match threads.map_err(cannot("whether there are other threads is not known"))? {
+        1 => Ok(()),
+        threads => Err(format!(
+            "threads that keep the capabilities that they have: {}",
             threads - 1
         )),
-        Err(error) => Err(format!(
-            "whether there are other threads is not known: {error}"
-        )),
     }
-}
-
-fn drop_capabilities() -> io::Result<()> {
-    let held = thread::capabilities(None)?.permitted;
-    let version = KernelVersion::current().ok();
-    let kept = capabilities::needed_at_run_time(held, version);
-    // Without that right it stays as the unit or the pod has it; a program that
-    // the agent starts gets no more than the agent has, because of no_new_privs.
-    if held.contains(CapabilitySet::SETPCAP) {
-        empty_the_bounding_set()?;
-    }
-    thread::clear_ambient_capability_set()?;
-    let sets = CapabilitySets {
-        effective: kept,
-        permitted: kept,
-        inheritable: CapabilitySet::empty(),
-    };
-    Ok(thread::set_capabilities(None, sets)?)
 }
 
 /// With nothing in it, a program that the agent starts has no capability at all.
-fn empty_the_bounding_set() -> io::Result<()> {
+/// Without CAP_SETPCAP it stays as the unit or the pod has it: a program then gets
+/// no more than the agent has, because of no_new_privs.
+fn empty_the_bounding_set() -> rustix::io::Result<()> {
+    let held = thread::capabilities(None)?.effective;
+    if !held.contains(CapabilitySet::SETPCAP) {
+        return Ok(());
+    }
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match thread::capability_is_in_bounding_set(capability) {
@@ -111,18 +95,28 @@ fn empty_the_bounding_set() -> io::Result<()> {
             Ok(false) => {}
             // The kernel has no more.
             Err(Errno::INVAL) => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
+fn drop_capabilities() -> rustix::io::Result<()> {
+    let held = thread::capabilities(None)?.permitted;
+    let kept = capabilities::needed_at_run_time(held, KernelVersion::current().ok());
+    // From the inheritable ones the kernel takes the ambient ones along.
+    let sets = CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    thread::set_capabilities(None, sets)
+}
+
 fn filter_calls() -> Result<(), String> {
-    let not_filtered =
-        |why: &dyn std::fmt::Display| format!("system calls are not filtered: {why}");
-    let filters = filter::filters().map_err(|error: FilterError| not_filtered(&error))?;
-    for filter in filters {
-        install::install(&filter).map_err(|error| not_filtered(&error))?;
+    const NOT_FILTERED: &str = "system calls are not filtered";
+    for filter in filter::filters().map_err(cannot(NOT_FILTERED))? {
+        install::install(&filter).map_err(cannot(NOT_FILTERED))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 use super::calls::{FAMILIES, NAMESPACES, NEVER, NEVER_HERE, OF_BPF};
 use super::*;
 use std::fs;
+use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
@@ -102,7 +103,10 @@ fn a_confined_process_goes_about_its_work() {
     let [other] = &*confinement.problems else {
         panic!("{confinement:?}");
     };
-    assert_eq!(other, "1 other threads keep their capabilities");
+    assert_eq!(
+        other,
+        "threads that keep the capabilities that they have: 1"
+    );
     assert!(confinement.calls_are_filtered);
 
     let folder = tempfile::tempdir().expect("a folder");
