@@ -6,6 +6,7 @@ pub mod canary;
 mod causes;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod containers;
 pub mod control;
 pub mod exchange;

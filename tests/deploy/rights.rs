@@ -57,6 +57,17 @@ fn the_units_capabilities_are_the_same() {
     );
 }
 
+/// Systemd's own set of calls for services is without the one for that.
+#[test]
+fn the_unit_lets_the_agent_filter_its_calls() {
+    let file = testbed::manifests::folder().join("systemd/execwarden.service");
+    let unit = std::fs::read_to_string(file).expect("the unit");
+    let calls = { unit.lines() }.find_map(|line| line.strip_prefix("SystemCallFilter="));
+
+    let mut calls = calls.expect("a filter").split(' ');
+    assert!(calls.any(|call| call == "seccomp"), "{unit}");
+}
+
 #[test]
 fn nobody_gets_more_than_that() {
     for (name, objects) in OVERLAYS.iter() {

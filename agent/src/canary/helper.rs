@@ -6,6 +6,9 @@
 //! answers on its standard output how that run ended. It ends when the agent does,
 //! however that ends: then its input is closed, and it takes the cgroup along.
 
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
+};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -108,11 +111,29 @@ fn this_program(word: &str) -> Command {
 }
 
 fn help(cgroup: Option<PathBuf>) -> ExitCode {
+    give_up_rights();
     let ended = execute_what_is_asked();
     if let Some(cgroup) = cgroup {
         remove_left(&cgroup);
     }
     ended
+}
+
+/// Of what the agent has at its start, this one thing alone is needed: to remove the
+/// cgroup where only root's own rights let it. What fails here the kernel has said no
+/// to, and the helper has no more than the agent.
+fn give_up_rights() {
+    let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);
+    let kept = held & CapabilitySet::DAC_OVERRIDE;
+    let _ = set_no_new_privs(true);
+    let _ = set_capabilities(
+        None,
+        CapabilitySets {
+            effective: kept,
+            permitted: kept,
+            inheritable: CapabilitySet::empty(),
+        },
+    );
 }
 
 /// The agent has ended and nobody else will: leaves the cgroup for the agent's own,

@@ -71,13 +71,21 @@ impl Perch {
         Ok(Self { folder, id })
     }
 
+    /// Whether it still is.
+    pub fn is_there(&self) -> bool {
+        fs::metadata(&self.folder).is_ok_and(|folder| folder.ino() == self.id)
+    }
+
     /// The cgroup's id.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Removes it, when the helper has ended.
+    /// Removes it, when the helper has ended, which it does by itself if it can.
     pub async fn remove(self) {
+        if !self.is_there() {
+            return;
+        }
         for _ in 0..TRIES {
             match fs::remove_dir(&self.folder) {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
@@ -126,7 +134,8 @@ pub enum Word {
 #[derive(Debug)]
 pub struct Helper {
     child: Option<Child>,
-    input: ChildStdin,
+    /// It ends when this is closed.
+    input: Option<ChildStdin>,
     pid: u32,
 }
 
@@ -141,7 +150,7 @@ impl Helper {
         let pipes = child.stdin.take().zip(child.stdout.take());
         let helper = |input| Self {
             child: Some(child),
-            input,
+            input: Some(input),
             pid,
         };
         let Some((input, output)) = pipes else {
@@ -160,7 +169,23 @@ impl Helper {
 
     /// Has it execute one.
     pub fn send(&mut self, run: u64) -> io::Result<()> {
-        writeln!(self.input, "{run}")
+        let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
+        writeln!(self.input.as_mut().ok_or_else(closed)?, "{run}")
+    }
+
+    /// Lets it end by itself: it takes the cgroup along, which the agent may not be
+    /// able to any more.
+    pub async fn end(mut self) {
+        self.input = None;
+        let Some(child) = &mut self.child else {
+            return;
+        };
+        for _ in 0..TRIES {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Its process id.

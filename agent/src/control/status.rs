@@ -105,6 +105,21 @@ pub struct AgentStatus {
     /// The kinds of containers of which nothing is asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds_off: Vec<ContainerKind>,
+    /// What it has given up since its start; not there from an agent that gives up
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<ConfinementStatus>,
+}
+
+/// What the agent can still do of what it could at its start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConfinementStatus {
+    /// The capabilities that it still has, by the kernel's names.
+    pub capabilities: Vec<String>,
+    /// Whether the kernel refuses the system calls that it never makes.
+    pub calls_filtered: bool,
+    /// What could not be given up, one sentence each.
+    pub problems: Vec<String>,
 }
 
 /// What the agent does with workloads.
@@ -556,6 +571,11 @@ pub(crate) mod tests {
                 .map(str::to_owned)
                 .to_vec(),
                 kinds_off: Vec::new(),
+                confinement: Some(ConfinementStatus {
+                    capabilities: vec!["CAP_SYS_PTRACE".to_owned()],
+                    calls_filtered: true,
+                    problems: Vec::new(),
+                }),
             },
             accounting: ExecCounts {
                 seen: 12_345,

@@ -3,11 +3,12 @@
 use super::Node;
 use crate::alert::SinkState;
 use crate::config::ModeChoice;
+use crate::confine;
 use crate::control::protocol::{Answer, Reloaded, Request, Response};
 use crate::control::server::Peer;
 use crate::control::status::{
-    Accounting, AgentMode, AgentStatus, CriStatus, EngineStatus, KubeStatus, Losses, MapFill,
-    RingFill, SinkStatus, SpoolStatus, Status,
+    Accounting, AgentMode, AgentStatus, ConfinementStatus, CriStatus, EngineStatus, KubeStatus,
+    Losses, MapFill, RingFill, SinkStatus, SpoolStatus, Status,
 };
 use crate::model::{ExecCounts, Slot};
 use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
@@ -66,6 +67,11 @@ impl Node {
                     .map(|program| program.tracepoint.to_owned())
                     .collect(),
                 kinds_off: self.config.classes.off().collect(),
+                confinement: Some(ConfinementStatus {
+                    capabilities: confine::names(self.confinement.capabilities),
+                    calls_filtered: self.confinement.calls_are_filtered,
+                    problems: self.confinement.problems.clone(),
+                }),
             },
             accounting: Accounting::from(self.accounting()),
             losses: Losses {

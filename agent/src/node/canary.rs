@@ -11,7 +11,8 @@ mod telling;
 use super::Node;
 use super::clock::monotonic_ns;
 use crate::canary::{Deliveries, Due, Expected, Helper, Perch, PerchError, Watch, Word};
-use crate::kernel::PolicyError;
+use crate::containers::Hierarchy;
+use crate::kernel::{Kernel, PolicyError};
 use crate::model::{CgroupId, ExecCounts, Slot};
 use agent_common::wire::{self, cgroup_state, mode, need, stop};
 use jiff::Timestamp;
@@ -100,38 +101,34 @@ impl Canary {
     }
 }
 
-impl Node {
-    /// Makes the canary's cgroup, and has its helper in it. At the start this is done
-    /// before the programs are attached, which then never see it come.
-    pub(super) fn place_canary(&mut self) -> Result<(), NoRun> {
-        let Some(canary) = &mut self.canary else {
-            return Ok(());
-        };
-        if { canary.place.as_ref() }.is_some_and(|place| place.helper.is_some()) {
+impl Canary {
+    /// Makes its cgroup, and has its helper in it. The first time this is done before
+    /// the programs are attached, which then never see it come, and before the agent
+    /// gives up its rights: where it stands in the root of the hierarchy, no other
+    /// process may make one.
+    pub(super) fn place(
+        &mut self,
+        kernel: &mut Kernel,
+        hierarchy: &Hierarchy,
+    ) -> Result<(), NoRun> {
+        if { self.place.as_ref() }.is_some_and(|place| place.helper.is_some()) {
             return Ok(());
         }
         // One without a helper may have been removed by another agent.
-        canary.place = None;
-        let no_own = || PerchError::NoOwn(self.hierarchy.mount_point().to_owned());
-        let path = self.hierarchy.own().ok_or_else(no_own)?;
-        let own = self.hierarchy.id_of(&path).map_err(|_| no_own())?;
-        let folder = self.hierarchy.folder(&path);
-        let perch = Perch::make(&folder)?;
-        let words = canary.words.clone();
-        canary.place = Some(Place {
-            perch,
-            own,
-            helper: None,
-            parent: None,
-        });
+        if { self.place.as_ref() }.is_none_or(|place| !place.perch.is_there()) {
+            let no_own = || PerchError::NoOwn(hierarchy.mount_point().to_owned());
+            let path = hierarchy.own().ok_or_else(no_own)?;
+            self.place = Some(Place {
+                own: hierarchy.id_of(&path).map_err(|_| no_own())?,
+                perch: Perch::make(&hierarchy.folder(&path))?,
+                helper: None,
+                parent: None,
+            });
+        }
         // Before anything can run in it.
-        self.tell_canarys_place()?;
-        if let Some(place) = self
-            .canary
-            .as_mut()
-            .and_then(|canary| canary.place.as_mut())
-        {
-            let helper = Helper::start(&place.perch, words)?;
+        self.tell_place(kernel)?;
+        if let Some(place) = &mut self.place {
+            let helper = Helper::start(&place.perch, self.words.clone())?;
             place.parent = Some(helper.pid());
             place.helper = Some(helper);
         }
@@ -140,25 +137,24 @@ impl Node {
 
     /// Tells the kernel whose cgroup it is. That of the agent may have got its name
     /// meanwhile.
-    fn tell_canarys_place(&mut self) -> Result<(), PolicyError> {
-        let Some(canary) = &mut self.canary else {
+    fn tell_place(&mut self, kernel: &mut Kernel) -> Result<(), PolicyError> {
+        let Some(place) = &self.place else {
             return Ok(());
         };
-        let Some(place) = &canary.place else {
-            return Ok(());
-        };
-        let (slot, cgroup) = (canary.slot, place.cgroup());
-        let above = match self.kernel.cgroup(place.own) {
+        let (slot, cgroup) = (self.slot, place.cgroup());
+        let above = match kernel.cgroup(place.own) {
             // Below a cgroup that nobody vouches for, a process in a mount namespace
             // of its own would have no name.
             Some(own) if own.state != cgroup_state::UNVOUCHED => CgroupId(own.container),
             _ => cgroup,
         };
-        let state = canary.next_slot_state(self.kernel.sizes().quota);
-        self.kernel.set_slot(slot, state)?;
-        self.kernel.set_container(cgroup, above, slot, None, false)
+        let state = self.next_slot_state(kernel.sizes().quota);
+        kernel.set_slot(slot, state)?;
+        kernel.set_container(cgroup, above, slot, None, false)
     }
+}
 
+impl Node {
     /// Whether what is to be stopped is, as the canary has it; `None` where none has
     /// passed.
     pub(super) fn canary_was_stopped(&self) -> Option<bool> {
@@ -216,14 +212,18 @@ impl Node {
     }
 
     fn try_to_send_canary(&mut self, run: u64) -> Result<(), NoRun> {
-        // Another agent that starts may have removed the cgroup before the helper
-        // was in it.
-        self.place_canary().or_else(|_| self.place_canary())?;
-        let Some(slot) = self.canary.as_ref().map(|canary| canary.slot) else {
+        let Some(canary) = &mut self.canary else {
             return Ok(());
         };
+        // Another agent that starts may have removed the cgroup before the helper
+        // was in it.
+        let (kernel, hierarchy) = (&mut self.kernel, &self.hierarchy);
+        { canary.place(kernel, hierarchy) }.or_else(|_| canary.place(kernel, hierarchy))?;
+        let slot = canary.slot;
         self.compare_rules_of(slot);
-        self.tell_canarys_place()?;
+        if let Some(canary) = &mut self.canary {
+            canary.tell_place(&mut self.kernel)?;
+        }
         let before = self.kernel.accounting(slot);
         let Some(canary) = &mut self.canary else {
             return Ok(());
@@ -272,7 +272,9 @@ impl Node {
     pub(super) async fn end_canary(&mut self) {
         let place = self.canary.as_mut().and_then(|canary| canary.place.take());
         if let Some(Place { perch, helper, .. }) = place {
-            drop(helper);
+            if let Some(helper) = helper {
+                helper.end().await;
+            }
             perch.remove().await;
         }
     }

@@ -92,6 +92,7 @@ pub use start::StartError;
 use crate::allowlist::{Folder, FolderWatch};
 use crate::canary::Word;
 use crate::config::Config;
+use crate::confine::Confinement;
 use crate::containers::{
     Asker, Containers, Engines, Hierarchy, Kube, KubeNews, Reply, RuntimeFiles,
 };
@@ -137,6 +138,8 @@ struct Node {
     boot: String,
     started: Instant,
     kernel: Kernel,
+    /// What was given up at the start.
+    confinement: Confinement,
     hierarchy: Hierarchy,
     files: RuntimeFiles,
     cri: Asker,
@@ -209,6 +212,8 @@ struct Heard {
     words: mpsc::Receiver<Reply>,
     kube: Option<KubeNews>,
     canary: mpsc::Receiver<Word>,
+    /// Who asks for metrics; listening already.
+    metrics: Option<metrics::Server>,
 }
 
 /// Waits until the API server, if it is asked, has said something new.
@@ -228,14 +233,11 @@ impl Node {
             mut words,
             kube,
             mut canary,
+            metrics,
         } = heard;
         let server = Server::listen(&self.config.control)?;
         let (calls, mut called) = mpsc::channel::<Call>(16);
-        let mut metrics = None;
-        if let Some(address) = self.config.metrics {
-            let server = metrics::Server::listen(address).await?;
-            metrics = Some(tokio::spawn(server.serve(calls.clone())));
-        }
+        let metrics = metrics.map(|server| tokio::spawn(server.serve(calls.clone())));
         let server = tokio::spawn(server.serve(calls));
         let mut documents = FolderWatch::new(&self.config.allowlists)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;

@@ -17,6 +17,7 @@ use crate::alert::rfc5424::Settings;
 use crate::alert::{Sinks, SpoolSettings, TargetError};
 use crate::allowlist::{Folder, KeyError, Keyring, WatchError};
 use crate::config::Config;
+use crate::confine::{self, Confinement, confine};
 use crate::containers::{
     Containers, Engine, Engines, Hierarchy, HierarchyError, Kube, LiveProcess, RuntimeFiles, Since,
     ask_cri, live_layer, live_processes, processes_in, replies,
@@ -25,6 +26,7 @@ use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
 use crate::kernel::{ExecHooks, Kernel, KernelError, Sizes};
 use crate::learn::{Around, Baseline, Gap, Outcome, Sighting, State, Window};
+use crate::metrics;
 use crate::model::{CgroupId, Identity, Reason, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -82,7 +84,7 @@ pub enum StartError {
     Ring(io::Error),
     /// The address for metrics.
     #[error(transparent)]
-    Metrics(#[from] crate::metrics::ListenError),
+    Metrics(#[from] metrics::ListenError),
     /// The asynchronous runtime or a signal handler.
     #[error("cannot start the agent's runtime: {0}")]
     Runtime(io::Error),
@@ -124,6 +126,27 @@ impl Node {
             );
         }
         let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
+        let (canary_says, canary_said) = mpsc::channel(CANARY_WORDS);
+        let mut workloads = Workloads::default();
+        let mut canary = config
+            .canary
+            .map(|interval| Canary::new(interval, workloads.reserve(), canary_says));
+        let placed = { canary.as_mut() }.map(|canary| canary.place(&mut kernel, &hierarchy));
+        if let Some(Err(error)) = placed {
+            // Its first run says so, if it is still so then.
+            tracing::debug!(%error, "the canary has no place yet");
+        }
+        kernel.attach()?;
+        if let Some(error) = kernel.without_stand_in() {
+            tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
+        }
+        let metrics = match config.metrics {
+            Some(address) => Some(metrics::Server::listen(address).await?),
+            None => None,
+        };
+        // Not before the programs are attached and a low port is open, and before
+        // any thread is started.
+        let confinement = confined();
 
         let (said, mut words) = replies();
         let cri = ask_cri(
@@ -158,12 +181,6 @@ impl Node {
         });
         let (inspector, inspections) =
             Inspector::start(Limits::default()).map_err(StartError::Runtime)?;
-
-        let (canary_says, canary_said) = mpsc::channel(CANARY_WORDS);
-        let mut workloads = Workloads::default();
-        let canary = config
-            .canary
-            .map(|interval| Canary::new(interval, workloads.reserve(), canary_says));
 
         let mut node = Self {
             boot: boot.trim().to_owned(),
@@ -204,6 +221,7 @@ impl Node {
             ),
             kernel,
             canary,
+            confinement,
             config,
         };
         for kind in node.config.classes.off() {
@@ -213,14 +231,6 @@ impl Node {
         node.read_store()?;
         // What was due while there was no agent.
         node.end_allowances();
-        if let Err(error) = node.place_canary() {
-            // Its first run says so, if it is still so then.
-            tracing::debug!(%error, "the canary has no place yet");
-        }
-        node.kernel.attach()?;
-        if let Some(error) = node.kernel.without_stand_in() {
-            tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
-        }
         node.take_in_cgroups();
         // What runs in them is learned with them; what is not said soon, later.
         node.hear_out(&mut words, PATIENCE).await;
@@ -233,6 +243,7 @@ impl Node {
             words,
             kube: news,
             canary: canary_said,
+            metrics,
         };
         Ok((node, heard))
     }
@@ -385,6 +396,24 @@ fn come_first() {
             "cannot come before other processes (CAP_SYS_NICE); containers that live a moment may be reported by their ids alone"
         );
     }
+}
+
+/// What is not given up is a matter of the node's safety, not of what the agent
+/// sees.
+fn confined() -> Confinement {
+    let confinement = confine();
+    for problem in &confinement.problems {
+        tracing::warn!(
+            problem,
+            "the agent keeps rights that it does not need; whoever takes it over has them too"
+        );
+    }
+    tracing::info!(
+        capabilities = confine::names(confinement.capabilities).join(" "),
+        calls_are_filtered = confinement.calls_are_filtered,
+        "gave up the rights that only the start needs"
+    );
+    confinement
 }
 
 /// The device of the root file system of the processes in a cgroup, in the

@@ -68,6 +68,8 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     ensure!(report["findings"][0]["name"] == "kernel", "{report:#}");
     let status = answer(&agent, &["status", "--json"])?;
     ensure!(status["accounting"]["holds"] == true, "{status:#}");
+    let confinement = &status["agent"]["confinement"];
+    ensure!(confinement["problems"] == json!([]), "{confinement:#}");
 
     stop(&agent)?;
     let records = scene.records()?;

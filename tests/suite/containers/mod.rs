@@ -24,6 +24,7 @@
 //! - [`simulate`]: the journal, and what documents would have reported of it
 //! - [`commands`], [`refusals`]: exit statuses and sentences
 //! - [`doctor`]: what it finds
+//! - [`confinement`]: what the agent gives up, and what it goes on doing without
 //! - [`circumstances`]: the program without rights, mounts or capabilities
 //! - [`systemd`]: what systemd is told
 //! - [`image`]: the agent in a container, as its DaemonSet has it
@@ -40,6 +41,7 @@ mod circumstances;
 mod cluster;
 mod commands;
 mod conditions;
+mod confinement;
 mod contents;
 mod crowds;
 pub mod day;
@@ -209,6 +211,8 @@ pub const TESTS: &[Named] = tests![
         doctor_finds_the_api_server_as_a_pod_does,
         doctor_names_what_is_wrong_with_the_configuration,
         doctor_leaves_a_running_agent_alone_and_tells_its_last_alert;
+    confinement: every_thread_has_given_up_what_only_the_start_needs,
+        a_closed_file_of_another_user_is_read_and_not_written;
     metrics: metrics_and_health_are_there_where_they_are_asked_for,
         prometheus_takes_the_rules_and_answers_the_dashboard;
     systemd: systemd_hears_ready_alive_and_stopping;

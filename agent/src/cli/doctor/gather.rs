@@ -7,6 +7,7 @@ use crate::alert::{Place, Target, TargetError, try_open};
 use crate::allowlist::Keyring;
 use crate::cli::args::DoctorArguments;
 use crate::config::{Config, DEFAULT_CONTROL, DEFAULT_HOST_ROOT, NodeName, Settings, usual_docker};
+use crate::confine::confine;
 use crate::containers::{
     AskError, Engine, Hierarchy, KubeError, RuntimeFiles, try_cri, try_engine, try_kube,
     usual_socket,
@@ -40,6 +41,10 @@ struct LookedFor {
 
 /// Everything, with the configuration that these arguments lead to.
 pub(super) fn facts(arguments: DoctorArguments) -> Facts {
+    let (kernel, rights) = (of_kernel(), of_rights());
+    // What follows is tried with the rights of an agent that has started: what is
+    // closed to it, a receiver's file or socket, has to be closed here.
+    let confinement = confine();
     let control = arguments.control.clone().map(PathBuf::from);
     let host_root = arguments.host_root.clone().map(PathBuf::from);
     let cri = arguments.cri.clone().map(PathBuf::from);
@@ -91,8 +96,9 @@ pub(super) fn facts(arguments: DoctorArguments) -> Facts {
         ),
     };
     Facts {
-        kernel: of_kernel(),
-        rights: of_rights(),
+        kernel,
+        rights,
+        confinement,
         places: of_places(looked_for),
         receivers: receivers::Facts {
             configuration,

@@ -8,7 +8,8 @@
 //! - `page`: findings for a person
 //!
 //! It changes nothing on the node. The programs that it tries are attached for
-//! a moment, with maps of their own; a running agent does not notice.
+//! a moment, with maps of their own; a running agent does not notice. After that it
+//! gives up what the agent gives up, and looks at the rest as the agent would.
 
 mod finding;
 mod gather;
@@ -23,6 +24,7 @@ pub use rights::needed_capabilities;
 use super::args::DoctorArguments;
 use super::paint::Paint;
 use super::{CommandError, Outcome, output};
+use crate::confine::Confinement;
 use finding::{Finding, Report, Verdict};
 use std::io::{self, IsTerminal as _};
 
@@ -31,6 +33,7 @@ use std::io::{self, IsTerminal as _};
 struct Facts {
     kernel: kernel::Facts,
     rights: rights::Facts,
+    confinement: Confinement,
     places: places::Facts,
     receivers: receivers::Facts,
 }
@@ -41,6 +44,7 @@ fn findings(facts: &Facts) -> Vec<Finding> {
     [
         kernel::findings(&facts.kernel),
         rights::findings(&facts.rights, version),
+        vec![rights::confinement(&facts.confinement)],
         places::findings(&facts.places),
         receivers::findings(&facts.receivers),
     ]
@@ -75,6 +79,7 @@ mod tests {
         Facts {
             kernel: kernel::tests::healthy(),
             rights: rights::tests::healthy(),
+            confinement: rights::tests::confined(),
             places: places::tests::healthy(),
             receivers: receivers::tests::healthy(),
         }

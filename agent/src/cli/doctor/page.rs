@@ -93,6 +93,8 @@ mod tests {
     CAP_SYS_RESOURCE            ok     held
     CAP_DAC_READ_SEARCH         ok     held
     CAP_SYS_NICE                ok     held
+    confinement                 ok     keeps CAP_SYS_PTRACE; system calls are
+                                       filtered
     cgroup                      ok     v2 at /sys/fs/cgroup
     runtime-files               ok     /run/runc
     cri                         ok     /run/containerd/containerd.sock answers
@@ -132,6 +134,7 @@ mod tests {
     CAP_SYS_RESOURCE      ok       held
     CAP_DAC_READ_SEARCH   ok       held
     CAP_SYS_NICE          limit    not held
+    confinement           ok       keeps CAP_SYS_PTRACE; system calls are filtered
     cgroup                limit    hybrid: v1, and v2 at /sys/fs/cgroup/unified; no
                                    container in either yet
     runtime-files         ok       /run/runc

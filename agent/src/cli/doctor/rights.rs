@@ -1,6 +1,7 @@
-//! What this process may do, and what the agent has to.
+//! What this process may do, what the agent has to, and what it gives up.
 
 use super::finding::{Finding, State};
+use crate::confine::{Confinement, names};
 use rustix::thread::CapabilitySet;
 
 /// From this kernel on, maps are charged to a memory cgroup and no longer to
@@ -106,6 +107,24 @@ pub(super) fn findings(facts: &Facts, version: Option<(u32, u32)>) -> Vec<Findin
     findings
 }
 
+/// What an agent gives up that was started as this process was.
+pub(super) fn confinement(confinement: &Confinement) -> Finding {
+    let name = "confinement";
+    let cost = "whoever takes over the agent has rights that it does not need";
+    if confinement.problems.is_empty() {
+        let kept = match names(confinement.capabilities) {
+            kept if kept.is_empty() => "no capability".to_owned(),
+            kept => kept.join(", "),
+        };
+        let found = format!("keeps {kept}; system calls are filtered");
+        return Finding::ok(name, found, cost);
+    }
+    let found = confinement.problems.join("; ");
+    let remedy = "let the agent call capset(2), prctl(2) and seccomp(2): SystemCallFilter= in its \
+                  unit, seccompProfile in its pod";
+    Finding::limit(name, found, cost, remedy)
+}
+
 fn root(is_root: bool) -> Finding {
     let name = "root";
     let cost = "only root may load programs; the agent does not start";
@@ -178,6 +197,29 @@ pub(super) mod tests {
             host_pids: Ok(true),
             capabilities: Ok(CapabilitySet::all()),
         }
+    }
+
+    pub(in crate::cli::doctor) fn confined() -> Confinement {
+        Confinement {
+            capabilities: CapabilitySet::SYS_PTRACE,
+            calls_are_filtered: true,
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_told_and_what_cannot_be_given_up_is_a_limit() {
+        let all_right = confinement(&confined());
+        let filter = "system calls are not filtered: refused".to_owned();
+        let unfiltered = confinement(&Confinement {
+            calls_are_filtered: false,
+            problems: vec![filter.clone()],
+            ..confined()
+        });
+
+        assert_eq!(all_right.state, State::Ok);
+        assert!(all_right.found.contains("CAP_SYS_PTRACE"), "{all_right:?}");
+        assert_eq!((unfiltered.state, unfiltered.found), (State::Limit, filter));
     }
 
     fn states(held: CapabilitySet, version: Option<(u32, u32)>) -> Vec<(String, State)> {

@@ -16,6 +16,9 @@ pub(super) fn sentences(status: &Status) -> String {
         .then(|| "NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen".to_owned());
     let off = { status.agent.kinds_off.iter() }
         .map(|kind| format!("nothing is asked of {kind} containers: their class is off"));
+    let unconfined = { status.agent.confinement.iter() }
+        .flat_map(|confinement| &confinement.problems)
+        .map(|problem| format!("the agent keeps rights that it does not need: {problem}"));
     let full = status
         .maps
         .iter()
@@ -129,6 +132,7 @@ pub(super) fn sentences(status: &Status) -> String {
     blind
         .into_iter()
         .chain(losses(&status.losses))
+        .chain(unconfined)
         .chain(full)
         .chain(sinks)
         .chain(spools)

@@ -8,6 +8,9 @@ fn troubled() -> Status {
     let mut status = status();
     status.agent.attached = false;
     status.agent.kinds_off = vec![ContainerKind::Init];
+    if let Some(confinement) = &mut status.agent.confinement {
+        confinement.problems = vec!["system calls are not filtered: refused".to_owned()];
+    }
     status.accounting = ExecCounts {
         seen: 2,
         known: 1,
@@ -115,6 +118,8 @@ fn trouble_is_said_in_sentences() {
     Attention
     - NOT ALL PROGRAMS ARE ATTACHED: some execs are not seen
     - execs with a path too long to be read: 1,234
+    - the agent keeps rights that it does not need: system calls are not filtered:
+      refused
     - the kernel map allowed is nearly full
     - alerts to unix:/dev/log that were lost: 7
     - unix:/dev/log is connected and does not take what it is sent
