@@ -25,8 +25,6 @@ pub struct Judged {
     pub slot: u32,
     /// [`flag`]s that the place gave it.
     pub flags: u32,
-    /// Whether nothing of it is stopped, whatever the slot says.
-    pub spared: u32,
 }
 
 impl Judged {
@@ -38,7 +36,6 @@ impl Judged {
             self.mntns = (*entry).mntns;
             self.state = (*entry).state;
             self.root_dev = (*entry).root_dev;
-            self.spared = (*entry).spared;
         }
     }
 
@@ -61,7 +58,6 @@ pub fn of_cgroup(id: u64) -> Judged {
         root_dev: 0,
         slot: SLOT_PENDING,
         flags: flag::PENDING,
-        spared: 0,
     };
     let mut entry = CGROUPS.get_ptr(&id);
     if entry.is_none() {

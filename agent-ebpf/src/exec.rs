@@ -130,8 +130,6 @@ pub struct Rules {
     pub generation: u32,
     /// What tells two execs of a file apart that is not allowed.
     pub detail: u32,
-    /// What is stopped: see [`agent_common::wire::stop`].
-    pub stops: u32,
 }
 
 /// One that cannot be read has nothing allowed.
@@ -144,14 +142,12 @@ fn rules_of(slot: u32) -> Rules {
                 mode: (*state).mode,
                 generation: (*state).generation,
                 detail: (*state).detail,
-                stops: (*state).stops,
             }
         },
         None => Rules {
             mode: mode::ENFORCE,
             generation: 0,
             detail: 0,
-            stops: 0,
         },
     }
 }

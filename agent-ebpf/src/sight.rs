@@ -19,7 +19,7 @@ use crate::tail;
 use crate::task::{self, execwarden_evidence};
 use agent_common::wire::{
     APPLET_MAX, ARGS_MAX, AllowKey, CWD_MAX, FILENAME_MAX, SeenKey, cleared, fast, flag, layer,
-    mode, need, stop,
+    mode, need,
 };
 
 /// An exec that the fast path does not know.
@@ -57,9 +57,9 @@ impl Sight<'_> {
         // Outside the container only what is listed as the host's may run.
         let is_in_place = scratch.record.key.layer & 0xff == layer::HOST
             || !flags.has(flag::OUTSIDE_FILE | flag::HOST_MNTNS);
-        let may_be_allowed =
-            !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD) && is_in_place;
-        let trusted = may_be_allowed && is_layered;
+        let trusted = !flags.has(flag::ERROR | flag::ESCAPED | flag::OUTSIDE_CWD)
+            && is_layered
+            && is_in_place;
         let needs = if answer.covered {
             answer.needs
         } else {
@@ -71,18 +71,12 @@ impl Sight<'_> {
             return Verdict::Known;
         }
 
-        let stops = if judged.spared == 0 {
-            self.rules.stops
-        } else {
-            0
-        };
-        let may_be_allowed = may_be_allowed
-            && (answer.covered || answer.may_be || self.may_match(scratch, stops));
+        let is_named = (answer.covered || answer.may_be) as u64;
         // What is told apart by its identity alone is counted without a look
         // at who ran it.
         let mut again = false;
         if needs == 0 {
-            execwarden_stop(stops as u64, judged.container_id, may_be_allowed as u64);
+            execwarden_stop(judged.container_id, is_named);
             again = count_again(scratch);
         }
         if !again {
@@ -99,7 +93,7 @@ impl Sight<'_> {
                 }
                 return Verdict::Known;
             }
-            execwarden_stop(stops as u64, judged.container_id, may_be_allowed as u64);
+            execwarden_stop(judged.container_id, is_named);
             again = count_again(scratch);
         }
         if !again && !is_over(judged.slot) {
@@ -221,15 +215,6 @@ impl Sight<'_> {
             may_be: plain,
             ..look_up(scratch)
         }
-    }
-
-    /// Whether an entry that only the agent can compare may cover it, for all
-    /// that its layer says.
-    #[inline(always)]
-    fn may_match(&self, scratch: &Scratch, stops: u32) -> bool {
-        let layers = scratch.record.key.layer;
-        let own = if self.is_script { layers >> 8 } else { layers };
-        stops >> stop::LAYERS >> (own & 7) & 1 != 0
     }
 
     /// Says in the entry that was found last that it was found under this

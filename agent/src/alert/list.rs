@@ -21,7 +21,10 @@ pub(super) fn elements(list: &[Untrusted], limit: usize, escape: Escape) -> Vec<
         let is_last = i + 1 == list.len();
         // A comma and the mark, should the next one not fit.
         let reserve = if is_last { 0 } else { 1 + MARK.len() };
-        let most = room.saturating_sub(reserve);
+        let Some(most) = room.checked_sub(reserve) else {
+            out.push(MARK.to_owned());
+            break;
+        };
         // Escaping shortens nothing: what is too long is not escaped in whole.
         let whole = (element.as_bytes().len() <= most)
             .then(|| escape(element, usize::MAX))
@@ -125,6 +128,7 @@ mod tests {
         check(&["0123456789abc", "1"], 16, "012345678…");
         check(&["ls", "0123456789abcdef"], 16, "ls,0123456789…");
         check(&["abc", "d"], 5, "…");
+        check(&["", "\u{7f}"], 3, "…");
     }
 
     fn ancestor(pid: u32, path: &str) -> Ancestor {

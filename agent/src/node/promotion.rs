@@ -4,6 +4,7 @@
 use super::Node;
 use super::decisions::{failed, refused};
 use super::promote::check_complete;
+use super::workloads::Phase;
 use crate::allowlist::{Action, Mode};
 use crate::control::operation::PERCENT;
 use crate::control::protocol::{Refusal, RefusalKind};
@@ -130,6 +131,11 @@ impl Node {
                     "{id} learns, and nothing is blocked meanwhile; --mode enforce ends that"
                 )));
             }
+            None if self.is_off(id) => {
+                return Err(refused(format!(
+                    "{id} is off, and nothing of it is blocked"
+                )));
+            }
             None => {}
         }
         if !self.has_list(id) {
@@ -142,6 +148,11 @@ impl Node {
             check_complete(learned, care.even_incomplete, now)?;
         }
         self.check_quiet(id, care.quiet, now)
+    }
+
+    fn is_off(&self, id: &WorkloadId) -> bool {
+        let workload = self.workloads.get(id);
+        workload.is_some_and(|workload| matches!(workload.phase, Phase::Off))
     }
 
     /// It must not have deviated lately: the same would be stopped the next time.

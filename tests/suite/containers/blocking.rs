@@ -48,6 +48,12 @@ fn does(container: &Container, line: &str) -> Result<String> {
     Ok(status.trim().to_owned())
 }
 
+/// Nothing is promoted to be blocked before that has shown that something can be.
+fn canary_has_passed(agent: &Agent<'_>) -> Result<()> {
+    let passed = |status: &serde_json::Value| status["canary"]["state"] == "passed";
+    agent.wait_for("the canary", PATIENCE, passed).map(drop)
+}
+
 fn field<'r>(record: &'r Record, name: &str) -> &'r str {
     record.parameter(ELEMENT, name).unwrap_or_default()
 }
@@ -200,6 +206,7 @@ pub fn an_operator_blocks_a_workload_that_is_fit_for_it() -> Result<()> {
     exec(&container, &["/app/worker"])?;
     scene.wait_for_count(&agent, "processes", 2)?;
     let block = ["promote", &workload, "--action", "block", "--yes"];
+    canary_has_passed(&agent)?;
 
     let refused = ask(&agent, &block, 1)?;
     ensure!(
@@ -291,6 +298,7 @@ pub fn an_ordinary_life_under_blocking_is_not_disturbed() -> Result<()> {
     exec(&learned, &["/app/job.sh"])?;
     scene.wait_for_mode(&agent, "enforce")?;
     let workload = scene.workload();
+    canary_has_passed(&agent)?;
     ask(
         &agent,
         &["promote", &workload, "--action", "block", "--yes"],

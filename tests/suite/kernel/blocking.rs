@@ -270,6 +270,26 @@ pub fn a_container_that_is_spared_runs_what_it_likes() -> Result<()> {
     })
 }
 
+pub fn what_found_no_place_in_the_allowlist_dies() -> Result<()> {
+    let sizes = Sizes {
+        allow: 1,
+        ..Sizes::default()
+    };
+    watching_with(sizes, |watch| {
+        let folder = Folder::new()?;
+        let (first, second) = (folder.hello("first")?, folder.hello("second")?);
+        let mut web = blocking(watch)?;
+        watch.allow(&web, &Identity::image(&first))?;
+        let full = watch.allow(&web, &Identity::image(&second));
+        ensure!(full.is_err(), "there was room for two");
+
+        web.exec(&[&first])?;
+        web.stopped(&second)?;
+
+        check(watch, &web, [1, 1, 0, 1])
+    })
+}
+
 pub fn b24_what_finds_ring_and_quota_full_dies_all_the_same() -> Result<()> {
     const EXECS: u64 = 400;
     let sizes = Sizes {

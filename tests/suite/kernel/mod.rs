@@ -132,7 +132,8 @@ pub const OTHERS: &[Named] = tests![    floods:
         every_cpu_counts_and_one_of_them_is_first,
         no_run_of_a_program_is_missed;
     blocking:
-        b24_what_finds_ring_and_quota_full_dies_all_the_same;
+        b24_what_finds_ring_and_quota_full_dies_all_the_same,
+        what_found_no_place_in_the_allowlist_dies;
     cgroups:
         a_new_cgroup_is_told_of_with_who_made_it;
     tampering:
