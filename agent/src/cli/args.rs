@@ -48,7 +48,7 @@ pub enum Command {
     Accept(AcceptArguments),
     /// Let a workload run anything for a time, on record
     Allow(AllowArguments),
-    /// Set the mode of a workload, or of all in a namespace
+    /// Set the mode of workloads, or have what deviates blocked
     Promote(PromoteArguments),
     /// Let a workload learn on: one that learns, or one that is held to what it
     /// learned
