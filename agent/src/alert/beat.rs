@@ -77,6 +77,12 @@ impl CanaryTold {
         }
     }
 
+    /// How long it took, in milliseconds: what took less is one.
+    pub fn took_ms(&self) -> Option<u64> {
+        let took = self.took?.as_micros().div_ceil(1000);
+        Some(u64::try_from(took).unwrap_or(u64::MAX))
+    }
+
     fn severity(&self) -> Severity {
         match self.result {
             CanaryResult::Passed => Severity::Notice,

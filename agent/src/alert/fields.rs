@@ -76,7 +76,7 @@ fields! {
     "spooled" "execwarden.spooled" 0 |m| Some(Value::Number(beat(m)?.target.spooled));
     "lost" "execwarden.lost" 0 |m| Some(Value::Number(beat(m)?.target.lost));
     "canary" "execwarden.canary" 0 |m| Some(word(beat(m)?.canary()?.result.as_str()));
-    "canary_ms" "execwarden.canary_ms" 0 |m| canary_ms(beat(m)?);
+    "canary_ms" "execwarden.canary_ms" 0 |m| Some(Value::Number(beat(m)?.canary()?.took_ms()?));
     "canary_why" "execwarden.canary_why" 512 |m| beat(m)?.canary()?.why.clone().map(Value::Text);
     "notice" "execwarden.notice" 0 |m| Some(word(notice(m)?.about.as_str()));
     "until" "execwarden.until" 0 |m| Some(word(&notice(m)?.about.until()?.to_string()));
@@ -187,12 +187,6 @@ fn workload(message: Message<'_>) -> Option<&WorkloadId> {
         Message::Notice(notice) => Some(&notice.workload),
         Message::Beat(_) | Message::Lost(_) => None,
     }
-}
-
-/// What took less is one.
-fn canary_ms(beat: &Beat) -> Option<Value> {
-    let took = beat.canary()?.took?.as_micros().div_ceil(1000);
-    Some(Value::Number(u64::try_from(took).unwrap_or(u64::MAX)))
 }
 
 fn by(message: Message<'_>) -> Option<Value> {

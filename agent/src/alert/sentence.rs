@@ -45,7 +45,7 @@ fn beats(beat: &Beat, bound: usize) -> String {
 fn canary(told: &CanaryTold, bound: usize) -> String {
     let result = told.result.as_str();
     let why = { told.why.as_ref() }.map_or_else(String::new, |why| ascii(why, bound));
-    let took = told.took.map_or(0, |took| took.as_micros().div_ceil(1000));
+    let took = told.took_ms().unwrap_or(0);
     match told.result {
         CanaryResult::Passed if told.why.is_some() => {
             format!("execwarden's canary passes again: {why}, after {took} ms")

@@ -24,8 +24,8 @@ pub use learning::{Learning, Promotion};
 pub use settings::Settings;
 pub use severities::{FacilityName, Severities, SeverityChoice};
 pub use values::{
-    AbsolutePath, AnnotationPolicy, CanaryInterval, EngineSocket, Heartbeat, InvalidValue,
-    LogFormat, LogLevel, NodeName, Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName,
+    SocketPath, Window, WindowOrOff,
 };
 
 use crate::alert::Facility;
@@ -37,6 +37,13 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How long a new image is on probation when nobody says otherwise.
+const PROBATION: Duration = Duration::from_secs(600);
+/// How often the agent says that it is there, likewise.
+const HEARTBEAT: Duration = Duration::from_secs(3600);
+/// How often the canary runs, likewise.
+const CANARY: Duration = Duration::from_secs(60);
 
 /// Where the configuration is read from when nobody names a file.
 pub const DEFAULT_FILE: &str = "/etc/execwarden/config.toml";
@@ -246,11 +253,7 @@ impl Config {
             mode,
             learning: Learning::new(usual, some, promotion).map_err(ConfigError::Learning)?,
             action: flags.action.or(file.action).unwrap_or_default(),
-            probation: flags
-                .probation
-                .or(file.probation)
-                .unwrap_or_default()
-                .length(),
+            probation: length(flags.probation.or(file.probation), PROBATION),
             allowlists,
             allowlist_keys,
             state: path(flags.state.or(file.state), DEFAULT_STATE),
@@ -305,12 +308,8 @@ impl Config {
             severities: Severities::default()
                 .with(&file.severities)
                 .with(&flags.severities),
-            heartbeat: flags
-                .heartbeat
-                .or(file.heartbeat)
-                .unwrap_or_default()
-                .interval(),
-            canary: flags.canary.or(file.canary).unwrap_or_default().interval(),
+            heartbeat: length(flags.heartbeat.or(file.heartbeat), HEARTBEAT),
+            canary: length(flags.canary.or(file.canary), CANARY),
             alert_burst: flags
                 .alert_burst
                 .or(file.alert_burst)
@@ -346,6 +345,11 @@ fn path(chosen: Option<AbsolutePath>, default: &str) -> PathBuf {
 /// service for each question: it is asked where an operator wants that.
 pub fn usual_docker(host_root: &Path) -> PathBuf {
     host_root.join("run/docker.sock")
+}
+
+/// For how long, or how often, if not never.
+fn length(said: Option<WindowOrOff>, default: Duration) -> Option<Duration> {
+    said.map_or(Some(default), WindowOrOff::length)
 }
 
 fn paths(lists: [Vec<AbsolutePath>; 2]) -> Vec<PathBuf> {

@@ -5,8 +5,8 @@ use super::classes::{self, ClassChoice};
 use super::learning::{self, LearnFor, Promotion};
 use super::severities::{self, FacilityName, SeverityChoice};
 use super::{
-    AbsolutePath, AnnotationPolicy, CanaryInterval, DiskRoom, EngineSocket, GeneraliseAfter,
-    Heartbeat, LogFormat, LogLevel, ModeChoice, NodeName, Probation, SocketPath, Window,
+    AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, LogFormat, LogLevel,
+    ModeChoice, NodeName, SocketPath, Window, WindowOrOff,
 };
 use crate::allowlist::Action;
 use clap::{Args, ValueHint};
@@ -97,7 +97,7 @@ pub struct Settings {
     /// For how long what a new image runs is gathered, to be told at once; off: it
     /// is reported one by one [default: 10m]
     #[arg(long, value_name = "TIME", help_heading = "Learning")]
-    pub probation: Option<Probation>,
+    pub probation: Option<WindowOrOff>,
 
     /// Folder of ProcessAllowlist documents, watched for changes
     /// [default: /etc/execwarden/allowlists]
@@ -159,12 +159,12 @@ pub struct Settings {
     /// How often a record says that the agent is there, with its counts; off: never
     /// [default: 1h]
     #[arg(long, value_name = "TIME", help_heading = "Alerts")]
-    pub heartbeat: Option<Heartbeat>,
+    pub heartbeat: Option<WindowOrOff>,
 
     /// How often the agent executes something that nobody allowed, in a cgroup of its
     /// own, to see that it is told of; off: never [default: 1m]
     #[arg(long, value_name = "TIME")]
-    pub canary: Option<CanaryInterval>,
+    pub canary: Option<WindowOrOff>,
 
     /// Whether alerts have the arguments of what ran, which may hold secrets
     /// [default: true]

@@ -64,97 +64,27 @@ impl fmt::Display for Window {
     }
 }
 
-/// How long a new image is on probation.
+/// A length of time, or `off`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub enum Probation {
-    /// It is not: what is new in it is reported one by one.
-    Off,
-    /// For so long.
-    For(Window),
-}
+pub struct WindowOrOff(Option<Window>);
 
-impl Probation {
-    /// How long; `None` where there is none.
+impl WindowOrOff {
+    /// How long; `None` for `off`.
     pub fn length(self) -> Option<Duration> {
-        match self {
-            Self::Off => None,
-            Self::For(window) => Some(window.into()),
+        self.0.map(Duration::from)
+    }
+}
+
+impl FromStr for WindowOrOff {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "off" => Ok(Self(None)),
+            text => { text.parse().map(|window| Self(Some(window))) }
+                .map_err(|InvalidValue(error)| InvalidValue(format!("{error}; or off"))),
         }
-    }
-}
-
-impl Default for Probation {
-    fn default() -> Self {
-        Self::For(Window(Duration::from_secs(600)))
-    }
-}
-
-impl FromStr for Probation {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        Ok(window_or_off(text)?.map_or(Self::Off, Self::For))
-    }
-}
-
-fn window_or_off(text: &str) -> Result<Option<Window>, InvalidValue> {
-    match text {
-        "off" => Ok(None),
-        text => { text.parse().map(Some) }
-            .map_err(|InvalidValue(error)| InvalidValue(format!("{error}; or off"))),
-    }
-}
-
-/// How often the agent says that it is there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Heartbeat(Option<Window>);
-
-impl Heartbeat {
-    /// How often; `None`: never.
-    pub fn interval(self) -> Option<Duration> {
-        self.0.map(Duration::from)
-    }
-}
-
-impl Default for Heartbeat {
-    fn default() -> Self {
-        Self(Some(Window(Duration::from_secs(3600))))
-    }
-}
-
-impl FromStr for Heartbeat {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        window_or_off(text).map(Self)
-    }
-}
-
-/// How often the agent executes something that has to be reported.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct CanaryInterval(Option<Window>);
-
-impl CanaryInterval {
-    /// How often; `None`: never.
-    pub fn interval(self) -> Option<Duration> {
-        self.0.map(Duration::from)
-    }
-}
-
-impl Default for CanaryInterval {
-    fn default() -> Self {
-        Self(Some(Window(Duration::from_secs(60))))
-    }
-}
-
-impl FromStr for CanaryInterval {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        window_or_off(text).map(Self)
     }
 }
 
@@ -329,7 +259,7 @@ macro_rules! from_string {
     )*};
 }
 pub(super) use from_string;
-from_string!(Window, Probation, Heartbeat, CanaryInterval, NodeName);
+from_string!(Window, WindowOrOff, NodeName);
 
 /// The least severe of the agent's own log lines that is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]

@@ -302,7 +302,6 @@ pub fn stop_bits(
     but_probes: bool,
     layers: impl IntoIterator<Item = Layer>,
 ) -> u32 {
-    let bit = |wanted: bool, bit: u32| if wanted { bit } else { 0 };
     let layers = layers.into_iter().map(|layer| match layer {
         Layer::Memory => layer::MEMORY,
         other => layer_word(other).unwrap_or(layer::UNKNOWN),
@@ -313,8 +312,11 @@ pub fn stop_bits(
     )
 }
 
+fn bit(wanted: bool, bit: u32) -> u32 {
+    if wanted { bit } else { 0 }
+}
+
 fn need_bits(needs: Needs) -> u32 {
-    let bit = |wanted: bool, bit: u32| if wanted { bit } else { 0 };
     bit(needs.content(), need::CONTENT)
         | bit(needs.args(), need::ARGS)
         | bit(needs.parents(), need::PARENT)

@@ -101,10 +101,10 @@ impl Node {
     /// Whether nothing is stopped that runs in this container: the stage that was
     /// decided leaves it out, or its image is new and on probation.
     pub(super) fn is_spared(&self, id: &WorkloadId, container: &Container) -> bool {
-        let percent = self
-            .decided_action(id)
-            .map_or(100, |decided| decided.percent);
-        !is_in_stage(&container.name.id, percent) || self.is_on_probation(id, container.cgroup)
+        let is_left_out =
+            |decided: DecidedAction| !is_in_stage(&container.name.id, decided.percent);
+        self.decided_action(id).is_some_and(is_left_out)
+            || self.is_on_probation(id, container.cgroup)
     }
 
     /// Tells the kernel which containers of a workload are spared.

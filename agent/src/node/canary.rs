@@ -99,9 +99,7 @@ impl Canary {
             released: self.released,
         }
     }
-}
 
-impl Canary {
     /// Makes its cgroup, and has its helper in it. The first time this is done before
     /// the programs are attached, which then never see it come, and before the agent
     /// gives up its rights: where it stands in the root of the hierarchy, no other
@@ -190,12 +188,17 @@ impl Node {
     /// Whether the agent's own cgroup may still turn out to be a container: what runs
     /// there first would be taken for that container's first process.
     fn awaits_own_name(&self) -> bool {
-        let place = self
-            .canary
-            .as_ref()
-            .and_then(|canary| canary.place.as_ref());
-        let own = place.and_then(|place| self.kernel.cgroup(place.own));
+        let own = self.cgroup_above_canary();
         own.is_some_and(|own| own.state == cgroup_state::PENDING)
+    }
+
+    fn canarys_place(&self) -> Option<&Place> {
+        self.canary.as_ref()?.place.as_ref()
+    }
+
+    /// What the kernel knows of the agent's own cgroup.
+    fn cgroup_above_canary(&self) -> Option<wire::Cgroup> {
+        self.kernel.cgroup(self.canarys_place()?.own)
     }
 
     fn send_canary(&mut self, run: u64) {
@@ -212,6 +215,10 @@ impl Node {
     }
 
     fn try_to_send_canary(&mut self, run: u64) -> Result<(), NoRun> {
+        let Some(slot) = self.canary.as_ref().map(|canary| canary.slot) else {
+            return Ok(());
+        };
+        self.compare_rules_of(slot);
         let Some(canary) = &mut self.canary else {
             return Ok(());
         };
@@ -219,16 +226,8 @@ impl Node {
         // was in it.
         let (kernel, hierarchy) = (&mut self.kernel, &self.hierarchy);
         { canary.place(kernel, hierarchy) }.or_else(|_| canary.place(kernel, hierarchy))?;
-        let slot = canary.slot;
-        self.compare_rules_of(slot);
-        if let Some(canary) = &mut self.canary {
-            canary.tell_place(&mut self.kernel)?;
-        }
-        let before = self.kernel.accounting(slot);
-        let Some(canary) = &mut self.canary else {
-            return Ok(());
-        };
-        canary.before = before;
+        canary.tell_place(kernel)?;
+        canary.before = kernel.accounting(slot);
         canary.began_ns = monotonic_ns();
         let helper = canary
             .place
@@ -239,11 +238,7 @@ impl Node {
 
     /// What is to come of a run: that it is stopped, where something relies on that.
     fn expected_of_canary(&self) -> Expected {
-        let place = self
-            .canary
-            .as_ref()
-            .and_then(|canary| canary.place.as_ref());
-        let own = place.and_then(|place| self.kernel.cgroup(place.own));
+        let own = self.cgroup_above_canary();
         let is_spared = own.is_some_and(|own| own.spared != 0);
         let relies = self.workloads.iter().any(|(_, found)| found.is_blocked());
         match relies && !is_spared {

@@ -189,15 +189,19 @@ impl Node {
             }
             return Err(refusal);
         }
-        let reload = self.decided.reload();
-        for error in reload.errors {
-            tracing::error!(%error, "what was decided is broken");
-        }
+        self.read_decided();
         for plan in &plans {
             tracing::info!(workload = %plan.workload, what = what.as_str(), by = %who, "decided");
             self.change_phase(&plan.workload);
         }
         Ok(Answer::Change(change))
+    }
+
+    /// Reads again what was decided.
+    fn read_decided(&mut self) {
+        for error in self.decided.reload().errors {
+            tracing::error!(%error, "what was decided is broken");
+        }
     }
 
     /// Carries out what the agent itself decides about a workload.
@@ -221,9 +225,7 @@ impl Node {
         };
         let written = self.write_decided(&document);
         let noted = written.and_then(|()| self.history.get().decide(&[row]).map_err(failed));
-        for error in self.decided.reload().errors {
-            tracing::error!(%error, "what was decided is broken");
-        }
+        self.read_decided();
         self.change_phase(&id);
         noted
     }

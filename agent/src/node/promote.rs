@@ -160,20 +160,14 @@ impl Node {
         }
         if let Some(action) = word.of_action() {
             let before = document.decided_action();
-            let same = |before: &DecidedAction| {
-                let as_word = (before.action, before.percent, before.stepped_back);
-                action.is_some_and(|(action, percent)| as_word == (action, percent, false))
-            };
-            if before
-                .as_ref()
-                .map_or(action.is_some(), |before| !same(before))
-            {
-                let decided = action.map(|(action, percent)| DecidedAction {
-                    action,
-                    percent,
-                    since: now,
-                    stepped_back: false,
-                });
+            let decided = action.map(|(action, percent)| DecidedAction {
+                action,
+                percent,
+                since: now,
+                stepped_back: false,
+            });
+            let whenever = |it: DecidedAction| (it.action, it.percent, it.stepped_back);
+            if before.map(whenever) != decided.map(whenever) {
                 document.decide_action(decided);
                 let told = |decided: Option<DecidedAction>| said(decided.map(|it| it.in_words()));
                 changes.extend(differs("action", told(before), told(decided)));

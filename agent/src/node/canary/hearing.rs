@@ -70,11 +70,7 @@ impl Node {
     /// executed for the canary outside of its cgroup is the helper, when the last one
     /// has ended.
     pub(in crate::node) fn is_own_exec(&self, exec: &Exec) -> bool {
-        let place = self
-            .canary
-            .as_ref()
-            .and_then(|canary| canary.place.as_ref());
-        place.is_some_and(|place| place.own == exec.cgroup)
+        { self.canarys_place() }.is_some_and(|place| place.own == exec.cgroup)
             && exec.ppid == std::process::id()
             && is_this_program(&exec.file)
     }
