@@ -276,13 +276,26 @@ impl Backlog {
         self.window.push_back(entry);
     }
 
-    /// What the disk does not have, the oldest `most` of it, which will be written
-    /// there until [`keep`](Self::keep) says what came of it.
-    pub(super) fn begin_to_keep(&mut self, most: usize) -> Vec<Entry> {
+    /// The number of the last one of the oldest `most` that the disk does not have;
+    /// `None` if there are fewer.
+    pub(super) fn batch_end(&self, most: usize) -> Option<u64> {
+        self.unkept.get(most - 1).map(|last| last.number)
+    }
+
+    /// What the disk does not have up to a number, the oldest `most` of it, which will
+    /// be written there until [`keep`](Self::keep) says what came of it.
+    pub(super) fn begin_to_keep(&mut self, most: usize, up_to: u64) -> Vec<Entry> {
         if self.has_disk {
-            self.in_hand = self.unkept.len().min(most);
+            let oldest = self.unkept.iter().take(most);
+            self.in_hand = oldest.take_while(|entry| entry.number <= up_to).count();
         }
         self.unkept.iter().take(self.in_hand).cloned().collect()
+    }
+
+    /// The last one up to a number that the disk does not have.
+    pub(super) fn last_unkept(&self, up_to: u64) -> Option<&Entry> {
+        let mut newest = self.unkept.iter().rev();
+        newest.find(|entry| entry.number <= up_to)
     }
 
     /// The disk has what it was to have, or it does not. Whether it lacks more.
@@ -299,14 +312,16 @@ impl Backlog {
         entry.tells_of_loss || entry.sequence <= self.kept
     }
 
-    /// What the next agent has to know, after records up to `number`.
-    pub(super) fn cursor(&self, number: u64) -> Cursor {
+    /// What the next agent has to know, which goes on with the sequence `next`, after
+    /// records up to `number`.
+    pub(super) fn cursor(&self, next: u64, number: u64) -> Cursor {
+        let gaps = self.told.iter().chain(&self.gaps);
         Cursor {
-            confirmed: self.confirmed,
-            next: self.next,
+            confirmed: self.confirmed.min(next - 1),
+            next,
             number,
             last: None,
-            gaps: self.told.iter().chain(&self.gaps).cloned().collect(),
+            gaps: gaps.filter(|gap| gap.last < next).cloned().collect(),
         }
     }
 }

@@ -118,7 +118,11 @@ fn what_is_refused_is_lost_and_holds_nothing_up() {
     assert_eq!(refused.sequence, 2);
     let counts = backlog.counts();
     assert_eq!((counts.sent, counts.lost, counts.waiting()), (1, 1, 1));
-    assert_eq!(backlog.cursor(30).confirmed, 2, "the next agent skips it");
+    assert_eq!(
+        backlog.cursor(4, 30).confirmed,
+        2,
+        "the next agent skips it"
+    );
     backlog.rewind();
     backlog.offered(1);
     assert_eq!(rest(&mut backlog), ["3"]);
@@ -151,15 +155,15 @@ fn the_next_agent_knows_what_was_told_but_not_received() {
     let mut backlog = Backlog::new(None, 1);
     put(&mut backlog, AHEAD);
     (2..=3).for_each(|_| put(&mut backlog, 10));
-    assert_eq!(backlog.cursor(30).gaps.len(), 1);
+    assert_eq!(backlog.cursor(4, 30).gaps.len(), 1);
 
     backlog.wrote();
     backlog.refill(&tell);
     backlog.wrote();
-    assert_eq!(backlog.cursor(30).gaps.len(), 1, "written, not received");
+    assert_eq!(backlog.cursor(4, 30).gaps.len(), 1, "written, not received");
 
     backlog.confirm(2);
-    let cursor = backlog.cursor(30);
+    let cursor = backlog.cursor(4, 30);
     assert_eq!((cursor.confirmed, cursor.next), (2, 4));
     assert!(cursor.gaps.is_empty());
 }
@@ -168,7 +172,7 @@ fn the_next_agent_knows_what_was_told_but_not_received() {
 enum Step {
     Put(usize),
     /// The keeper begins to write.
-    BeginToKeep(usize),
+    BeginToKeep(usize, u64),
     /// And ends, well or not.
     Keep(bool),
     /// The keeper throws away so many of the oldest on disk.
@@ -185,7 +189,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0..AHEAD / 2).prop_map(Step::Put),
-        4 => (1usize..4).prop_map(Step::BeginToKeep),
+        4 => (1usize..4, 0u64..600).prop_map(|(most, up_to)| Step::BeginToKeep(most, up_to)),
         4 => any::<bool>().prop_map(Step::Keep),
         1 => (1usize..4).prop_map(Step::MakeRoom),
         6 => Just(Step::Send),
@@ -259,9 +263,9 @@ proptest! {
                     put(&mut backlog, bytes);
                     put_so_far += 1;
                 }
-                Step::BeginToKeep(most) => {
+                Step::BeginToKeep(most, up_to) => {
                     if in_hand.is_empty() {
-                        in_hand = backlog.begin_to_keep(most);
+                        in_hand = backlog.begin_to_keep(most, up_to);
                     }
                 }
                 Step::Keep(is_written) => {

@@ -1,10 +1,9 @@
 //! The thread that has the files of all spools: nothing that waits for a receiver
 //! waits for a disk, and nothing that waits for a disk holds up a receiver.
 
-use super::SpoolStatus;
-use super::backlog::AHEAD;
-use super::outbox::Outbox;
-use super::spool::Spool;
+use super::kept::Kept;
+use super::progress::Progress;
+use super::spool::Committed;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +12,6 @@ use tokio::sync::oneshot;
 /// How often the disk is waited for, and it is noted how far the receivers are: as
 /// much as a node that loses its power loses of it.
 const PERIOD: Duration = Duration::from_secs(1);
-/// So many records are written at once.
-const BATCH: usize = 256;
 
 /// What wakes the keeper.
 #[derive(Debug, Default)]
@@ -74,14 +71,25 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it over each sink's spool.
-    pub(super) fn start(kept: Vec<Kept>, bell: Arc<Bell>) -> io::Result<Self> {
+    /// Starts it over each sink's spool, and what says how far all of them are.
+    pub(super) fn start(
+        kept: Vec<Kept>,
+        committed: Option<Committed>,
+        progress: Arc<Progress>,
+        bell: Arc<Bell>,
+    ) -> io::Result<Self> {
+        let rounds = Rounds {
+            kept,
+            committed,
+            progress,
+            is_behind: false,
+        };
         let (end, ended) = oneshot::channel();
         let rung = Arc::clone(&bell);
         std::thread::Builder::new()
             .name("alerts-spool".to_owned())
             .spawn(move || {
-                run(kept, &rung);
+                run(rounds, &rung);
                 let _ = end.send(());
             })?;
         Ok(Self { bell, ended })
@@ -94,22 +102,16 @@ impl Keeper {
     }
 }
 
-fn run(mut kept: Vec<Kept>, bell: &Bell) {
+fn run(mut rounds: Rounds, bell: &Bell) {
     let mut due: Option<Instant> = None;
     loop {
         let ended = bell.wait(due);
-        for one in &mut kept {
-            one.work();
-        }
+        while rounds.go() {}
         let now = Instant::now();
         let at = *due.get_or_insert(now + PERIOD);
         if ended || at <= now {
             // Without news there is nothing to do until the bell is rung.
-            let news = kept
-                .iter_mut()
-                .map(Kept::note)
-                .fold(false, |all, one| all | one);
-            due = news.then_some(now + PERIOD);
+            due = rounds.note().then_some(now + PERIOD);
         }
         if ended {
             return;
@@ -117,107 +119,82 @@ fn run(mut kept: Vec<Kept>, bell: &Bell) {
     }
 }
 
-/// One sink's spool.
+/// What is done again and again.
 #[derive(Debug)]
-pub(super) struct Kept {
-    outbox: Arc<Outbox>,
-    /// `None`: there is none, and what waits is in memory alone.
-    spool: Option<Spool>,
-    /// Why it could not be written, if it could not.
-    failed: Option<String>,
+struct Rounds {
+    kept: Vec<Kept>,
+    /// `None`: no sink has a spool.
+    committed: Option<Committed>,
+    progress: Arc<Progress>,
+    /// Whether it could not be written.
+    is_behind: bool,
 }
 
-impl Kept {
-    pub(super) fn new(outbox: Arc<Outbox>, spool: Option<Spool>) -> Self {
-        Self {
-            outbox,
-            spool,
-            failed: None,
-        }
-    }
-
-    /// Writes what the disk does not have, and makes ready what comes next.
-    fn work(&mut self) {
-        loop {
-            let wrote = self.write();
-            let Some(from) = self.outbox.refill() else {
-                if wrote {
-                    continue;
-                }
-                return;
-            };
-            let read = match &mut self.spool {
-                Some(spool) => spool.read(from, AHEAD),
-                None => Ok(Vec::new()),
-            };
-            self.outbox.load(read.unwrap_or_else(|error| {
-                let spool = self.folder();
-                tracing::error!(%error, spool, "alerts that were kept cannot be read");
-                Vec::new()
-            }));
-        }
-    }
-
+impl Rounds {
+    /// Writes to every spool what it lacks of the same records, says that all have
+    /// them, and only then lets them go out: what an agent that is killed in between
+    /// leaves in some of the spools was never sent, and the next one cuts it off.
     /// Whether something was written.
-    fn write(&mut self) -> bool {
-        let Some(spool) = &mut self.spool else {
-            return false;
-        };
-        let batch = self.outbox.begin_to_keep(BATCH);
-        if batch.is_empty() {
-            return false;
+    fn go(&mut self) -> bool {
+        let up_to = self.up_to();
+        for one in &mut self.kept {
+            one.append(up_to);
         }
-        let written = spool.append(&batch);
-        self.outbox.keep(written.is_ok());
-        let room = written.and_then(|()| spool.make_room());
-        self.went(room.map(|gone| self.outbox.give_up(&gone)))
+        self.commit(up_to);
+        let wrote = { self.kept.iter_mut() }.map(|one| one.settle(up_to));
+        wrote.fold(false, |all, one| all | one)
     }
 
-    /// Notes how far the receiver is, and waits for the disk. Whether there will be
+    /// The number up to which this round goes: to the last record that every sink was
+    /// given, or as far as one batch of each sink's reaches.
+    ///
+    /// A spool that cannot be written does not hold it back: its records are in
+    /// memory alone, as they are where there is no spool. Else one sink's disk would
+    /// have the records of all the others sent twice, or cut off unsent, when the
+    /// agent is killed.
+    fn up_to(&self) -> u64 {
+        let batches = self.kept.iter().filter_map(Kept::batch_end);
+        let up_to = batches.fold(self.progress.put(), u64::min);
+        // One that can be written again has yet to catch up.
+        up_to.max(self.progress.committed())
+    }
+
+    /// Where this fails the records go out all the same, as from a slow disk: it is
+    /// the number that stays behind, and is tried again.
+    fn commit(&mut self, up_to: u64) {
+        let has_more = self.is_behind || up_to > self.progress.committed();
+        if let Some(committed) = self.committed.as_mut().filter(|_| has_more) {
+            let written = committed.write(up_to);
+            if self.went(written) {
+                self.progress.set_committed(up_to);
+            }
+        }
+    }
+
+    /// Notes how far the receivers are, and waits for the disk. Whether there will be
     /// more to do.
     fn note(&mut self) -> bool {
-        let Some(spool) = &mut self.spool else {
-            return false;
-        };
-        let cursor = self.outbox.cursor(spool.number());
-        if spool.is_news(&cursor) {
-            let noted = spool.note(cursor).and_then(|()| spool.sync());
-            self.went(noted);
+        if self.is_behind {
+            // A note must not speak of what the next agent would cut off.
             return true;
         }
-        // It is tried again.
-        self.failed.is_some()
+        // Nor must it on a disk whose node loses its power.
+        let synced = self.committed.as_mut().map_or(Ok(()), Committed::sync);
+        if !self.went(synced) {
+            return true;
+        }
+        let news = { self.kept.iter_mut() }.map(Kept::note);
+        news.fold(false, |all, one| all | one)
     }
 
-    /// Tells what came of a write; whether it went well.
+    /// Tells what came of writing the number; whether it went well.
     fn went(&mut self, result: io::Result<()>) -> bool {
-        let error = result.err().map(|error| error.to_string());
-        match (&self.failed, &error) {
-            (None, Some(error)) => {
-                tracing::error!(
-                    error,
-                    spool = self.folder(),
-                    "alerts cannot be kept on disk, and wait in memory"
-                );
-            }
-            (Some(_), None) => {
-                tracing::info!(spool = self.folder(), "alerts are kept on disk again");
-            }
-            _ => {}
+        let was_behind = std::mem::replace(&mut self.is_behind, result.is_err());
+        if let Err(error) = result
+            && !was_behind
+        {
+            tracing::error!(%error, "up to where alerts are kept cannot be written");
         }
-        self.failed = error;
-        if let Some(spool) = &self.spool {
-            self.outbox.set_spool(SpoolStatus {
-                bytes: spool.bytes(),
-                bound: spool.bound(),
-                error: self.failed.clone(),
-            });
-        }
-        self.failed.is_none()
-    }
-
-    fn folder(&self) -> String {
-        let folder = { self.spool.as_ref() }.map(|spool| spool.folder().display().to_string());
-        folder.unwrap_or_default()
+        !self.is_behind
     }
 }

@@ -12,6 +12,7 @@ mod filter;
 mod form;
 mod header_file;
 mod keeper;
+mod kept;
 mod line;
 mod lines;
 mod log_file;
@@ -19,12 +20,14 @@ mod options;
 mod outbox;
 mod place;
 mod post;
+mod progress;
 #[expect(
     unsafe_code,
     reason = "rustix leaves it to its caller what an ioctl is"
 )]
 mod queued;
 mod spool;
+mod spools;
 mod target;
 mod target_error;
 mod task;
@@ -37,12 +40,13 @@ pub use target_error::TargetError;
 
 use super::rfc5424::Settings;
 use super::{Beat, Message, Notice, Record};
-use crate::model::Digest;
 use backlog::Backlog;
 use form::Form;
-use keeper::{Bell, Keeper, Kept};
+use keeper::{Bell, Keeper};
+use kept::Kept;
 use outbox::Outbox;
-use spool::Spool;
+use progress::Progress;
+use spools::{Opened, Spools};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,7 +134,11 @@ pub struct SpoolSettings {
 pub struct Sinks {
     sinks: Vec<Sink>,
     keeper: Option<Keeper>,
+    bell: Arc<Bell>,
+    progress: Arc<Progress>,
+    has_spool: bool,
     last_number: u64,
+    committed_before: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -160,23 +168,14 @@ impl Sinks {
         capacity: usize,
     ) -> Self {
         let bell = Arc::new(Bell::default());
-        let mut last_number = 0;
+        let mut spools = Spools::begin(spool);
         let (mut sinks, mut kept) = (Vec::new(), Vec::new());
         for target in targets {
-            let opened = spool.map(|spool| open_spool(&target, spool));
-            let (spool, left, status) = match opened {
-                Some(Ok((spool, left))) => {
-                    let status = SpoolStatus {
-                        bytes: spool.bytes(),
-                        bound: spool.bound(),
-                        error: None,
-                    };
-                    last_number = last_number.max(left.number);
-                    (Some(spool), Some(left), Some(status))
-                }
-                Some(Err(status)) => (None, None, Some(status)),
-                None => (None, None, None),
-            };
+            let Opened {
+                spool,
+                left,
+                status,
+            } = spools.open(&target);
             let place = target.place().clone();
             let outbox = Arc::new(Outbox::new(
                 node.to_owned(),
@@ -191,21 +190,44 @@ impl Sinks {
             kept.push(Kept::new(Arc::clone(&outbox), spool));
             sinks.push(Sink { outbox, task });
         }
+        let (committed, progress) = spools.end();
+        let progress = Arc::new(progress);
+        let has_spool = committed.is_some();
         bell.ring();
-        let keeper = Keeper::start(kept, bell);
+        let keeper = Keeper::start(kept, committed, Arc::clone(&progress), Arc::clone(&bell));
         let keeper = keeper.inspect_err(|error| {
             tracing::error!(%error, "alerts cannot be kept on disk");
         });
         Self {
             sinks,
+            has_spool: has_spool && keeper.is_ok(),
             keeper: keeper.ok(),
-            last_number,
+            bell,
+            progress,
+            last_number: spools.last_number(),
+            committed_before: spools.before(),
         }
     }
 
     /// The greatest number of a record that an earlier agent left.
     pub fn last_number(&self) -> u64 {
         self.last_number
+    }
+
+    /// The number up to which every spool has the records that it is to have, as the
+    /// next agent will know it, however this one ends. Without a spool, or where none
+    /// can be written, that of the last record: nothing is to be waited for.
+    pub fn committed(&self) -> u64 {
+        match self.has_spool {
+            true => self.progress.committed(),
+            false => self.progress.put(),
+        }
+    }
+
+    /// The same, as an earlier agent left it: of the records behind it no spool has
+    /// one any more. `None`: no agent left it.
+    pub fn committed_before(&self) -> Option<u64> {
+        self.committed_before
     }
 
     /// Hands the record to every sink. Never waits, never fails.
@@ -222,13 +244,22 @@ impl Sinks {
     /// of its own records. Its sequence at each that is to have it, in their order.
     pub fn beat(&self, beat: &Beat) -> Vec<Option<u64>> {
         let sinks = self.sinks.iter();
-        sinks.map(|sink| sink.outbox.put_beat(beat)).collect()
+        let sequences = sinks.map(|sink| sink.outbox.put_beat(beat)).collect();
+        self.was_put(beat.number);
+        sequences
     }
 
     fn put(&self, message: Message<'_>) {
         for sink in &self.sinks {
             sink.outbox.put(message);
         }
+        self.was_put(message.number());
+    }
+
+    /// Every sink has it that is to have it: now it can be kept.
+    fn was_put(&self, number: u64) {
+        self.progress.set_put(number);
+        self.bell.ring();
     }
 
     /// How each sink does, in the order of the targets.
@@ -283,53 +314,6 @@ impl Sinks {
         }
         left
     }
-}
-
-/// Opens a target's spool. Without it what waits is in memory.
-fn open_spool(
-    target: &Target,
-    settings: &SpoolSettings,
-) -> Result<(Spool, spool::Left), SpoolStatus> {
-    let folder = settings.folder.join(folder_name(target));
-    match Spool::open(&folder, settings.bound) {
-        Ok((spool, left)) => {
-            for damaged in &left.damaged {
-                tracing::error!(
-                    damaged,
-                    "a part of the alerts that were kept is damaged, and set aside"
-                );
-            }
-            Ok((spool, left))
-        }
-        Err(error) => {
-            let folder = folder.display().to_string();
-            let error = error.to_string();
-            tracing::error!(
-                folder,
-                error,
-                "alerts cannot be kept on disk, and wait in memory"
-            );
-            Err(SpoolStatus {
-                bytes: 0,
-                bound: settings.bound,
-                error: Some(error),
-            })
-        }
-    }
-}
-
-/// The name of a target's folder: for people its beginning, and so that no two are
-/// the same its digest.
-fn folder_name(target: &Target) -> String {
-    let text = target.to_string();
-    let plain: String = text
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(40)
-        .collect();
-    let digest = Digest::of(text.as_bytes()).to_string();
-    let digest = digest.strip_prefix("sha256:").unwrap_or(&digest);
-    format!("{plain}-{}", &digest[..8])
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ struct Inner {
     unkept_since: Option<Instant>,
     /// The digest of the record before, where records are chained.
     previous: Option<Digest>,
+    /// Where the next agent goes on.
+    settled: Link,
 }
 
 impl Inner {
@@ -73,6 +75,10 @@ impl Outbox {
         keeper: Arc<Bell>,
     ) -> Self {
         let previous = { target.is_chained }.then(|| last.unwrap_or_else(|| Digest::of(b"")));
+        let settled = Link {
+            sequence: backlog.next(),
+            previous,
+        };
         Self {
             target: target.to_string(),
             filter: target.filter,
@@ -87,6 +93,7 @@ impl Outbox {
                 spool,
                 unkept_since: None,
                 previous,
+                settled,
             }),
             arrived: Notify::new(),
             closed: Notify::new(),
@@ -94,7 +101,8 @@ impl Outbox {
         }
     }
 
-    /// Puts a record or a notice at the end, if the target is to have it.
+    /// Puts a record or a notice at the end, if the target is to have it. The keeper
+    /// is to be rung for when all outboxes have it.
     pub(super) fn put(&self, message: Message<'_>) {
         if self.filter.holds(message) {
             self.put_in(self.lock(), message);
@@ -135,7 +143,6 @@ impl Outbox {
         inner.unkept_since.get_or_insert_with(Instant::now);
         drop(inner);
         self.arrived.notify_one();
-        self.keeper.ring();
     }
 
     /// Of each of these records there is nothing left.
@@ -289,15 +296,28 @@ impl Outbox {
         }
     }
 
-    /// What the disk does not have, the oldest `most` of it, which will be written
-    /// there until [`keep`](Self::keep) says what came of it.
-    pub(super) fn begin_to_keep(&self, most: usize) -> Vec<Entry> {
-        self.lock().backlog.begin_to_keep(most)
+    /// The number of the last one of the oldest `most` that the disk does not have;
+    /// `None` if there are fewer.
+    pub(super) fn batch_end(&self, most: usize) -> Option<u64> {
+        self.lock().backlog.batch_end(most)
     }
 
-    /// The disk has what it was to have, or it does not.
-    pub(super) fn keep(&self, is_written: bool) {
+    /// What the disk does not have up to a number, the oldest `most` of it, which will
+    /// be written there until [`keep`](Self::keep) says what came of it.
+    pub(super) fn begin_to_keep(&self, most: usize, up_to: u64) -> Vec<Entry> {
+        self.lock().backlog.begin_to_keep(most, up_to)
+    }
+
+    /// The disk has what it was to have, or it does not. Either way the next agent
+    /// goes on behind the number.
+    pub(super) fn keep(&self, is_written: bool, up_to: u64) {
         let mut inner = self.lock();
+        if let Some(last) = inner.backlog.last_unkept(up_to) {
+            inner.settled = Link {
+                sequence: last.sequence + 1,
+                previous: inner.previous.map(|_| Digest::of(&last.text)),
+            };
+        }
         let lacks_more = inner.backlog.keep(is_written);
         if is_written {
             inner.unkept_since = lacks_more.then(Instant::now);
@@ -333,9 +353,10 @@ impl Outbox {
     /// What the next agent has to know, after records up to `number`.
     pub(super) fn cursor(&self, number: u64) -> Cursor {
         let inner = self.lock();
+        let Link { sequence, previous } = inner.settled;
         Cursor {
-            last: inner.previous.map(|last| last.to_string()),
-            ..inner.backlog.cursor(number)
+            last: previous.map(|last| last.to_string()),
+            ..inner.backlog.cursor(sequence, number)
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sinks against sockets that vanish, fill up and come back.
 
+mod committed;
 mod encrypted;
 mod hours;
 mod http_server;

@@ -111,6 +111,7 @@ fn entry(mut payload: &[u8]) -> Option<Encoded> {
 /// The entries in the body of a segment, from its beginning.
 pub(super) struct Entries<'a> {
     body: &'a [u8],
+    begin: usize,
     at: usize,
     damaged: u64,
 }
@@ -119,6 +120,7 @@ impl<'a> Entries<'a> {
     pub(super) fn of(body: &'a [u8]) -> Self {
         Self {
             body,
+            begin: 0,
             at: 0,
             damaged: 0,
         }
@@ -127,6 +129,11 @@ impl<'a> Entries<'a> {
     /// How many bytes were gone through.
     pub(super) fn read(&self) -> usize {
         self.at
+    }
+
+    /// Where the last whole one begins.
+    pub(super) fn begin(&self) -> usize {
+        self.begin
     }
 
     /// How many entries behind the last whole one are damaged.
@@ -143,6 +150,7 @@ impl Iterator for Entries<'_> {
         loop {
             match decode(self.body.get(self.at..)?) {
                 Next::Entry(entry, length) => {
+                    self.begin = self.at;
                     self.at += length;
                     self.damaged = 0;
                     return Some(entry);

@@ -4,14 +4,18 @@
 //! A folder of segments, each some entries long, and a file that says how far the
 //! receiver has them (`cursor.json`). Every agent begins a segment of its own, and
 //! nothing that is written is ever changed, so that what is damaged costs itself
-//! alone. Where there is no room the oldest segment goes.
+//! alone. Where there is no room the oldest segment goes. One file beside all spools
+//! (`committed`) has the number of the last record that all of them have: what an
+//! agent that was killed wrote behind it is cut off.
 //!
 //! Synchronous: it belongs to the keeper's thread.
 
+mod committed;
 mod cursor;
 mod format;
 mod segment;
 
+pub(super) use committed::Committed;
 pub(super) use cursor::{Cursor, Gap};
 
 use super::entry::{Encoded, Entry};
@@ -56,8 +60,13 @@ pub(super) struct Left {
 }
 
 impl Spool {
-    /// Opens the spool in a folder, or makes it, for at most `bound` bytes.
-    pub(super) fn open(folder: &Path, bound: u64) -> io::Result<(Self, Left)> {
+    /// Opens the spool in a folder, or makes it, for at most `bound` bytes. Records
+    /// behind the number `committed` are cut off, as if they had never been written.
+    pub(super) fn open(
+        folder: &Path,
+        bound: u64,
+        committed: Option<u64>,
+    ) -> io::Result<(Self, Left)> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -65,7 +74,7 @@ impl Spool {
         let mut damaged = Vec::new();
         let mut segments = VecDeque::new();
         for path in Segment::paths(folder)? {
-            match Segment::open(&path) {
+            match Segment::open(&path, committed.unwrap_or(u64::MAX)) {
                 Ok(segment) if segment.is_empty() => segment.remove()?,
                 Ok(segment) => segments.push_back(segment),
                 Err(error) => {

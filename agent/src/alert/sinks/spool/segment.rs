@@ -58,8 +58,9 @@ impl Segment {
         })
     }
 
-    /// Opens one that an earlier agent wrote, and goes through it.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens one that an earlier agent wrote, and goes through it. From the first
+    /// record on whose number is greater than `up_to` it is cut off.
+    pub(super) fn open(path: &Path, up_to: u64) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
@@ -81,12 +82,19 @@ impl Segment {
         };
         segment.length = segment.file.metadata()?.len();
         while let Some(chunk) = segment.chunk()? {
-            for entry in &chunk.entries {
+            let committed = |entry: &&Encoded| entry.number <= up_to;
+            let kept = chunk.entries.iter().take_while(committed).count();
+            for entry in &chunk.entries[..kept] {
                 segment.next = segment.next.max(entry.sequence + 1);
                 segment.number = segment.number.max(entry.number);
             }
-            if let Some(last) = chunk.entries.last() {
+            if let Some(last) = chunk.entries[..kept].last() {
                 segment.last = Some(Digest::of(&last.text));
+            }
+            if let Some(beyond) = chunk.entries.get(kept) {
+                segment.next = beyond.sequence;
+                segment.cut(chunk.begins[kept])?;
+                break;
             }
             // What cannot be read is one that was lost, not one that never was.
             segment.next += chunk.damaged;
@@ -94,6 +102,17 @@ impl Segment {
         }
         segment.reading = begin;
         Ok(segment)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&self.path)?;
+        file.set_len(length)?;
+        self.length = length;
+        // It must not come back behind what this agent commits.
+        file.sync_all()
     }
 
     /// The segments in a folder, oldest first.
@@ -171,13 +190,15 @@ impl Segment {
         let mut bytes = vec![0; left.min(CHUNK as u64) as usize];
         self.file.read_exact_at(&mut bytes, at)?;
         let mut reader = Entries::of(&bytes);
-        let (mut entries, mut ends) = (Vec::new(), Vec::new());
+        let (mut entries, mut begins, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(entry) = reader.next() {
             entries.push(entry);
+            begins.push(at + reader.begin() as u64);
             ends.push(at + reader.read() as u64);
         }
         Ok((reader.read() > 0).then(|| Chunk {
             entries,
+            begins,
             ends,
             damaged: reader.damaged(),
             end: at + reader.read() as u64,
@@ -194,9 +215,10 @@ impl Segment {
     }
 }
 
-/// Some entries of a file, each with where it ends.
+/// Some entries of a file, each with where it begins and ends.
 struct Chunk {
     entries: Vec<Encoded>,
+    begins: Vec<u64>,
     ends: Vec<u64>,
     /// How many behind the last are damaged.
     damaged: u64,

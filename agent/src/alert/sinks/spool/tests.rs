@@ -36,7 +36,12 @@ fn sequences(spool: &mut Spool, mut from: u64) -> Vec<u64> {
 }
 
 fn open(folder: &Path) -> (Spool, Left) {
-    Spool::open(folder, BOUND).expect("opened")
+    Spool::open(folder, BOUND, None).expect("opened")
+}
+
+/// Where an earlier agent committed records up to a number.
+fn open_committed(folder: &Path, number: u64) -> (Spool, Left) {
+    Spool::open(folder, BOUND, Some(number)).expect("opened")
 }
 
 #[test]
@@ -212,4 +217,66 @@ fn a_cursor_that_cannot_be_read_makes_it_begin_with_what_is_there() {
     assert_eq!(left.cursor.confirmed, 0);
     assert_eq!(left.next, 4);
     assert_eq!(left.damaged.len(), 1);
+}
+
+#[test]
+fn what_is_not_committed_is_cut_off_and_its_sequence_given_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut spool, _) = open(folder.path());
+    spool.append(&entries(1, 3)).expect("written");
+    let cursor = Cursor {
+        confirmed: 1,
+        next: 3,
+        number: 102,
+        ..Cursor::default()
+    };
+    spool.note(cursor.clone()).expect("noted");
+    drop(spool);
+
+    let (mut spool, left) = open_committed(folder.path(), 102);
+
+    assert_eq!((left.next, left.kept, left.number), (3, 2, 102));
+    assert_eq!(left.last, Some(Digest::of(b"record")));
+    assert_eq!(left.cursor, cursor);
+    spool.append(&[entry(3, "another")]).expect("written");
+    drop(spool);
+    let (mut spool, left) = open_committed(folder.path(), 103);
+    assert_eq!(left.last, Some(Digest::of(b"another")));
+    assert_eq!(sequences(&mut spool, 1), [1, 2, 3]);
+}
+
+#[test]
+fn segments_of_which_nothing_is_committed_go() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (from, to) in [(1, 3), (4, 5), (6, 6)] {
+        let (mut spool, _) = open(folder.path());
+        spool.append(&entries(from, to)).expect("written");
+    }
+
+    let (mut spool, left) = open_committed(folder.path(), 103);
+
+    assert_eq!((left.next, left.kept, left.number), (4, 3, 103));
+    assert_eq!(sequences(&mut spool, 1), [1, 2, 3]);
+    let files = Segment::paths(folder.path()).expect("listed");
+    assert_eq!(files.len(), 2, "the first, and that of this agent");
+}
+
+#[test]
+fn what_is_damaged_before_it_is_not_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut spool, _) = open(folder.path());
+    spool.append(&entries(1, 4)).expect("written");
+    drop(spool);
+    let file = Segment::paths(folder.path()).expect("listed").remove(0);
+    let mut bytes = fs::read(&file).expect("read");
+    let one = (bytes.len() - format::HEADER) / 4;
+    bytes[format::HEADER + one * 3 - 1] ^= 1;
+    fs::write(&file, &bytes).expect("written");
+
+    let (mut spool, left) = open_committed(folder.path(), 103);
+
+    assert_eq!((left.next, left.number), (4, 102));
+    assert_eq!(sequences(&mut spool, 1), [1, 2]);
+    spool.append(&entries(4, 4)).expect("written");
+    assert_eq!(sequences(&mut spool, 1), [1, 2, 4]);
 }
