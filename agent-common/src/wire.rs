@@ -41,8 +41,10 @@ pub const CGROUP_PATH_MAX: usize = 512;
 pub const SLOT_HOST: u32 = 0;
 /// Slot 1: cgroups that nobody has named yet.
 pub const SLOT_PENDING: u32 = 1;
+/// Slot 2: the agent's canary.
+pub const SLOT_CANARY: u32 = 2;
 /// The first slot that belongs to a workload.
-pub const SLOT_FIRST: u32 = 2;
+pub const SLOT_FIRST: u32 = 3;
 /// How many slots there are, and so how many workloads a node can have at once.
 pub const SLOTS: u32 = 2048;
 
@@ -356,6 +358,19 @@ wire! {
         pad: u32,
         /// The beginning of the tail.
         tail: [u8; 1024],
+    }
+}
+
+wire! {
+    /// How much of one entry of the map of what was seen is in the records of the
+    /// agent.
+    Told, 24, {
+        /// So many execs were, before the last record that tells of it.
+        before: u64,
+        /// So many are with that record.
+        count: u64,
+        /// Its number. Whether the spool has it is the spool's to say.
+        number: u64,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The programs in the kernel: one on every exec, with a stand-in, and three on
 //! the life of cgroups.
 //!
-//! `exec` decides (see [`exec`]): which workload, is it known, and if not, put
+//! Every exec comes through a [`gate`] to `exec`, which decides (see [`mod@exec`]): which workload, is it known, and if not, put
 //! it into the map of what was seen and ring the bell. The cgroup programs
 //! keep the map of cgroups true, so that an exec finds its workload with one
 //! look-up. Every offset comes from [`kernel::layout`], filled in by the agent
@@ -17,6 +17,7 @@ mod container;
 mod detail;
 mod exec;
 mod flags;
+mod gate;
 mod hook;
 mod identity;
 mod kernel;
@@ -39,7 +40,21 @@ use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
 use hook::{Binprm, Written};
 
 /// Once per successful exec, after the point of no return and before the first
-/// instruction of the new program. Arguments: task, old pid, `linux_binprm`.
+/// instruction of the new program. See [`gate`].
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn execwarden_gate(ctx: BtfTracePointContext) -> i32 {
+    gate::enter(&ctx, &gate::EXEC);
+    0
+}
+
+/// The same event, where the program before may be held up: see [`stand_in`].
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn execwarden_spare_gate(ctx: TracePointContext) -> u32 {
+    gate::enter(&ctx, &gate::STAND_IN);
+    0
+}
+
+/// What the gate leads to. Arguments: task, old pid, `linux_binprm`.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn execwarden_exec(ctx: BtfTracePointContext) -> i32 {
     let task = ctx.arg(0);
@@ -50,7 +65,7 @@ pub fn execwarden_exec(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The same event, where the program before may be held up: see [`stand_in`].
+/// The same of the spare gate.
 #[tracepoint(category = "sched", name = "sched_process_exec")]
 pub fn execwarden_stand_in(ctx: TracePointContext) -> u32 {
     stand_in::at_work(|| {

@@ -9,7 +9,7 @@
 
 use agent_common::wire::{
     AllowKey, Allowed, Cgroup, ClearedKey, Counters, Escape, FastKey, Init, Losses, Newborn, SLOTS,
-    Seen, SeenKey, Slot, Usage,
+    Seen, SeenKey, Slot, Told, Usage,
 };
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
@@ -51,6 +51,10 @@ pub static INIT: HashMap<u64, Init> = HashMap::with_max_entries(16_384, BPF_F_NO
 /// Every distinct exec that was not covered, with its count: the truth.
 #[map]
 pub static SEEN: HashMap<SeenKey, Seen> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
+/// How much of that was told of; written and read by the agents alone, and here
+/// because it lasts as long.
+#[map]
+pub static TOLD: HashMap<SeenKey, Told> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
 /// Processes that left their container: by container and destination.
 #[map]
 pub static ESCAPES: HashMap<[u64; 2], Escape> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);

@@ -3,6 +3,7 @@
 use crate::places;
 use crate::until;
 use anyhow::{Context, Result, bail};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::env;
@@ -22,20 +23,50 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// The agent's folders; they outlive it, so that it can be started again.
 #[derive(Debug)]
 pub struct Home {
+    /// Before the folder, which it is in.
+    bpffs: Option<BpfFs>,
     folder: TempDir,
+}
+
+/// A BPF file system of a test's own: what is pinned there ends with it.
+#[derive(Debug)]
+struct BpfFs(PathBuf);
+
+impl Drop for BpfFs {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
 }
 
 impl Home {
     /// Empty folders for allowlists and state.
     pub fn new() -> Result<Self> {
         let folder = places::folder("home")?;
-        let home = Self { folder };
+        let bpffs = None;
+        let home = Self { bpffs, folder };
         for path in [home.allowlists(), home.state()] {
             fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }
         // A config file of the machine's must not take part.
         fs::write(home.config(), "").context("cannot write the config file")?;
         Ok(home)
+    }
+
+    /// The same where the programs stay in the kernel when an agent ends.
+    pub fn pinning() -> Result<Self> {
+        let mut home = Self::new()?;
+        let at = home.folder.path().join("bpf");
+        fs::create_dir(&at).with_context(|| format!("cannot make {}", at.display()))?;
+        mount("bpf", &at, "bpf", MountFlags::empty(), None)
+            .context("cannot mount a BPF file system")?;
+        home.bpffs = Some(BpfFs(at));
+        Ok(home)
+    }
+
+    /// What its agents have as `--pins`.
+    pub fn pins(&self) -> PathBuf {
+        let bpffs = { self.bpffs.as_ref() }.map(|bpffs| bpffs.0.join("execwarden"));
+        bpffs.unwrap_or_else(|| PathBuf::from("off"))
     }
 
     /// Where it reads ProcessAllowlist documents.
@@ -120,6 +151,8 @@ impl<'a> Agent<'a> {
             .arg(home.state())
             .arg("--control")
             .arg(home.control())
+            .arg("--pins")
+            .arg(home.pins())
             .args(args)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())

@@ -27,7 +27,7 @@ pub mod statistics;
 pub mod syslog_ng;
 mod until;
 
-pub use agent::{Agent, Home};
+pub use agent::{Agent, Home, binary};
 pub use cgroup::{Cgroup, is_ours, unique_name};
 pub use container::Container;
 pub use docker::Docker;

@@ -112,7 +112,9 @@ impl Event {
                     Subject::Exec { .. } | Subject::Overflow | Subject::HeldBack { .. } => {
                         ("start", "exec")
                     }
-                    Subject::Escape(_) | Subject::Tampered(_) => ("change", code),
+                    Subject::Escape(_) | Subject::Tampered(_) | Subject::Meddled(_) => {
+                        ("change", code)
+                    }
                     Subject::Container => ("info", code),
                 };
                 Self {

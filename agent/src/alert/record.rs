@@ -2,8 +2,8 @@
 
 use super::{AlertId, ExecEvidence, Severity};
 use crate::model::{
-    CgroupId, ContainerId, ContainerKind, Identity, Reason, Runtime, Tampering, Untrusted,
-    WorkloadId,
+    CgroupId, ContainerId, ContainerKind, Identity, Meddling, Reason, Runtime, Tampering,
+    Untrusted, WorkloadId,
 };
 use jiff::Timestamp;
 
@@ -46,6 +46,8 @@ pub enum Subject {
     },
     /// Somebody else wrote to the kernel's maps of rules.
     Tampered(Tampering),
+    /// What somebody else did to the way from the execs to the programs.
+    Meddled(Meddling),
     /// The container as a whole: its workload has no allowlist.
     Container,
 }

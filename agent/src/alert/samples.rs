@@ -8,7 +8,7 @@ use super::record::tests::{hostile_record, record};
 use super::{About, Kind, Leaver, Lost, Message, Record, Subject, Upgrade};
 use super::{CanaryTold, Cause};
 use crate::model::{
-    CanaryResult, CgroupId, Identity, Reason, Role, Tampering, Untrusted, WorkloadId,
+    CanaryResult, CgroupId, Identity, Meddling, Reason, Role, Tampering, Untrusted, WorkloadId,
 };
 
 /// Has `check` look at a message of every kind, reason and subject, with plain
@@ -106,6 +106,8 @@ fn records() -> Vec<Record> {
             removed: 2,
             changed: 3,
         }),
+        Subject::Meddled(Meddling::Turned { is_undone: true }),
+        Subject::Meddled(Meddling::Unpinned { is_undone: false }),
         Subject::Container,
         bare(Identity::image("/bin/sh")),
         bare(Identity::script("/bin/sh", "/x.sh")),

@@ -4,7 +4,9 @@ use super::{
     About, Action, Beat, CanaryTold, Cause, ExecEvidence, Kind, Lost, Message, Nearest, Notice,
     Record, Subject, list,
 };
-use crate::model::{CanaryResult, Identity, Origin, Reason, Role, Untrusted, format_duration};
+use crate::model::{
+    CanaryResult, Identity, Meddling, Origin, Reason, Role, Untrusted, format_duration,
+};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -211,6 +213,28 @@ impl Teller<'_> {
                     done.changed,
                     record.reason
                 );
+            }
+            Subject::Meddled(done) => {
+                let times = self.times();
+                let _ = match done {
+                    Meddling::Turned { is_undone: true } => write!(
+                        out,
+                        ": somebody else led execs past the agent's programs{times}, and they are led to them again"
+                    ),
+                    Meddling::Turned { is_undone: false } => write!(
+                        out,
+                        ": somebody else leads execs past the agent's programs{times}: nothing is seen"
+                    ),
+                    Meddling::Unpinned { is_undone: true } => write!(
+                        out,
+                        ": somebody else removed what keeps the agent's programs in the kernel when it ends{times}, and it was put back"
+                    ),
+                    Meddling::Unpinned { is_undone: false } => write!(
+                        out,
+                        ": somebody else removed what keeps the agent's programs in the kernel when it ends{times}: they end with it"
+                    ),
+                };
+                let _ = write!(out, " [{}]", record.reason);
             }
             Subject::Container => {
                 let _ = write!(
@@ -547,6 +571,14 @@ mod tests {
                 r.container = None;
             },
             "runc/web: somebody else changed its rules in the kernel (1 added, 0 removed, 2 changed), and they were put back [tampered]",
+        );
+        check(
+            |r| {
+                r.reason = Reason::Tampered;
+                r.subject = Subject::Meddled(Meddling::Turned { is_undone: true });
+                r.container = None;
+            },
+            "runc/web: somebody else led execs past the agent's programs, and they are led to them again [tampered]",
         );
         check(
             |r| {

@@ -61,6 +61,24 @@ pub enum Command {
     /// Send a record of your own through every target of alerts, and say what became
     /// of it
     TestAlert(TestAlertArguments),
+    /// Take everything out of the kernel that an agent has left there: nothing is seen
+    /// or stopped any more
+    Unload(UnloadArguments),
+}
+
+/// `execwarden unload`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 done; 1 an agent runs, and is to be ended first; 2 it could not be done."
+)]
+pub struct UnloadArguments {
+    /// Folder that the agent was given as its --pins [default: /sys/fs/bpf/execwarden]
+    #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
+    pub pins: Option<AbsolutePath>,
+
+    /// The agent that must not run.
+    #[command(flatten)]
+    pub agent: AgentArguments,
 }
 
 /// `execwarden extend`.

@@ -8,6 +8,7 @@
 //!   print;
 //! - `decide`: the commands that change something, which ask before; `edit`: the one
 //!   that opens an editor;
+//! - `unload`: the off switch, without an agent;
 //! - `documents`, `validate`: what is done with allowlists in files, without an agent;
 //! - `table`, `paint`, `output`: how it is printed.
 //!
@@ -31,6 +32,7 @@ mod simulate;
 mod status;
 mod table;
 mod test_alert;
+mod unload;
 mod validate;
 mod verify;
 
@@ -41,6 +43,7 @@ use crate::canary;
 use crate::config::{Config, ConfigError};
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, RefusalKind, Request};
+use crate::kernel::PinError;
 use crate::model::format_duration;
 use crate::node::StartError;
 use crate::simulate::SimulateError;
@@ -93,6 +96,8 @@ enum CommandError {
     Simulate(#[from] SimulateError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Pins(#[from] PinError),
     #[error("{file}: cannot be read: {source}")]
     Verify { file: String, source: io::Error },
     #[error("{} has no journal; the agent keeps one unless its --journal-max-size is off", .0.display())]
@@ -149,6 +154,7 @@ fn execute(command: Command) -> Result<Outcome, CommandError> {
         Command::Verify(arguments) => verify::execute(&arguments),
         Command::TestAlert(arguments) => test_alert::execute(&arguments),
         Command::Simulate(arguments) => simulate::execute(arguments),
+        Command::Unload(arguments) => unload::execute(arguments),
     }
 }
 

@@ -25,7 +25,7 @@ pub use settings::Settings;
 pub use severities::{FacilityName, Severities, SeverityChoice};
 pub use values::{
     AbsolutePath, AnnotationPolicy, EngineSocket, InvalidValue, LogFormat, LogLevel, NodeName,
-    SocketPath, Window, WindowOrOff,
+    PinFolder, SocketPath, Window, WindowOrOff,
 };
 
 use crate::alert::Facility;
@@ -52,6 +52,8 @@ pub const DEFAULT_CONTROL: &str = "/run/execwarden/control.sock";
 /// Where runtimes' files are when nobody says otherwise.
 pub const DEFAULT_HOST_ROOT: &str = "/";
 
+/// Below which the programs are pinned when nobody says otherwise.
+pub const DEFAULT_PINS: &str = "/sys/fs/bpf/execwarden";
 const DEFAULT_ALLOWLISTS: &str = "/etc/execwarden/allowlists";
 const DEFAULT_STATE: &str = "/var/lib/execwarden";
 const DEFAULT_JOURNAL_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -158,6 +160,9 @@ pub struct Config {
     pub heartbeat: Option<Duration>,
     /// How often the canary runs; `None`: never.
     pub canary: Option<Duration>,
+    /// The folder of a BPF file system by which the programs stay in the kernel when
+    /// the agent ends; `None`: they do not. Absolute.
+    pub pins: Option<PathBuf>,
     /// How many records each workload may cause at once.
     pub alert_burst: u32,
     /// How much room there is for what a target of alerts does not have yet.
@@ -310,6 +315,8 @@ impl Config {
                 .with(&flags.severities),
             heartbeat: length(flags.heartbeat.or(file.heartbeat), HEARTBEAT),
             canary: length(flags.canary.or(file.canary), CANARY),
+            pins: { flags.pins.or(file.pins) }
+                .map_or_else(|| Some(DEFAULT_PINS.into()), Option::from),
             alert_burst: flags
                 .alert_burst
                 .or(file.alert_burst)

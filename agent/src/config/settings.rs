@@ -6,7 +6,7 @@ use super::learning::{self, LearnFor, Promotion};
 use super::severities::{self, FacilityName, SeverityChoice};
 use super::{
     AbsolutePath, AnnotationPolicy, DiskRoom, EngineSocket, GeneraliseAfter, LogFormat, LogLevel,
-    ModeChoice, NodeName, SocketPath, Window, WindowOrOff,
+    ModeChoice, NodeName, PinFolder, SocketPath, Window, WindowOrOff,
 };
 use crate::allowlist::Action;
 use clap::{Args, ValueHint};
@@ -165,6 +165,12 @@ pub struct Settings {
     /// own, to see that it is told of; off: never [default: 1m]
     #[arg(long, value_name = "TIME")]
     pub canary: Option<WindowOrOff>,
+
+    /// Folder of a BPF file system by which the programs stay in the kernel when the
+    /// agent ends, and go on to judge and to stop; off: they end with it
+    /// [default: /sys/fs/bpf/execwarden]
+    #[arg(long, value_name = "DIR", value_parser = PinFolder::of_flag(), value_hint = ValueHint::DirPath)]
+    pub pins: Option<PinFolder>,
 
     /// Whether alerts have the arguments of what ran, which may hold secrets
     /// [default: true]

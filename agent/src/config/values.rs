@@ -156,46 +156,58 @@ impl From<SocketPath> for PathBuf {
     }
 }
 
-/// Whether an engine is asked, and where.
+/// A place, or that there is to be none.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "PathBuf")]
-pub enum EngineSocket {
-    /// At this socket.
-    At(SocketPath),
-    /// `off`: it is not.
+#[serde(
+    try_from = "PathBuf",
+    bound = "T: TryFrom<PathBuf, Error = InvalidValue>"
+)]
+pub enum PlaceOrOff<T> {
+    /// This one.
+    At(T),
+    /// `off`: none.
     Off,
 }
 
-impl EngineSocket {
-    const OFF: &str = "off";
+/// Whether an engine is asked, and where.
+pub type EngineSocket = PlaceOrOff<SocketPath>;
+/// Whether something is to stay in the kernel when the agent ends, and by which
+/// folder.
+pub type PinFolder = PlaceOrOff<AbsolutePath>;
 
+const OFF: &str = "off";
+
+impl<T> PlaceOrOff<T>
+where
+    T: TryFrom<PathBuf, Error = InvalidValue> + Clone + Send + Sync + 'static,
+{
     /// Reads a flag.
     pub fn of_flag() -> impl TypedValueParser<Value = Self> {
         PathBufValueParser::new().try_map(|typed| {
-            if typed.as_os_str() == Self::OFF {
+            if typed.as_os_str() == OFF {
                 return Ok(Self::Off);
             }
-            SocketPath::try_from(from_here(&typed)?).map(Self::At)
+            T::try_from(from_here(&typed)?).map(Self::At)
         })
     }
 }
 
-impl TryFrom<PathBuf> for EngineSocket {
+impl<T: TryFrom<PathBuf, Error = InvalidValue>> TryFrom<PathBuf> for PlaceOrOff<T> {
     type Error = InvalidValue;
 
     fn try_from(path: PathBuf) -> Result<Self, InvalidValue> {
-        if path.as_os_str() == Self::OFF {
+        if path.as_os_str() == OFF {
             return Ok(Self::Off);
         }
         path.try_into().map(Self::At)
     }
 }
 
-impl From<EngineSocket> for Option<PathBuf> {
-    fn from(socket: EngineSocket) -> Self {
-        match socket {
-            EngineSocket::At(path) => Some(path.into()),
-            EngineSocket::Off => None,
+impl<T: Into<PathBuf>> From<PlaceOrOff<T>> for Option<PathBuf> {
+    fn from(place: PlaceOrOff<T>) -> Self {
+        match place {
+            PlaceOrOff::At(path) => Some(path.into()),
+            PlaceOrOff::Off => None,
         }
     }
 }

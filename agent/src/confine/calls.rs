@@ -88,10 +88,10 @@ pub(super) const NEVER_HERE: &[c_long] = &[
 pub(super) const NEVER_HERE: &[c_long] = &[];
 
 /// What bpf(2) may still be asked, by its numbers in linux/bpf.h: to look up,
-/// update, delete and walk the entries of maps, and to tell of an object that is
-/// open. So no program is loaded or attached, no map made, and none of somebody
+/// update, delete and walk the entries of maps, to pin an object that is open, and to
+/// tell of it. So no program is loaded or attached, no map made, and none of somebody
 /// else's opened.
-pub(super) const OF_BPF: [u64; 5] = [1, 2, 3, 4, 15];
+pub(super) const OF_BPF: [u64; 6] = [1, 2, 3, 4, 6, 15];
 
 /// The families of sockets that are made: the control socket and receivers, and
 /// netlink for the resolver of host names.

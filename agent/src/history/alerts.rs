@@ -93,6 +93,7 @@ impl Told {
                 | Subject::Overflow
                 | Subject::HeldBack { .. }
                 | Subject::Tampered(_)
+                | Subject::Meddled(_)
                 | Subject::Container => "-".to_owned(),
             },
             detail: Detail {

@@ -6,7 +6,9 @@
 //! program is not run for.
 
 use super::KernelError;
+use super::gate::Gate;
 use super::load::PROGRAMS;
+use super::pins::Pins;
 use aya::Ebpf;
 use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{ProgramError, TracePoint};
@@ -51,6 +53,35 @@ impl ExecHooks {
             .filter(move |(_, tracepoint)| has_program || *tracepoint != EXEC)
     }
 
+    /// The gate of the program that judges execs.
+    pub(super) fn gate(
+        self,
+        ebpf: &mut Ebpf,
+        pins: Option<&Pins>,
+    ) -> Result<Option<Gate>, KernelError> {
+        match self {
+            Self::Program | Self::Both => Gate::main(ebpf, pins).map(Some),
+            Self::StandIn => Ok(None),
+        }
+    }
+
+    /// That of the stand-in, which is loaded for it.
+    pub(super) fn spare_gate(
+        self,
+        ebpf: &mut Ebpf,
+        pins: Option<&Pins>,
+    ) -> Result<Option<Gate>, KernelError> {
+        if !self.have_stand_in() {
+            return Ok(None);
+        }
+        let loaded = stand_in(ebpf, STAND_IN.0).load();
+        loaded.map_err(|source| KernelError::Program {
+            tracepoint: STAND_IN.1,
+            source,
+        })?;
+        Gate::spare(ebpf, pins).map(Some)
+    }
+
     /// All of them.
     pub(super) fn all(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let stand_in = self.have_stand_in().then_some(STAND_IN);
@@ -58,27 +89,14 @@ impl ExecHooks {
     }
 }
 
-/// The stand-in in the object.
-pub(super) fn stand_in(ebpf: &mut Ebpf) -> &mut TracePoint {
-    ebpf.program_mut(STAND_IN.0)
+/// The stand-in in the object, or its gate.
+pub(super) fn stand_in<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut TracePoint {
+    ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .expect("the object has the stand-in as a tracepoint")
+        .expect("the object has the stand-in and its gate as tracepoints")
 }
 
-/// Hangs the loaded stand-in onto its tracepoint.
+/// Hangs one of them onto its tracepoint.
 pub(super) fn attach(program: &mut TracePoint) -> Result<TracePointLinkId, ProgramError> {
     program.attach("sched", EXEC)
-}
-
-/// Loads the stand-in and attaches it.
-pub(super) fn start_stand_in(ebpf: &mut Ebpf) -> Result<(), KernelError> {
-    let program = stand_in(ebpf);
-    program
-        .load()
-        .and_then(|()| attach(program))
-        .map(drop)
-        .map_err(|source| KernelError::Program {
-            tracepoint: STAND_IN.1,
-            source,
-        })
 }

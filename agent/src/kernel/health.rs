@@ -5,7 +5,8 @@ use super::exec_hooks::{EXEC, STAND_IN};
 use super::load::CGROUPS_MAX;
 use agent_common::wire::{AllowKey, Allowed, Cgroup, Seen, SeenKey};
 use aya::Pod;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+use std::str::FromStr;
 
 /// One program, as `/proc/self/fdinfo` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,33 +36,28 @@ pub struct MapFill {
 }
 
 impl Kernel {
-    /// The state of every program at work. One that cannot be read has zeros.
+    /// The state of every program at work. One that cannot be read has zeros. What is
+    /// behind a gate is run as a part of it.
     pub fn programs(&self) -> Vec<ProgramHealth> {
         let lacks_stand_in = self.without_stand_in().is_some();
         self.hooks
             .all()
             .filter(|program| *program != STAND_IN || !lacks_stand_in)
             .map(|(name, tracepoint)| {
-                let text = self
-                    .ebpf
-                    .program(name)
-                    .and_then(|program| program.fd().ok())
-                    .map(|fd| fd.as_fd().as_raw_fd())
-                    .and_then(|fd| std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok())
-                    .unwrap_or_default();
-                let number = |key: &str| {
-                    text.lines()
-                        .filter_map(|line| line.split_once(':'))
-                        .find(|(name, _)| *name == key)
-                        .and_then(|(_, value)| value.trim().parse().ok())
-                        .unwrap_or(0)
+                let own = { self.ebpf.program(name) }.and_then(|program| program.fd().ok());
+                let own = own.map(|fd| fd.as_fd().as_raw_fd());
+                let gate = match tracepoint {
+                    EXEC => self.gate.as_ref(),
+                    _ if name == STAND_IN.0 => self.spare_gate.as_ref(),
+                    _ => None,
                 };
+                let run = gate.map_or(own, |gate| gate.fd(&self.ebpf));
                 ProgramHealth {
                     tracepoint,
-                    runs: number("run_cnt"),
-                    run_ns: number("run_time_ns"),
-                    missed: number("recursion_misses"),
-                    verified_insns: number("verified_insns"),
+                    runs: number(run, "run_cnt"),
+                    run_ns: number(run, "run_time_ns"),
+                    missed: number(run, "recursion_misses"),
+                    verified_insns: number(own, "verified_insns"),
                 }
             })
             .collect()
@@ -113,4 +109,15 @@ impl Kernel {
             .filter(Result::is_ok)
             .count()
     }
+}
+
+/// What the kernel says of a program under this name; 0 if it says nothing.
+fn number<T: FromStr + Default>(program: Option<RawFd>, key: &str) -> T {
+    let text = program.map(|fd| std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")));
+    let text = text.and_then(Result::ok).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| *name == key)
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or_default()
 }

@@ -1,7 +1,11 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
+use super::book::Book;
 use super::compare::Put;
+use super::gate::Gate;
+use super::left::{self, Left};
 use super::permits::Listed;
+use super::pins::{HeldLink, PinError, Pins};
 use super::relocate::{Constants, relocated};
 use super::{
     Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, PolicyError, Ring, exec_hooks, find_layout,
@@ -10,18 +14,21 @@ use crate::model::Slot;
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{self, AllowKey, SLOT_HOST, SLOT_PENDING, mode};
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{Map, MapData, MapError, RingBuf};
 use aya::programs::BtfTracePoint;
+use aya::programs::links::FdLink;
 use aya::{Ebpf, EbpfLoader};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use zerocopy::IntoBytes as _;
 
 /// The programs, as `agent-ebpf` compiled them.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EXECWARDEN_EBPF"));
 
-/// Every program that always runs, with the tracepoint it hangs on.
+/// Every program that always runs, with the tracepoint it hangs on; the last one
+/// through its [`Gate`].
 pub(super) const PROGRAMS: [(&str, &str); 4] = [
     ("execwarden_mkdir", "cgroup_mkdir"),
     ("execwarden_rmdir", "cgroup_rmdir"),
@@ -112,6 +119,9 @@ pub enum KernelError {
     /// A map that does not take what is always in it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// What is to stay when the agent ends.
+    #[error("the kernel does not keep the programs for when the agent ends: {0}")]
+    Pin(PinError),
     /// A map that is not what it should be.
     #[error("the map {name} cannot be used: {source}")]
     Map {
@@ -122,9 +132,19 @@ pub enum KernelError {
     },
 }
 
-/// The loaded programs and their maps. Dropping it detaches them.
+/// The loaded programs and their maps. Dropping it detaches them, unless they are
+/// pinned.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
+    btf: aya::Btf,
+    pins: Option<Pins>,
+    pub(super) gate: Option<Gate>,
+    pub(super) spare_gate: Option<Gate>,
+    /// What is pinned of them, held for as long as the agent runs.
+    links: Vec<HeldLink>,
+    left: Vec<Left>,
+    /// Cgroups that are gone and not forgotten.
+    pub(super) gone: HashSet<u64>,
     pub(super) key: Key,
     pub(super) sizes: Sizes,
     pub(super) hooks: ExecHooks,
@@ -141,8 +161,13 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs; nothing is attached yet.
-    pub fn load(sizes: Sizes, hooks: ExecHooks) -> Result<Self, KernelError> {
+    /// Loads the programs; nothing is attached yet. With `pins` they stay when the
+    /// agent ends, and what an earlier one has left is taken over.
+    pub fn load(
+        sizes: Sizes,
+        hooks: ExecHooks,
+        mut pins: Option<Pins>,
+    ) -> Result<Self, KernelError> {
         let layout = layout_of_this_kernel()?;
         let key = random_key();
         let btf = aya::Btf::from_sys_fs()?;
@@ -152,14 +177,27 @@ impl Kernel {
                 .load(tracepoint, &btf)
                 .map_err(|source| KernelError::Program { tracepoint, source })?;
         }
+        let gate = hooks.gate(&mut ebpf, pins.as_ref())?;
+        let (spare_gate, without_stand_in) = match hooks.spare_gate(&mut ebpf, pins.as_ref()) {
+            Ok(gate) => (gate, None),
+            Err(error) => (None, Some(error)),
+        };
+        let left = { pins.as_mut() }.map_or_else(Vec::new, Left::open);
         #[cfg(debug_assertions)]
         let diagnostics = super::diagnostics::Diagnostics::of(&mut ebpf)?;
         let mut kernel = Self {
             ebpf,
+            btf,
+            pins,
+            gate,
+            spare_gate,
+            links: Vec::new(),
+            left,
+            gone: HashSet::new(),
             key,
             sizes,
             hooks,
-            without_stand_in: None,
+            without_stand_in,
             pending_released: 0,
             allowed: HashMap::new(),
             put: Put::default(),
@@ -168,24 +206,132 @@ impl Kernel {
             layers_known: layout.ovl_upper != ABSENT,
         };
         kernel.set_fixed_slots()?;
-        drop(btf);
-        super::memory::return_freed();
+        kernel.pin_maps()?;
         Ok(kernel)
     }
 
-    /// Attaches the programs: cgroups first, so that no exec finds a cgroup
-    /// that was missed. Without the stand-in it goes on; see
-    /// [`without_stand_in`](Self::without_stand_in).
-    pub fn attach(&mut self) -> Result<(), KernelError> {
-        for (name, tracepoint) in self.hooks.programs() {
-            program(&mut self.ebpf, name)
-                .attach()
-                .map_err(|source| KernelError::Program { tracepoint, source })?;
-        }
-        if self.hooks.have_stand_in() {
-            self.without_stand_in = exec_hooks::start_stand_in(&mut self.ebpf).err();
+    fn pin_maps(&self) -> Result<(), PinError> {
+        if let Some(pins) = &self.pins {
+            for name in left::MAPS {
+                let map = self.ebpf.map(name).expect("the object has this map");
+                pins.map(&pins.of_own(name), map)?;
+            }
         }
         Ok(())
+    }
+
+    /// Pins again what somebody has unpinned; `None` if nothing was. It goes on as it
+    /// was meanwhile: the agent holds it.
+    pub fn mend_pins(&mut self) -> Option<Result<(), PinError>> {
+        let pins = self.pins.as_ref()?;
+        let gates = [&self.gate, &self.spare_gate];
+        let are_pinned = { gates.into_iter().flatten() }.all(Gate::is_pinned)
+            && self.links.iter().all(HeldLink::is_pinned)
+            && left::MAPS.iter().all(|name| pins.of_own(name).exists());
+        (!are_pinned).then(|| self.pin_again())
+    }
+
+    fn pin_again(&mut self) -> Result<(), PinError> {
+        let Some(pins) = &self.pins else {
+            return Ok(());
+        };
+        pins.make_again()?;
+        for gate in [&mut self.gate, &mut self.spare_gate].into_iter().flatten() {
+            gate.pin_again(&mut self.ebpf, pins)?;
+        }
+        for link in &mut self.links {
+            link.pin_again()?;
+        }
+        self.pin_maps()
+    }
+
+    /// Attaches the programs: cgroups first, so that no exec finds a cgroup
+    /// that was missed. Execs are judged here from now on, unless an earlier agent's
+    /// programs do it until [`take_charge`](Self::take_charge). Without the stand-in
+    /// it goes on; see [`without_stand_in`](Self::without_stand_in).
+    pub fn attach(&mut self) -> Result<(), KernelError> {
+        for (name, tracepoint) in PROGRAMS {
+            if tracepoint == exec_hooks::EXEC {
+                continue;
+            }
+            let refused = |source| KernelError::Program { tracepoint, source };
+            let program = program(&mut self.ebpf, name);
+            let link = program.attach().map_err(refused)?;
+            if let Some(pins) = &self.pins {
+                let link = program.take_link(link).map_err(refused)?;
+                let pinned = pins.link(&pins.of_own(tracepoint), FdLink::from(link))?;
+                self.links.push(pinned);
+            }
+        }
+        if !self.is_second() {
+            self.take_charge()?;
+        }
+        let (pins, btf) = (self.pins.as_ref(), &self.btf);
+        if let Some(gate) = &mut self.gate {
+            gate.put_up(&mut self.ebpf, btf, pins)?;
+        }
+        if let Some(spare) = &mut self.spare_gate {
+            self.without_stand_in = spare.put_up(&mut self.ebpf, btf, pins).err();
+        }
+        super::memory::return_freed();
+        Ok(())
+    }
+
+    /// Whether an earlier agent's programs are still there.
+    pub fn is_second(&self) -> bool {
+        let gates = [&self.gate, &self.spare_gate];
+        { gates.into_iter().flatten() }.any(Gate::was_found)
+    }
+
+    /// Execs are judged here from now on.
+    pub fn take_charge(&mut self) -> Result<(), KernelError> {
+        let gates = [
+            (&mut self.gate, "execwarden_exec"),
+            (&mut self.spare_gate, exec_hooks::STAND_IN.0),
+        ];
+        for (gate, name) in gates {
+            if let Some(gate) = gate
+                && let Some(program) = self.ebpf.program(name)
+                && let Ok(program) = program.fd()
+            {
+                gate.lead_to(program)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What earlier agents have left, oldest first.
+    pub fn take_left(&mut self) -> Vec<Left> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Where it is written what was told of; nowhere, if nothing stays when the agent
+    /// ends.
+    pub fn book(&self) -> Result<Book, KernelError> {
+        if self.pins.is_none() {
+            return Ok(Book::default());
+        }
+        // It is pinned again with the others, should that be needed.
+        let map = self.ebpf.map("TOLD");
+        let book = again(map.expect("the object has this map")).map(Map::HashMap);
+        let book = book.and_then(|map| map.try_into().map(Book::new));
+        book.map_err(|source| KernelError::Map {
+            name: "TOLD",
+            source,
+        })
+    }
+
+    /// What stays when the agent ends; `None` if nothing does.
+    pub fn pins(&self) -> Option<&Pins> {
+        self.pins.as_ref()
+    }
+
+    /// Whether execs were led past this agent's programs: they no more are, if the
+    /// kernel lets it.
+    pub fn turn_gates_back(&mut self) -> Option<Result<(), KernelError>> {
+        let gates = [&self.gate, &self.spare_gate];
+        let is_turned = { gates.into_iter().flatten() }.any(Gate::is_turned);
+        is_turned.then(|| self.take_charge())
     }
 
     /// Why nobody stands in for the program that judges execs, on a kernel that
@@ -228,6 +374,14 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// The same map, once more.
+pub(super) fn again(map: &Map) -> Result<MapData, MapError> {
+    let (Map::HashMap(map) | Map::ProgramArray(map)) = map else {
+        unreachable!("no other is needed twice");
+    };
+    MapData::from_fd(map.fd().as_fd().try_clone_to_owned()?)
 }
 
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoint {

@@ -3,7 +3,7 @@
 use super::load::{CGROUPS_MAX, INIT_MAX};
 use super::{Kernel, Sizes};
 use crate::model::{CgroupId, Slot};
-use agent_common::wire::{self, Cgroup, Init, cgroup_state};
+use agent_common::wire::{self, Cgroup, Init, Newborn, cgroup_state};
 use aya::Pod;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use std::io;
@@ -164,6 +164,9 @@ impl Kernel {
     /// Forgets a cgroup that is gone.
     pub fn forget_cgroup(&mut self, cgroup: CgroupId) -> Result<(), PolicyError> {
         self.put.forget_cgroup(cgroup);
+        if self.gone.remove(&cgroup.0) {
+            self.remove::<u64, Newborn>("NEWBORN", &cgroup.0)?;
+        }
         let init = self.remove::<u64, Init>("INIT", &cgroup.0);
         self.remove::<u64, Cgroup>("CGROUPS", &cgroup.0).and(init)
     }

@@ -3,19 +3,23 @@
 //!
 //! It knows numbers (slots, cgroup ids, hashes), not workloads or allowlists.
 
+mod book;
 mod btf;
 mod compare;
 mod decode;
 #[cfg(debug_assertions)]
 mod diagnostics;
 mod exec_hooks;
+mod gate;
 mod health;
 mod layouts;
+mod left;
 mod load;
 mod maps;
 #[expect(unsafe_code, reason = "glibc's malloc_trim is a C function")]
 mod memory;
 mod permits;
+mod pins;
 mod relocate;
 #[expect(
     unsafe_code,
@@ -25,15 +29,18 @@ mod ring;
 mod trial;
 mod truth;
 
+pub use book::Book;
 pub use btf::{Btf, BtfError};
 pub use compare::Found;
 pub use decode::{DecodeError, Event, decode, exec_of_seen};
 pub use exec_hooks::ExecHooks;
 pub use health::{MapFill, ProgramHealth};
 pub use layouts::{LayoutError, OverlayTypes, find_layout};
+pub use left::{Left, Leftover, Untold, key_of_escape, key_of_overflow};
 pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
 pub use permits::{Names, Permit, Sighted, detail_bits, stop_bits};
+pub use pins::{PinError, Pins, remove_pins};
 pub use ring::{AsyncRing, Ring};
 pub use trial::{Overlay, Trial, try_layouts, try_programs};
 pub use truth::{Escaped, SeenEntry};

@@ -92,7 +92,7 @@ fn try_program(
 }
 
 fn try_stand_in(ebpf: &mut Ebpf) -> Result<u32, ProgramError> {
-    let program = exec_hooks::stand_in(ebpf);
+    let program = exec_hooks::stand_in(ebpf, exec_hooks::STAND_IN.0);
     program.load()?;
     let verified = verified(program.info());
     let link = exec_hooks::attach(program)?;

@@ -52,18 +52,36 @@ fn counted(cpu: &Counters) -> ExecCounts {
     }
 }
 
+pub(super) fn seen_entry(key: &SeenKey, seen: &Seen) -> SeenEntry {
+    SeenEntry {
+        key: *key,
+        count: seen.count,
+        last_ns: seen.last_ns,
+        exec: exec_of_seen(key, seen),
+    }
+}
+
+pub(super) fn escaped(escape: &Escape) -> Escaped {
+    let end = { escape.comm.iter() }.position(|&byte| byte == 0);
+    Escaped {
+        container: CgroupId(escape.container),
+        to: CgroupId(escape.to),
+        pid: escape.pid,
+        start_ns: escape.start_ns,
+        uid: escape.uid,
+        comm: Untrusted::new(&escape.comm[..end.unwrap_or(escape.comm.len())]),
+        count: escape.count,
+        at_ns: escape.at_ns,
+    }
+}
+
 impl Kernel {
     /// Walks the map of what was seen.
     pub fn seen(&self) -> Vec<SeenEntry> {
         self.hash_ref::<SeenKey, Seen>("SEEN")
             .iter()
             .filter_map(Result::ok)
-            .map(|(key, seen)| SeenEntry {
-                key,
-                count: seen.count,
-                last_ns: seen.last_ns,
-                exec: exec_of_seen(&key, &seen),
-            })
+            .map(|(key, seen)| seen_entry(&key, &seen))
             .collect()
     }
 
@@ -79,16 +97,23 @@ impl Kernel {
         self.remove::<SeenKey, Seen>("SEEN", key)
     }
 
-    /// Takes the cgroups that came or went since the last call, in no order.
+    /// Takes the cgroups that came or went since the last call, in no order. One that
+    /// is gone stays in the map until it is [forgotten](Self::forget_cgroup), for the
+    /// agent after this one.
     pub fn take_newborns(&mut self) -> Result<Vec<(CgroupId, Newborn)>, PolicyError> {
         let found: Vec<(u64, Newborn)> = self
             .hash_ref::<u64, Newborn>("NEWBORN")
             .iter()
             .filter_map(Result::ok)
+            .filter(|(id, _)| !self.gone.contains(id))
             .collect();
         let mut out = Vec::with_capacity(found.len());
         for (id, newborn) in found {
-            self.remove::<u64, Newborn>("NEWBORN", &id)?;
+            if newborn.removed_ns != 0 {
+                self.gone.insert(id);
+            } else {
+                self.remove::<u64, Newborn>("NEWBORN", &id)?;
+            }
             out.push((CgroupId(id), newborn));
         }
         Ok(out)
@@ -99,19 +124,7 @@ impl Kernel {
         self.hash_ref::<[u64; 2], Escape>("ESCAPES")
             .iter()
             .filter_map(Result::ok)
-            .map(|(_, escape)| Escaped {
-                container: CgroupId(escape.container),
-                to: CgroupId(escape.to),
-                pid: escape.pid,
-                start_ns: escape.start_ns,
-                uid: escape.uid,
-                comm: {
-                    let end = escape.comm.iter().position(|&b| b == 0).unwrap_or(16);
-                    Untrusted::new(&escape.comm[..end])
-                },
-                count: escape.count,
-                at_ns: escape.at_ns,
-            })
+            .map(|(_, escape)| escaped(&escape))
             .collect()
     }
 

@@ -33,6 +33,6 @@ pub use needs::Needs;
 pub use own_name::{is_own_name, last_component, own_names};
 pub use put_in::PutIn;
 pub use reason::Reason;
-pub use tampering::Tampering;
+pub use tampering::{Meddling, Tampering};
 pub use untrusted::Untrusted;
 pub use workload::{Runtime, WorkloadId};

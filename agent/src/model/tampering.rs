@@ -20,3 +20,18 @@ impl Tampering {
         }
     }
 }
+
+/// What somebody else did to what leads execs to the agent's programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meddling {
+    /// Execs were led past them.
+    Turned {
+        /// Whether they are led to them again.
+        is_undone: bool,
+    },
+    /// They would not have stayed in the kernel, had the agent ended.
+    Unpinned {
+        /// Whether they will.
+        is_undone: bool,
+    },
+}

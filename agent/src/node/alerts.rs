@@ -1,6 +1,8 @@
 //! From a deviation to a numbered record in every sink, and the sums of what
 //! comes again.
 
+mod owed;
+
 use super::Node;
 use super::remedy::without_exec;
 use super::tally::Tally;
@@ -9,8 +11,11 @@ use crate::alert::{
     Throttle,
 };
 use crate::history::{Pending, Remedy, Told as Kept, Who};
+use crate::kernel::Book;
 use crate::model::{Untrusted, WorkloadId};
+use agent_common::wire::SeenKey;
 use jiff::Timestamp;
+use owed::{Owed, OwedBack};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -26,6 +31,10 @@ pub struct Alerts {
     held_back: HeldBack,
     /// The first record of each id: what its sums are written from.
     told: HashMap<AlertId, Told>,
+    /// Where the agent after this one finds what was told of.
+    book: Book,
+    /// What is held back, likewise.
+    owed_back: OwedBack,
     last_number: u64,
     tally: Tally,
     /// What the history lacks.
@@ -39,6 +48,8 @@ struct Told {
     total: u64,
     /// How many of those were held back, before its first record.
     held_back: u64,
+    /// Of which entries of the kernel's maps those are that no record has yet.
+    owed: Owed,
 }
 
 impl Told {
@@ -50,10 +61,12 @@ impl Told {
 impl Alerts {
     /// Nothing reported yet. Numbers go on where those of an earlier agent ended.
     /// `overflow` is how urgent the sums of what is held back are.
-    pub fn new(sinks: Sinks, overflow: Severity, burst: u32) -> Self {
+    pub fn new(sinks: Sinks, book: Book, overflow: Severity, burst: u32) -> Self {
         Self {
             last_number: sinks.last_number(),
             sinks,
+            book,
+            owed_back: OwedBack::default(),
             repeats: Repeats::new(INTERVAL, LONGEST_INTERVAL),
             throttle: Throttle::new(burst),
             held_back: HeldBack::new(overflow),
@@ -64,14 +77,22 @@ impl Alerts {
     }
 
     /// Reports `count` occurrences of `record.id`: the first of an id at once,
-    /// further ones summed. `record.number` is filled in here.
-    pub fn raise(&mut self, record: Record, count: u64, at: Timestamp) {
+    /// further ones summed. `record.number` is filled in here. `of`: the entry of the
+    /// kernel's maps that has them, if there is one.
+    pub fn raise(&mut self, record: Record, of: Option<SeenKey>, count: u64, at: Timestamp) {
         let remedy = without_exec(record.reason);
-        self.raise_with(record, remedy, count, at);
+        self.raise_with(record, remedy, of, count, at);
     }
 
     /// The same of an exec, with what would allow it.
-    pub fn raise_with(&mut self, record: Record, remedy: Remedy, count: u64, at: Timestamp) {
+    pub fn raise_with(
+        &mut self,
+        record: Record,
+        remedy: Remedy,
+        of: Option<SeenKey>,
+        count: u64,
+        at: Timestamp,
+    ) {
         let id = record.id;
         let took = Timestamp::now().duration_since(at);
         self.tally.took(took.try_into().unwrap_or_default());
@@ -80,16 +101,20 @@ impl Alerts {
             remedy,
             total: 0,
             held_back: 0,
+            owed: Owed::default(),
         });
-        self.more(id, count, at);
+        self.more(id, of, count, at);
     }
 
     /// `count` more of an id that was raised before.
-    pub fn more(&mut self, id: AlertId, count: u64, at: Timestamp) {
+    pub fn more(&mut self, id: AlertId, of: Option<SeenKey>, count: u64, at: Timestamp) {
         let Some(told) = self.told.get_mut(&id) else {
             return;
         };
         told.total = told.total.saturating_add(count);
+        if let Some(key) = of {
+            told.owed.add(key, count);
+        }
         self.tally.count(&told.record, count);
         let now = Instant::now();
         let is_new = !self.repeats.knows(id);
@@ -98,6 +123,8 @@ impl Alerts {
             let is_first = told.held_back == 0;
             told.held_back = told.total;
             self.held_back.add(&told.record, count, at, now);
+            self.owed_back
+                .add(&told.record.workload, told.owed.take_all());
             let kept = is_first.then(|| Kept::of(&told.record, told.remedy.clone()));
             return self.pending.saw(id, count, at, kept);
         }
@@ -123,9 +150,57 @@ impl Alerts {
             self.send(id, due);
         }
         for record in self.held_back.due(now) {
-            self.send_numbered(record);
+            self.send_held_back(record);
         }
         self.throttle.tidy(now);
+    }
+
+    /// Sends all sums there are, whatever their interval.
+    pub fn send_sums(&mut self) {
+        for (id, due) in self.repeats.flush(Instant::now()) {
+            self.send(id, due);
+        }
+        for record in self.held_back.flush() {
+            self.send_held_back(record);
+        }
+    }
+
+    /// How many execs of an entry were raised; 1 at least.
+    pub fn raised_of(&self, id: AlertId, key: &SeenKey) -> u64 {
+        let owed = { self.told.get(&id) }.map_or(0, |told| told.owed.of(key));
+        let raised = self.book.count(key) + owed + self.owed_back.of(key);
+        raised.max(1)
+    }
+
+    /// Whether all that was raised of an entry is in records that outlive the agent;
+    /// always, where nothing in the kernel does.
+    pub fn have_told(&self, id: AlertId, key: &SeenKey) -> bool {
+        let owed = { self.told.get(&id) }.map_or(0, |told| told.owed.of(key));
+        !self.book.is_kept()
+            || self.book.has(key, self.sinks.committed())
+                && owed == 0
+                && self.owed_back.of(key) == 0
+    }
+
+    /// An entry is in the kernel's maps no more.
+    pub fn forget_entry(&mut self, key: &SeenKey) {
+        self.book.forget(key);
+    }
+
+    /// What was told of what earlier agents saw.
+    pub fn book(&mut self) -> &mut Book {
+        &mut self.book
+    }
+
+    /// Up to which number the spool has the records of earlier agents. Where there is
+    /// none, whatever was told counts as told.
+    pub fn committed_before(&self) -> u64 {
+        self.sinks.committed_before().unwrap_or(u64::MAX)
+    }
+
+    /// The number of the last record.
+    pub fn last_number(&self) -> u64 {
+        self.last_number
     }
 
     /// Forgets an id that will not come again, and sends what was not yet.
@@ -148,12 +223,7 @@ impl Alerts {
 
     /// Sends all sums, and gives the sinks until `deadline` to be rid of them.
     pub async fn finish(mut self, deadline: Instant) {
-        for (id, due) in self.repeats.flush(Instant::now()) {
-            self.send(id, due);
-        }
-        for record in self.held_back.flush() {
-            self.send_numbered(record);
-        }
+        self.send_sums();
         self.sinks.drain(deadline).await;
     }
 
@@ -166,7 +236,11 @@ impl Alerts {
 
     /// Sends a record, and gives it back as it was sent.
     fn send(&mut self, id: AlertId, due: Due) -> Option<Record> {
-        let told = self.told.get(&id)?;
+        let told = self.told.get_mut(&id)?;
+        let owed = match due {
+            Due::First => told.owed.take_one(),
+            Due::Repeats { .. } => told.owed.take_all(),
+        };
         let mut record = told.record.clone();
         if let Due::Repeats { count, first, last } = due {
             record.kind = Kind::Repeats { count, first, last };
@@ -176,11 +250,25 @@ impl Alerts {
                 record.action = Action::Alerted;
             }
         }
-        Some(self.send_numbered(record))
+        Some(self.send_numbered(record, owed))
     }
 
-    fn send_numbered(&mut self, mut record: Record) -> Record {
+    fn send_held_back(&mut self, record: Record) {
+        let owed = self.owed_back.take(&record.workload);
+        self.send_numbered(record, owed);
+    }
+
+    /// `told`: what the record is of.
+    fn send_numbered(
+        &mut self,
+        mut record: Record,
+        told: impl IntoIterator<Item = (SeenKey, u64)>,
+    ) -> Record {
         record.number = self.next_number();
+        let committed = self.sinks.committed();
+        for (key, count) in told {
+            self.book.tell(&key, count, record.number, committed);
+        }
         self.sinks.send(&record);
         record
     }

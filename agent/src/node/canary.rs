@@ -14,7 +14,7 @@ use crate::canary::{Deliveries, Due, Expected, Helper, Perch, PerchError, Watch,
 use crate::containers::Hierarchy;
 use crate::kernel::{Kernel, PolicyError};
 use crate::model::{CgroupId, ExecCounts, Slot};
-use agent_common::wire::{self, cgroup_state, mode, need, stop};
+use agent_common::wire::{self, SLOT_CANARY, cgroup_state, mode, need, stop};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -67,10 +67,10 @@ pub(super) enum NoRun {
 
 impl Canary {
     /// One that runs so often, under a slot that nobody else has.
-    pub fn new(interval: Duration, slot: Slot, words: mpsc::Sender<Word>) -> Self {
+    pub fn new(interval: Duration, words: mpsc::Sender<Word>) -> Self {
         Self {
             watch: Watch::new(interval, Instant::now()),
-            slot,
+            slot: Slot(SLOT_CANARY),
             place: None,
             words,
             generation: 0,

@@ -38,6 +38,17 @@ impl Tracked {
     }
 }
 
+/// An entry that was let go, and is in the kernel's map until all of it is told of
+/// for good.
+pub struct Leaving {
+    /// How many execs of it were taken into account.
+    counted: u64,
+    /// The slot whose quota it uses; `None` if that is another workload's now.
+    charged: Option<Slot>,
+    /// What it is told of as.
+    id: AlertId,
+}
+
 /// What further execs of an entry count for.
 pub enum Purpose {
     /// The sum of an alert.
@@ -63,8 +74,16 @@ impl Node {
                 .and_then(|id| self.workloads.get(id))
                 .map_or(Slot(SLOT_PENDING), |workload| workload.slot)
         };
+        if self.left.judged(&key) {
+            // It is in no map of this agent's.
+            return;
+        }
+        let counted = match &purpose {
+            Purpose::Alert(id, _) => self.alerts.raised_of(*id, &key),
+            _ => 1,
+        };
         let tracked = Tracked {
-            counted: 1,
+            counted,
             moved: Instant::now(),
             charged,
             purpose,
@@ -77,6 +96,9 @@ impl Node {
     /// came again is counted, what is known by now makes room.
     pub(super) fn settle_counts(&mut self) {
         for entry in self.kernel.seen() {
+            if self.leaving.contains_key(&entry.key) {
+                continue;
+            }
             match self.tracked.get_mut(&entry.key) {
                 Some(tracked) => {
                     let more = entry.count.saturating_sub(tracked.counted);
@@ -107,6 +129,7 @@ impl Node {
         for key in over {
             self.forget_exec(&key);
         }
+        self.let_leave();
         self.report_escapes();
     }
 
@@ -124,7 +147,7 @@ impl Node {
                 if let Some(workload) = self.workloads.get_mut(workload) {
                     workload.deviations += more;
                 }
-                self.alerts.more(*id, more, at);
+                self.alerts.more(*id, Some(*key), more, at);
             }
             Purpose::Passed(workload) => {
                 let workload = workload.clone();
@@ -148,28 +171,74 @@ impl Node {
         }
     }
 
-    /// Takes an entry out of the kernel's map, after a last look at its count,
-    /// and gives its room back.
+    /// Lets an entry go, after a last look at its count.
     fn forget_exec(&mut self, key: &SeenKey) {
+        let Some(tracked) = self.tracked.get(key) else {
+            return;
+        };
         let total = self.kernel.seen_count(key).unwrap_or(0);
-        let told = self.kernel.forget_seen(key);
-        self.told(told);
-        if let Some(tracked) = self.tracked.get(key) {
-            let more = total.saturating_sub(tracked.counted);
-            self.count(key, more, Timestamp::now());
-        }
+        let more = total.saturating_sub(tracked.counted);
+        self.count(key, more, Timestamp::now());
         let Some(tracked) = self.tracked.remove(key) else {
             return;
         };
-        self.release(tracked.charged);
+        let Purpose::Alert(id, _) = tracked.purpose else {
+            return self.take_out(key, Some(tracked.charged));
+        };
         // Execs may share one alert: of a container without an allowlist, or of
         // one file in more than one circumstance.
-        if let Purpose::Alert(id, _) = tracked.purpose
-            && !self
-                .of_container(CgroupId(key.container))
-                .any(|(_, other)| matches!(other.purpose, Purpose::Alert(also, _) if also == id))
+        if !self
+            .of_container(CgroupId(key.container))
+            .any(|(_, other)| matches!(other.purpose, Purpose::Alert(also, _) if also == id))
         {
             self.alerts.forget(id);
+        }
+        if self.alerts.have_told(id, key) {
+            return self.take_out(key, Some(tracked.charged));
+        }
+        let leaving = Leaving {
+            counted: total,
+            charged: Some(tracked.charged),
+            id,
+        };
+        self.leaving.insert(*key, leaving);
+    }
+
+    /// Takes out what was let go and is told of for good; until then the agent that
+    /// comes after this one, should it be killed, has to find it there.
+    fn let_leave(&mut self) {
+        let leaving: Vec<SeenKey> = { self.leaving.iter() }
+            .filter(|(key, one)| self.alerts.have_told(one.id, key))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in leaving {
+            let Some(leaving) = self.leaving.remove(&key) else {
+                continue;
+            };
+            // What ran again meanwhile is judged anew, with the next walk.
+            if self.kernel.seen_count(&key).unwrap_or(0) <= leaving.counted {
+                self.take_out(&key, leaving.charged);
+            }
+        }
+    }
+
+    /// Takes an entry out of the kernel's map, and gives its room back.
+    fn take_out(&mut self, key: &SeenKey, charged: Option<Slot>) {
+        let told = self.kernel.forget_seen(key);
+        self.told(told);
+        self.alerts.forget_entry(key);
+        if let Some(slot) = charged {
+            self.release(slot);
+        }
+    }
+
+    /// A slot is another workload's from now on: what leaves uses nothing of that
+    /// one's quota.
+    pub(super) fn free_leaving_of(&mut self, slot: Slot) {
+        for leaving in self.leaving.values_mut() {
+            if leaving.charged == Some(slot) {
+                leaving.charged = None;
+            }
         }
     }
 
@@ -201,6 +270,7 @@ impl Node {
         for key in keys {
             self.forget_exec(&key);
         }
+        self.let_leave();
     }
 
     /// Takes out everything of a workload, so that it is judged anew.

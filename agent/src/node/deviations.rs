@@ -14,10 +14,12 @@ use crate::containers::Container;
 use crate::history::Remedy;
 use crate::journal::Lack;
 use crate::judge::role_of;
+use crate::kernel::{Escaped, key_of_escape, key_of_overflow};
 use crate::learn::Gap;
 use crate::model::{
     CgroupId, Content, Exec, Identity, Inspection, Reason, Slot, Untrusted, WorkloadId,
 };
+use agent_common::wire::SeenKey;
 use jiff::Timestamp;
 
 impl Node {
@@ -80,9 +82,11 @@ impl Node {
             container.as_ref(),
         );
         record.action = action;
-        self.alerts.raise_with(record, remedy, 1, at);
+        // Of what an earlier agent left there may be more than one.
+        let count = self.left.count_of(&key);
+        self.alerts.raise_with(record, remedy, Some(key), count, at);
         if let Some(workload) = self.workloads.get_mut(workload_id) {
-            workload.deviations += 1;
+            workload.deviations += count;
         }
         self.track(key, exec, Purpose::Alert(id, workload_id.clone()));
     }
@@ -169,43 +173,59 @@ impl Node {
 
     pub(super) fn report_escapes(&mut self) {
         for escape in self.kernel.escapes() {
-            let told = self
-                .escapes_told
-                .entry((escape.container, escape.to))
-                .or_insert(0);
-            let more = escape.count.saturating_sub(*told);
-            if more == 0 {
-                continue;
+            let way = (escape.container, escape.to);
+            let told = self.escapes_told.get(&way).copied().unwrap_or(0);
+            let more = escape.count.saturating_sub(told);
+            // One without a name is told of later, when it has one.
+            if more > 0 && self.raise_escape(&escape, key_of_escape(way.0, way.1), more) {
+                self.escapes_told.insert(way, escape.count);
             }
-            *told = escape.count;
-            let Some(container) = self.containers.lookup(escape.container).cloned() else {
-                continue;
-            };
-            let Some(workload) = container.workload().cloned() else {
-                // Later, when it has a name.
-                *told -= more;
-                continue;
-            };
-            let at = time_of(escape.at_ns);
-            let id = AlertId::new(&self.boot, escape.container, Reason::Escaped, None);
-            let subject = Subject::Escape(Leaver {
-                pid: escape.pid,
-                uid: escape.uid,
-                comm: escape.comm,
-                start_ns: escape.start_ns,
-                to: escape.to,
-            });
-            let record = self.record(
-                id,
-                at,
-                Reason::Escaped,
-                Vec::new(),
-                subject,
-                &workload,
-                Some(&container),
-            );
-            self.alerts.raise(record, more, at);
         }
+    }
+
+    /// Forgets the ways out of a container that is gone, when all of them is told of.
+    pub(super) fn forget_escapes_of(&mut self, container: CgroupId) {
+        self.report_escapes();
+        let id = AlertId::new(&self.boot, container, Reason::Escaped, None);
+        self.alerts.forget(id);
+        let told = self.kernel.forget_escapes(container);
+        self.told(told);
+        let ways = self
+            .escapes_told
+            .extract_if(|(left, _), _| *left == container);
+        for ((left, to), _) in ways {
+            self.alerts.forget_entry(&key_of_escape(left, to));
+        }
+    }
+
+    /// Reports `count` escapes by one way; whether it is known whose they are.
+    pub(super) fn raise_escape(&mut self, escape: &Escaped, key: SeenKey, count: u64) -> bool {
+        let Some(container) = self.containers.lookup(escape.container).cloned() else {
+            return false;
+        };
+        let Some(workload) = container.workload().cloned() else {
+            return false;
+        };
+        let at = time_of(escape.at_ns);
+        let id = AlertId::new(&self.boot, escape.container, Reason::Escaped, None);
+        let subject = Subject::Escape(Leaver {
+            pid: escape.pid,
+            uid: escape.uid,
+            comm: escape.comm.clone(),
+            start_ns: escape.start_ns,
+            to: escape.to,
+        });
+        let record = self.record(
+            id,
+            at,
+            Reason::Escaped,
+            Vec::new(),
+            subject,
+            &workload,
+            Some(&container),
+        );
+        self.alerts.raise(record, Some(key), count, at);
+        true
     }
 
     /// Execs that found a slot's quota used up.
@@ -237,7 +257,20 @@ impl Node {
         if self.is_allowed(&id, Reason::Overflow) {
             return self.passes_beyond(&id, count);
         }
-        self.raise_about(&id, Reason::Overflow, Subject::Overflow, count);
+        let key = key_of_overflow(slot.0);
+        self.raise_about(&id, Reason::Overflow, Subject::Overflow, Some(key), count);
+    }
+
+    /// Execs of a container that found the quota of an earlier agent's slot used up.
+    pub(super) fn raise_overflow_of(&mut self, container: CgroupId, key: SeenKey, count: u64) {
+        let Some(id) = self.workload_of(container).cloned() else {
+            tracing::error!(
+                count,
+                "more distinct execs than are kept apart, of a container that is gone"
+            );
+            return;
+        };
+        self.raise_about(&id, Reason::Overflow, Subject::Overflow, Some(key), count);
     }
 
     /// Reports what is about a workload as a whole: its containers share one alert.
@@ -246,6 +279,7 @@ impl Node {
         id: &WorkloadId,
         reason: Reason,
         subject: Subject,
+        of: Option<SeenKey>,
         count: u64,
     ) {
         if let Some(workload) = self.workloads.get_mut(id) {
@@ -255,6 +289,6 @@ impl Node {
         let scope = format!("{}/{id}", self.boot);
         let alert = AlertId::new(&scope, CgroupId(0), reason, None);
         let record = self.record(alert, at, reason, Vec::new(), subject, id, None);
-        self.alerts.raise(record, count, at);
+        self.alerts.raise(record, of, count, at);
     }
 }

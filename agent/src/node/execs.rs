@@ -58,6 +58,9 @@ impl Node {
             // The walk over the map was quicker than the ring.
             return;
         }
+        if self.leaving.contains_key(&key) {
+            return;
+        }
         if self.is_own_exec(&exec) {
             return self.track(key, &exec, Purpose::Known);
         }
@@ -95,7 +98,9 @@ impl Node {
     /// find them.
     pub(super) fn gather_execs_of(&mut self, cgroups: &HashSet<CgroupId>) {
         for SeenEntry { key, exec, .. } in self.kernel.seen() {
-            let is_new = !self.tracked.contains_key(&key) && !self.is_waiting(&key);
+            let is_new = !self.tracked.contains_key(&key)
+                && !self.leaving.contains_key(&key)
+                && !self.is_waiting(&key);
             if is_new && exec.pending && cgroups.contains(&exec.container) {
                 let waiting = self.waiting.entry(exec.container).or_default();
                 waiting.push(Waiting { key, exec });

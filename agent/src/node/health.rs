@@ -14,11 +14,11 @@ pub struct Told {
 }
 
 impl Told {
-    /// Nothing yet; what was lost before, by `losses`, is not ours.
-    pub fn since(losses: Losses) -> Self {
+    /// Nothing yet; what was lost or missed before is not ours.
+    pub fn since(losses: Losses, missed: u64) -> Self {
         Self {
             losses,
-            missed: 0,
+            missed,
             holds: true,
         }
     }

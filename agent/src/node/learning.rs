@@ -56,7 +56,7 @@ impl Node {
                 let subject = Subject::Container;
                 let record =
                     self.record(alert, at, reason, Vec::new(), subject, id, Some(container));
-                self.alerts.raise(record, 1, at);
+                self.alerts.raise(record, None, 1, at);
             }
             Phase::Enforcing { .. } => self.meet_image(container, id),
             Phase::NoAllowlist | Phase::Off => {}

@@ -12,6 +12,7 @@
 //! - [`deviations`]: a deviation → its record
 //! - [`counting`]: what comes again, for as long as the kernel's map has it
 //! - [`journalling`]: what ran, hour by hour
+//! - [`mod@left`]: what an earlier agent's programs saw, and nobody was told of
 //! - [`health`]: what the kernel could not do, and whether its counts add up
 //! - [`tampering`]: whether its rules are still the agent's
 //! - [`canary`]: whether the agent's own exec is seen and told of
@@ -64,6 +65,7 @@ mod health;
 mod inspecting;
 mod journalling;
 mod learning;
+mod left;
 mod listing;
 mod naming;
 mod operations;
@@ -109,13 +111,14 @@ use allowances::Allowances;
 use beside::Beside;
 use canary::Canary;
 use clock::WallClock;
-use counting::Tracked;
+use counting::{Leaving, Tracked};
 use crash_loops::CrashLoops;
 use execs::Waiting;
 use inspecting::Inspecting;
 use jiff::Timestamp;
 use journalling::Journalling;
 use learning::Saved;
+use left::Heritage;
 use naming::Unnamed;
 use past::Past;
 use std::collections::{BTreeMap, HashMap};
@@ -169,6 +172,8 @@ struct Node {
     last_beat: Instant,
     /// When the kernel's rules were last compared.
     compared: Instant,
+    /// Whether what was pinned is not, for good.
+    unpinned: bool,
     /// `None` where no journal is kept.
     journalling: Option<Journalling>,
     /// Execs of cgroups that have no name yet.
@@ -178,6 +183,13 @@ struct Node {
     /// Execs that were judged and are still in the kernel's map.
     /// By container first, so that all of one are found together.
     tracked: BTreeMap<SeenKey, Tracked>,
+    /// Those that were let go, and are not told of for good.
+    leaving: BTreeMap<SeenKey, Leaving>,
+    /// What an earlier agent has left.
+    left: Heritage,
+    /// Since when this agent's programs judge, by the monotonic clock: 0 if there
+    /// were no others, and the end of time while others do.
+    in_charge_ns: u64,
     escapes_told: HashMap<(CgroupId, CgroupId), u64>,
     crash_loops: CrashLoops,
     clock: WallClock,
@@ -303,6 +315,7 @@ impl Node {
             }
         }
         self.take_newborns();
+        self.take_in_all_left();
         self.settle_counts();
         self.name_the_rest();
         self.judge_all_uninspected();
@@ -323,6 +336,7 @@ impl Node {
     /// What is done once a second.
     fn tick(&mut self) {
         self.take_newborns();
+        self.take_in_left();
         self.settle_counts();
         self.judge_the_late();
         self.check_health();

@@ -85,17 +85,27 @@ impl Node {
         }
         for (cgroup, newborn) in &newborns {
             if newborn.made_ns != 0 {
-                let path = self.path_of(*cgroup, newborn);
-                self.cgroup_made(*cgroup, &path, Since::Made(newborn.made_ns));
-                if let Some(unnamed) = self.unnamed.get_mut(cgroup) {
-                    unnamed.bundle = Bundle::of_maker(newborn.maker, newborn.maker_start_ns);
-                }
+                // Of an older one the first exec was judged by an earlier agent.
+                let since = match newborn.made_ns >= self.in_charge_ns {
+                    true => Since::Made(newborn.made_ns),
+                    false => Since::BeforeTheAgent,
+                };
+                self.take_newborn(*cgroup, newborn, since);
             }
         }
         for (cgroup, newborn) in &newborns {
             if newborn.removed_ns != 0 {
                 self.cgroup_removed(*cgroup, newborn.removed_ns);
             }
+        }
+    }
+
+    /// Takes in one that was made, or was there before.
+    pub(super) fn take_newborn(&mut self, cgroup: CgroupId, newborn: &Newborn, since: Since) {
+        let path = self.path_of(cgroup, newborn);
+        self.cgroup_made(cgroup, &path, since);
+        if let Some(unnamed) = self.unnamed.get_mut(&cgroup) {
+            unnamed.bundle = Bundle::of_maker(newborn.maker, newborn.maker_start_ns);
         }
     }
 

@@ -272,6 +272,7 @@ impl Node {
         self.journal_known_of(slot);
         self.workloads.remove(id);
         if slot.0 != SLOT_PENDING {
+            self.free_leaving_of(slot);
             let told = self.kernel.replace_allowed(slot, []);
             self.told(told);
         }

@@ -116,15 +116,13 @@ impl Node {
             self.take_newborns();
             let was_blocked = self.was_blocked(container.cgroup);
             self.forget_execs_of(container.cgroup);
+            self.forget_escapes_of(container.cgroup);
             for told in [
                 self.kernel.forget_namespaces(container.cgroup),
-                self.kernel.forget_escapes(container.cgroup),
                 self.kernel.forget_cgroup(container.cgroup),
             ] {
                 self.told(told);
             }
-            self.escapes_told
-                .retain(|(left, _), _| *left != container.cgroup);
             let Some(id) = container.workload() else {
                 continue;
             };

@@ -9,6 +9,7 @@ use super::clock::WallClock;
 use super::crash_loops::CrashLoops;
 use super::inspecting::Inspecting;
 use super::journalling::Journalling;
+use super::left::Heritage;
 use super::permits;
 use super::targets::targets;
 use super::workloads::{Phase, Workloads};
@@ -24,7 +25,7 @@ use crate::containers::{
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
-use crate::kernel::{ExecHooks, Kernel, KernelError, Sizes};
+use crate::kernel::{ExecHooks, Kernel, KernelError, Pins, Sizes};
 use crate::learn::{Around, Baseline, Gap, Outcome, Sighting, State, Window};
 use crate::metrics;
 use crate::model::{CgroupId, Identity, Reason, Role};
@@ -119,7 +120,8 @@ impl Node {
         let size = config.journal_max_size.bytes();
         let journalling = Journalling::open(&store, size, config.journal_max_age, last_alive);
         come_first();
-        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel())?;
+        let pins = config.pins.as_deref().and_then(open_pins);
+        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel(), pins)?;
         if !kernel.layers_known() {
             tracing::warn!(
                 "the overlay module is not loaded, so an image's files cannot be told from files written later, and every file of an overlay will be reported; run `modprobe overlay` and start again"
@@ -127,10 +129,9 @@ impl Node {
         }
         let ring = kernel.take_ring()?.into_async().map_err(StartError::Ring)?;
         let (canary_says, canary_said) = mpsc::channel(CANARY_WORDS);
-        let mut workloads = Workloads::default();
         let mut canary = config
             .canary
-            .map(|interval| Canary::new(interval, workloads.reserve(), canary_says));
+            .map(|interval| Canary::new(interval, canary_says));
         let placed = { canary.as_mut() }.map(|canary| canary.place(&mut kernel, &hierarchy));
         if let Some(Err(error)) = placed {
             // Its first run says so, if it is still so then.
@@ -194,7 +195,7 @@ impl Node {
             unnamed: HashMap::new(),
             took_in_processes: false,
             units: HashMap::new(),
-            workloads,
+            workloads: Workloads::default(),
             people: Folder::signed(&config.allowlists, keys),
             learned: Folder::new(config.state.join("learned")),
             decided: Folder::new(config.state.join("decided")),
@@ -206,16 +207,24 @@ impl Node {
             store_told: Instant::now(),
             last_beat: Instant::now(),
             compared: Instant::now(),
+            unpinned: false,
             journalling,
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            left: Heritage::default(),
+            in_charge_ns: match kernel.is_second() {
+                true => u64::MAX,
+                false => 0,
+            },
             escapes_told: HashMap::new(),
             crash_loops: CrashLoops::default(),
             clock: WallClock::new(),
-            health_told: health::Told::since(kernel.losses()),
+            health_told: health::Told::since(kernel.losses(), kernel.missed()),
             alerts: Alerts::new(
                 Sinks::start(targets, config.node_name.as_str(), settings, spool.as_ref()),
+                kernel.book()?,
                 config.severities.of(Reason::Overflow),
                 config.alert_burst,
             ),
@@ -236,6 +245,7 @@ impl Node {
         node.hear_out(&mut words, PATIENCE).await;
         node.take_in_processes(None);
         node.took_in_processes = true;
+        node.take_charge()?;
         node.note_alive(Timestamp::now());
         let heard = Heard {
             ring,
@@ -396,6 +406,17 @@ fn come_first() {
             "cannot come before other processes (CAP_SYS_NICE); containers that live a moment may be reported by their ids alone"
         );
     }
+}
+
+/// Without them the agent works, for as long as it runs.
+fn open_pins(folder: &Path) -> Option<Pins> {
+    let opened = Pins::open(folder).inspect_err(|error| {
+        tracing::warn!(
+            %error,
+            "nothing stays in the kernel when the agent ends: what runs until the next one is there is not seen, and not stopped"
+        );
+    });
+    opened.ok()
 }
 
 /// What is not given up is a matter of the node's safety, not of what the agent

@@ -3,8 +3,8 @@
 
 use super::Node;
 use crate::alert::Subject;
-use crate::kernel::{Found, PolicyError};
-use crate::model::{Reason, Slot, Tampering, WorkloadId};
+use crate::kernel::{Found, PinError, PolicyError};
+use crate::model::{Meddling, Reason, Slot, Tampering, WorkloadId};
 use std::time::{Duration, Instant};
 
 /// How often all of them are looked at. What somebody does is told within five
@@ -22,7 +22,40 @@ impl Node {
                 // forgotten with the generation.
                 self.apply_policy(&workload);
             }
+            self.look_after_gates();
         }
+    }
+
+    /// Undoes what somebody has done to what leads execs to the programs.
+    fn look_after_gates(&mut self) {
+        // Until then an earlier agent's judge.
+        if self.in_charge_ns == u64::MAX {
+            return;
+        }
+        if let Some(result) = self.kernel.turn_gates_back() {
+            let is_undone = result.is_ok();
+            self.raise_meddling(Meddling::Turned { is_undone }, result.err());
+        }
+        match self.kernel.mend_pins() {
+            Some(Ok(())) => {
+                self.unpinned = false;
+                self.raise_meddling(Meddling::Unpinned { is_undone: true }, None::<PinError>);
+            }
+            // It is tried again, and not told of again.
+            Some(Err(_)) if self.unpinned => {}
+            Some(Err(error)) => {
+                self.unpinned = true;
+                self.raise_meddling(Meddling::Unpinned { is_undone: false }, Some(error));
+            }
+            None => self.unpinned = false,
+        }
+    }
+
+    fn raise_meddling(&mut self, done: Meddling, error: Option<impl std::fmt::Display>) {
+        let error = error.map(|error| error.to_string());
+        tracing::error!(?done, error, "somebody else has meddled with the programs");
+        let nobodys = nobody();
+        self.raise_about(&nobodys, Reason::Tampered, Subject::Meddled(done), None, 1);
     }
 
     /// The same of one slot's own, which is about to be changed.
@@ -57,9 +90,14 @@ impl Node {
     fn raise_tampering(&mut self, slot: Slot, done: Tampering) {
         // What is outside containers, or has no name yet, is nobody's in particular.
         let id = self.workloads.by_slot(slot).cloned();
-        let id = id.unwrap_or_else(|| WorkloadId::Unit {
-            unit: "-".to_owned(),
-        });
-        self.raise_about(&id, Reason::Tampered, Subject::Tampered(done), 1);
+        let id = id.unwrap_or_else(nobody);
+        self.raise_about(&id, Reason::Tampered, Subject::Tampered(done), None, 1);
+    }
+}
+
+/// The workload of what is outside containers and no unit.
+fn nobody() -> WorkloadId {
+    WorkloadId::Unit {
+        unit: "-".to_owned(),
     }
 }

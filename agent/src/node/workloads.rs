@@ -301,12 +301,6 @@ impl Workloads {
         }
     }
 
-    /// Takes a slot out for what is no workload, before there is any.
-    pub fn reserve(&mut self) -> Slot {
-        self.used += 1;
-        Slot(SLOT_FIRST + self.used - 1)
-    }
-
     /// How many slots were ever given away.
     pub fn slots_used(&self) -> u32 {
         self.used

@@ -34,7 +34,7 @@ pub struct Subject {
 impl Subject {
     /// Loads, fills the maps, and attaches.
     pub fn attach(policy: &Policy, cgroup: CgroupId) -> Result<Self> {
-        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel())?;
+        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel(), None)?;
         // A slot of its own also for what is ignored: the host's would count the
         // execs of others too.
         let slot = Slot(SLOT_FIRST);

@@ -18,7 +18,7 @@ const LOOP: &str =
 const SHELL: &str = "  processes:\n    - { path: /bin/busybox, applet: sh }\n";
 
 /// A container that does what it is told, by a process of its own.
-fn obedient(scene: &Scene) -> Result<Container> {
+pub fn obedient(scene: &Scene) -> Result<Container> {
     let container = scene.container(&["sh", "-c", LOOP]).run()?;
     until("the container to listen", PATIENCE, || {
         Ok(in_it(&container, "/tmp/lines").exists().then_some(()))
@@ -27,13 +27,13 @@ fn obedient(scene: &Scene) -> Result<Container> {
 }
 
 /// A path in the container, as the node has it.
-fn in_it(container: &Container, path: &str) -> std::path::PathBuf {
+pub fn in_it(container: &Container, path: &str) -> std::path::PathBuf {
     let path = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
     container.rootfs().path().join(path)
 }
 
 /// Has the container run a line, and waits for what it says about that.
-fn does(container: &Container, line: &str) -> Result<String> {
+pub fn does(container: &Container, line: &str) -> Result<String> {
     let said = in_it(container, "/tmp/said");
     let _ = std::fs::remove_file(&said);
     let line = format!("{{ {line}\n}} > /tmp/told 2>&1; echo $? > /tmp/status; : > /tmp/said");

@@ -88,6 +88,7 @@ mod signatures;
 mod simulate;
 mod sinks;
 mod slow_runtimes;
+mod survival;
 mod systemd;
 mod tampering;
 mod teams;
@@ -108,6 +109,14 @@ pub const TESTS: &[Named] = tests![
         without_its_keys_the_agent_does_not_start;
     edits: an_edited_document_counts_at_once,
         what_was_learned_is_edited_into_a_persons_document;
+    survival: what_runs_while_there_is_no_agent_is_told,
+        b27_what_deviates_is_stopped_while_there_is_no_agent,
+        an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
+        an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,
+        no_exec_is_missed_or_doubled_by_a_hundred_upgrades, the_off_switch_needs_no_agent,
+        what_was_pinned_by_another_version_is_replaced,
+        what_is_left_is_removed_when_it_is_told,
+        b28_who_unpins_or_turns_the_programs_is_told_of_and_undone;
     restarts: learning_goes_on_after_a_restart, learning_goes_on_after_a_crash,
         what_was_extended_without_a_container_is_so_after_a_crash,
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,

@@ -32,6 +32,13 @@ impl Scene {
         Self::with(Rsyslogd::start()?)
     }
 
+    /// The same where the programs stay in the kernel when an agent ends.
+    pub fn pinning() -> Result<Self> {
+        let mut scene = Self::new()?;
+        scene.home = Home::pinning()?;
+        Ok(scene)
+    }
+
     /// The same with a receiver of the test's own.
     pub fn with(rsyslogd: Rsyslogd) -> Result<Self> {
         let image = Image::busybox()?;

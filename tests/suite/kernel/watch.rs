@@ -84,7 +84,7 @@ struct Watched {
 impl Watch {
     /// Loads the programs and attaches them.
     pub fn begin(sizes: Sizes, hooks: ExecHooks) -> Result<Self> {
-        let mut kernel = Kernel::load(sizes, hooks)?;
+        let mut kernel = Kernel::load(sizes, hooks, None)?;
         let ring = kernel.take_ring()?;
         set_host_below(&mut kernel, Path::new(CGROUP_ROOT))?;
         kernel.attach()?;

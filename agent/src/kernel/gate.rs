@@ -1,0 +1,222 @@
+//! The gates at the event of an exec, and what they lead to: see the object's
+//! `gate`.
+
+use super::KernelError;
+use super::exec_hooks::{self, EXEC, STAND_IN};
+use super::load::{again, program};
+use super::pins::{HeldLink, PinError, Pins};
+use aya::maps::{Array, Map, MapData, ProgramArray};
+use aya::programs::links::FdLink;
+use aya::programs::{BtfTracePoint, Program, ProgramError, ProgramFd, TracePoint};
+use aya::{Btf, Ebpf};
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+
+/// Which gate it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// That of the program that judges execs.
+    Main,
+    /// That of its stand-in.
+    Spare,
+}
+
+impl Which {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Main => "execwarden_gate",
+            Self::Spare => "execwarden_spare_gate",
+        }
+    }
+
+    fn map(self) -> &'static str {
+        match self {
+            Self::Main => "GATE",
+            Self::Spare => "SPARE_GATE",
+        }
+    }
+
+    fn event(self) -> &'static str {
+        match self {
+            Self::Main => EXEC,
+            Self::Spare => STAND_IN.1,
+        }
+    }
+
+    /// The program at the event, as it is pinned.
+    fn pinned(self, pins: &Pins) -> Result<Program, ProgramError> {
+        let path = pins.of_gate(self.program(), "program");
+        match self {
+            Self::Main => BtfTracePoint::from_pin(path).map(Program::BtfTracePoint),
+            Self::Spare => TracePoint::from_pin(path).map(Program::TracePoint),
+        }
+    }
+}
+
+/// One gate. Where it is pinned it is there for longer than the agent; while that
+/// runs, it holds all of it.
+pub(super) struct Gate {
+    which: Which,
+    leads_to: Map,
+    /// The same, to read the number of the program that it leads to.
+    number: Array<MapData, u32>,
+    /// The program at the event, where an earlier agent has put it up.
+    found: Option<Program>,
+    /// Its link, where that is pinned.
+    link: Option<HeldLink>,
+    /// The number of the program that this agent has it lead to.
+    own: Option<u32>,
+}
+
+impl Gate {
+    /// That of the program that judges execs: as it was found, or of the object.
+    pub(super) fn main(ebpf: &mut Ebpf, pins: Option<&Pins>) -> Result<Self, KernelError> {
+        Self::new(Which::Main, ebpf, pins)
+    }
+
+    /// The same of its stand-in.
+    pub(super) fn spare(ebpf: &mut Ebpf, pins: Option<&Pins>) -> Result<Self, KernelError> {
+        Self::new(Which::Spare, ebpf, pins)
+    }
+
+    fn new(which: Which, ebpf: &mut Ebpf, pins: Option<&Pins>) -> Result<Self, KernelError> {
+        let map = |source| KernelError::Map {
+            name: which.map(),
+            source,
+        };
+        let program = |source| KernelError::Program {
+            tracepoint: which.event(),
+            source,
+        };
+        let own = ebpf
+            .take_map(which.map())
+            .expect("the object has the gate's map and it is taken once");
+        let link = pins.map(|pins| pins.of_gate(which.program(), "link"));
+        let (leads_to, found, link) = match pins.zip(link.filter(|link| link.exists())) {
+            Some((pins, link)) => {
+                let pinned = MapData::from_pin(pins.of_gate(which.program(), "leads-to"));
+                let found = which.pinned(pins).map_err(program)?;
+                let link = HeldLink::found(&link)?;
+                (
+                    Map::ProgramArray(pinned.map_err(map)?),
+                    Some(found),
+                    Some(link),
+                )
+            }
+            None => (own, None, None),
+        };
+        let number = again(&leads_to).map(Map::Array);
+        let number = number.and_then(Array::try_from).map_err(map)?;
+        Ok(Self {
+            which,
+            leads_to,
+            number,
+            found,
+            link,
+            own: None,
+        })
+    }
+
+    /// Whether an earlier agent has put it up: until something is done, it leads to
+    /// that one's program.
+    pub(super) fn was_found(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// Has it lead to this program from now on: each exec is judged by that one or
+    /// by the one before.
+    pub(super) fn lead_to(&mut self, program: &ProgramFd) -> Result<(), KernelError> {
+        let set = ProgramArray::try_from(&mut self.leads_to)
+            .and_then(|mut leads_to| leads_to.set(0, program, 0));
+        set.map_err(|source| KernelError::Map {
+            name: self.which.map(),
+            source,
+        })?;
+        self.own = self.number.get(&0, 0).ok();
+        Ok(())
+    }
+
+    /// Whether somebody has it lead elsewhere, or nowhere.
+    pub(super) fn is_turned(&self) -> bool {
+        self.own.is_some() && self.number.get(&0, 0).ok() != self.own
+    }
+
+    /// Puts it up, unless it was found.
+    pub(super) fn put_up(
+        &mut self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        pins: Option<&Pins>,
+    ) -> Result<(), KernelError> {
+        if self.was_found() {
+            return Ok(());
+        }
+        let refused = |source| KernelError::Program {
+            tracepoint: self.which.event(),
+            source,
+        };
+        let link = match self.which {
+            Which::Main => {
+                let gate = program(ebpf, self.which.program());
+                let link = gate.load(EXEC, btf).and_then(|()| gate.attach());
+                let link = link.map_err(refused)?;
+                if pins.is_none() {
+                    return Ok(());
+                }
+                FdLink::from(gate.take_link(link).map_err(refused)?)
+            }
+            Which::Spare => {
+                let gate = exec_hooks::stand_in(ebpf, self.which.program());
+                let link = gate.load().and_then(|()| exec_hooks::attach(gate));
+                let link = link.map_err(refused)?;
+                if pins.is_none() {
+                    return Ok(());
+                }
+                let link = gate.take_link(link).map_err(refused)?;
+                FdLink::try_from(link).map_err(|source| PinError::NoLink {
+                    event: self.which.event(),
+                    source,
+                })?
+            }
+        };
+        if let Some(pins) = pins {
+            self.pin_what_it_leads_through(ebpf, pins)?;
+            // The link last: it says that all is there.
+            let path = pins.of_gate(self.which.program(), "link");
+            self.link = Some(pins.link(&path, link)?);
+        }
+        Ok(())
+    }
+
+    fn pin_what_it_leads_through(&mut self, ebpf: &mut Ebpf, pins: &Pins) -> Result<(), PinError> {
+        let name = self.which.program();
+        pins.map(&pins.of_gate(name, "leads-to"), &self.leads_to)?;
+        let gate = match &mut self.found {
+            Some(found) => found,
+            None => ebpf.program_mut(name).expect("the object has the gate"),
+        };
+        pins.program(&pins.of_gate(name, "program"), gate)
+    }
+
+    /// Whether all of it is still pinned.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.link.as_ref().is_none_or(HeldLink::is_pinned)
+    }
+
+    /// Pins it again.
+    pub(super) fn pin_again(&mut self, ebpf: &mut Ebpf, pins: &Pins) -> Result<(), PinError> {
+        if self.is_pinned() {
+            return Ok(());
+        }
+        self.pin_what_it_leads_through(ebpf, pins)?;
+        self.link.as_mut().map_or(Ok(()), HeldLink::pin_again)
+    }
+
+    /// The descriptor of the program at the event.
+    pub(super) fn fd(&self, ebpf: &Ebpf) -> Option<RawFd> {
+        let fd = match &self.found {
+            Some(found) => found.fd(),
+            None => ebpf.program(self.which.program())?.fd(),
+        };
+        Some(fd.ok()?.as_fd().as_raw_fd())
+    }
+}

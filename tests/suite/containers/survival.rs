@@ -1,0 +1,354 @@
+//! What goes on when the agent does not: its programs stay in the kernel, and the
+//! next agent tells what they saw.
+
+use super::blocking::{does, in_it, obedient};
+use super::expect::{count, counted, is_of, only};
+use super::scene::{ELEMENT, PATIENCE, Scene, at, exec, shell};
+use anyhow::{Context, Result, ensure};
+use aya::maps::{Map, MapData, ProgramArray};
+use std::fs;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+use testbed::{Agent, Container, Record, patience, unique_name};
+
+/// What the containers may run.
+const LISTED: &str = "  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/storm\n";
+const HELLO: &str = "/opt/intruders/hello";
+/// What the documents promise, and what rsyslogd and a busy machine take.
+const SOON: Duration = Duration::from_secs(5 + 2);
+/// Execs of a storm, one after the other.
+const STORM: u64 = 20_000;
+
+/// How many execs of the intruder are told of, each record once by its number.
+fn told(records: &[Record], container: &Container) -> u64 {
+    counted(records, container, HELLO)
+}
+
+fn storm(container: &Container, times: u64) -> Result<()> {
+    let ended = container.exec([&at("storm"), &times.to_string(), HELLO])?;
+    let well = String::from_utf8_lossy(&ended.stdout);
+    ensure!(well.trim() == times.to_string(), "{ended:?}");
+    Ok(())
+}
+
+/// Ends whichever agent is there as often as it is told to, while a storm is on, and
+/// holds what was told of it against what ran.
+fn agents_come_and_go(
+    scene: &Scene,
+    execs: u64,
+    stay: Duration,
+    end: impl Fn(Agent<'_>) -> Result<()>,
+) -> Result<u32> {
+    scene.write_document(LISTED)?;
+    let mut agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    scene.wait_for_count(&agent, "containers", 1)?;
+    let mut ended = 0;
+    let agent = thread::scope(|scope| -> Result<Agent<'_>> {
+        let storm = scope.spawn(|| storm(&container, execs));
+        while !storm.is_finished() {
+            thread::sleep(stay);
+            end(agent)?;
+            agent = scene.agent(&["--enforce"])?;
+            ended += 1;
+        }
+        storm.join().expect("it does not panic")?;
+        Ok(agent)
+    })?;
+    scene.finish_with(agent, |records| {
+        let told = told(records, &container);
+        ensure!(told == execs, "{told} execs of {execs} are told of");
+        Ok(())
+    })?;
+    Ok(ended)
+}
+
+pub fn what_runs_while_there_is_no_agent_is_told() -> Result<()> {
+    let scene = Scene::pinning()?;
+    scene.write_document(LISTED)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    exec(&container, &[HELLO])?;
+    scene.wait_for_records(&container, 1)?;
+    agent.crash()?;
+
+    exec(&container, &[HELLO])?;
+    exec(&container, &["/app/worker"])?;
+    exec(&container, &["/app/worker"])?;
+    // One that comes and goes while nobody looks.
+    let short = unique_name();
+    let bundle = scene.container(&["/app/worker"]).bundle()?;
+    bundle.run_to_end(&short)?;
+    let agent = scene.agent(&["--enforce"])?;
+
+    scene.wait_for_records(&container, 4)?;
+    scene
+        .rsyslogd
+        .wait_for("the one that is gone", PATIENCE, |records| {
+            records
+                .iter()
+                .any(|record| record.parameter(ELEMENT, "container") == Some(&short))
+        })?;
+    scene.finish_with(agent, |records| {
+        ensure!(told(records, &container) == 2, "{records:#?}");
+        ensure!(counted(records, &container, "/app/worker") == 2);
+        let field = |record: &Record, name| record.parameter(ELEMENT, name).map(str::to_owned);
+        let gone = |record: &&Record| field(record, "container").as_ref() == Some(&short);
+        let gone: Vec<&Record> = records.iter().filter(gone).collect();
+        ensure!(gone.len() == 1 && count(gone[0]) == 1, "{records:#?}");
+        // Its runtime has forgotten what it was.
+        ensure!(
+            field(gone[0], "attributed").as_deref() == Some("false"),
+            "{gone:?}"
+        );
+        Ok(())
+    })
+}
+
+pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {
+    let scene = Scene::pinning()?;
+    let document = "  processes:\n    - { path: /bin/busybox, applet: sh }\n  action: block\n";
+    scene.write_document(document)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = obedient(&scene)?;
+    scene.wait_for_count(&agent, "containers", 1)?;
+    let mark = in_it(&container, "/tmp/mark");
+    agent.crash()?;
+
+    ensure!(does(&container, "/bin/busybox touch /tmp/mark")? == "137");
+    ensure!(!mark.exists(), "it ran");
+    ensure!(does(&container, "sh -c ':'")? == "0");
+    let agent = scene.agent(&["--enforce"])?;
+
+    scene.wait_for_records(&container, 1)?;
+    scene.finish_with(agent, |records| {
+        let record = only(records, &container, "applet /bin/busybox")?;
+        let action = record.parameter(ELEMENT, "action");
+        ensure!(action == Some("blocked"), "{record:?}");
+        Ok(())
+    })
+}
+
+pub fn an_agent_that_is_killed_again_and_again_tells_of_every_exec_once() -> Result<()> {
+    let scene = Scene::pinning()?;
+    let kills = agents_come_and_go(&scene, STORM, Duration::from_secs(2), |agent| agent.crash())?;
+    ensure!(kills > 2, "only {kills} were killed");
+    Ok(())
+}
+
+/// Each exec is the first of its kind, so that there is always a record that is not
+/// on disk yet.
+pub fn an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once() -> Result<()> {
+    const CONTAINERS: usize = 12;
+    const KINDS: u64 = 300;
+
+    let scene = Scene::pinning()?;
+    for kind in 0..KINDS {
+        let script = format!("/app/many/{kind}");
+        scene.image.script(&script, &format!("#!{HELLO}\n"))?;
+    }
+    let names: Vec<String> = (0..CONTAINERS).map(|_| unique_name()).collect();
+    for name in &names {
+        scene.write_document_of(name, "  processes:\n    - path: /bin/busybox\n")?;
+    }
+    let start = || scene.agent(&["--enforce", "--alert-burst", "100000"]);
+    let mut agent = start()?;
+    let sleeping = |name| scene.container_of(name, &["sleep", "100000"]).run();
+    let containers: Vec<Container> = names
+        .iter()
+        .map(|name| sleeping(name))
+        .collect::<Result<_>>()?;
+    let mut kills = 0;
+    let agent = thread::scope(|scope| -> Result<Agent<'_>> {
+        let storm = scope.spawn(|| {
+            let run =
+                |container| shell(container, "for one in /app/many/*; do $one; done").map(drop);
+            containers.iter().try_for_each(run)
+        });
+        while !storm.is_finished() {
+            // Not always at the same moment of the agent's life.
+            thread::sleep(Duration::from_millis(150 + 170 * (kills % 7)));
+            agent.crash()?;
+            agent = start()?;
+            kills += 1;
+        }
+        storm.join().expect("it does not panic")?;
+        Ok(agent)
+    })?;
+
+    ensure!(kills > 2, "only {kills} were killed");
+    scene.finish_with(agent, |records| {
+        for container in &containers {
+            let of_it = records.iter().filter(|record| is_of(record, container));
+            let told: u64 = of_it.map(count).sum();
+            ensure!(
+                told == KINDS,
+                "{told} execs of {KINDS} are told of, over {kills} kills"
+            );
+        }
+        Ok(())
+    })
+}
+
+pub fn no_exec_is_missed_or_doubled_by_a_hundred_upgrades() -> Result<()> {
+    const UPGRADES: u32 = 100;
+
+    let scene = Scene::pinning()?;
+    let mut upgrades = 0;
+    let begun = Instant::now();
+    while upgrades < UPGRADES / patience() {
+        ensure!(
+            begun.elapsed() < Duration::from_secs(600),
+            "{upgrades} took too long"
+        );
+        let stop = |agent: Agent<'_>| agent.stop().map(drop);
+        upgrades += agents_come_and_go(&scene, STORM, Duration::ZERO, stop)?;
+    }
+    Ok(())
+}
+
+/// The agent's own command, with the scene's places.
+fn unload(scene: &Scene) -> Result<Output> {
+    Command::new(testbed::binary()?)
+        .arg("unload")
+        .arg("--pins")
+        .arg(scene.home.pins())
+        .arg("--control")
+        .arg(scene.home.control())
+        .output()
+        .context("cannot start execwarden")
+}
+
+pub fn the_off_switch_needs_no_agent() -> Result<()> {
+    let scene = Scene::pinning()?;
+    let document = "  processes:\n    - { path: /bin/busybox, applet: sh }\n  action: block\n";
+    scene.write_document(document)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = obedient(&scene)?;
+    scene.wait_for_count(&agent, "containers", 1)?;
+
+    let refused = unload(&scene)?;
+    ensure!(refused.status.code() == Some(1), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(said.contains("an agent runs"), "{said}");
+    ensure!(does(&container, "/bin/busybox true")? == "137");
+    agent.crash()?;
+    ensure!(does(&container, "/bin/busybox true")? == "137");
+
+    let done = unload(&scene)?;
+    ensure!(done.status.success(), "{done:?}");
+    ensure!(does(&container, "/bin/busybox true")? == "0");
+    ensure!(!scene.home.pins().exists());
+    let again = String::from_utf8_lossy(&unload(&scene)?.stdout).into_owned();
+    ensure!(again.starts_with("there is no "), "{again}");
+    Ok(())
+}
+
+pub fn what_was_pinned_by_another_version_is_replaced() -> Result<()> {
+    let scene = Scene::pinning()?;
+    scene.write_document(LISTED)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    scene.wait_for_count(&agent, "containers", 1)?;
+    agent.crash()?;
+    // Another layout has another name, and its maps are not looked into.
+    let pins = scene.home.pins();
+    let generation = generation(&scene)?;
+    fs::rename(pins.join(&generation), pins.join("1-v999"))?;
+
+    let agent = scene.agent(&["--enforce"])?;
+    shell(&container, HELLO)?;
+    scene.wait_for_records(&container, 1)?;
+
+    let log = agent.log();
+    ensure!(log.contains("another version"), "{log}");
+    ensure!(!pins.join("1-v999").exists());
+    scene.finish_with(agent, |records| {
+        ensure!(told(records, &container) == 1, "{records:#?}");
+        Ok(())
+    })
+}
+
+/// The folder of the one agent that has pinned something.
+fn generation(scene: &Scene) -> Result<String> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(scene.home.pins())? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    ensure!(folders.len() == 1, "{folders:?}");
+    folders.pop().context("a folder")
+}
+
+pub fn what_is_left_is_removed_when_it_is_told() -> Result<()> {
+    let scene = Scene::pinning()?;
+    scene.write_document(LISTED)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    exec(&container, &[HELLO])?;
+    agent.crash()?;
+    let before = generation(&scene)?;
+
+    let agent = scene.agent(&["--enforce"])?;
+    let gone = || {
+        Ok(generation(&scene)
+            .is_ok_and(|now| now != before)
+            .then_some(()))
+    };
+    testbed::until("what was left to be removed", PATIENCE, gone)?;
+    let now = generation(&scene)?;
+    agent.stop()?;
+
+    // The last agent's stays.
+    ensure!(generation(&scene)? == now);
+    let agent = scene.agent(&["--enforce"])?;
+    scene.finish_with(agent, |records| {
+        ensure!(told(records, &container) == 1, "{records:#?}");
+        Ok(())
+    })
+}
+
+pub fn b28_who_unpins_or_turns_the_programs_is_told_of_and_undone() -> Result<()> {
+    let scene = Scene::pinning()?;
+    scene.write_document(LISTED)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    scene.wait_for_count(&agent, "containers", 1)?;
+    let pins = scene.home.pins();
+    let told = |text: &str| -> Result<()> {
+        let begun = Instant::now();
+        scene.rsyslogd.wait_for(text, PATIENCE, |records| {
+            let is_told = |record: &Record| record.msgid == "tampered" && record.raw.contains(text);
+            records.iter().any(is_told)
+        })?;
+        ensure!(begun.elapsed() < SOON, "{text}: {:?}", begun.elapsed());
+        Ok(())
+    };
+
+    fs::remove_dir_all(&pins)?;
+    // The agent holds all of it.
+    exec(&container, &[HELLO])?;
+    scene.wait_for_records(&container, 1)?;
+    told("and it was put back")?;
+    ensure!(generation(&scene).is_ok());
+
+    let gate = MapData::from_pin(pins.join("execwarden_gate-leads-to"))?;
+    let mut gate = ProgramArray::try_from(Map::ProgramArray(gate))?;
+    gate.clear_index(&0)?;
+    told("and they are led to them again")?;
+    exec(&container, &[HELLO])?;
+
+    // What was pinned again is as good as the first: the next agent takes it over.
+    scene.wait_for_count(&agent, "deviations", 2)?;
+    agent.crash()?;
+    exec(&container, &[HELLO])?;
+    let agent = scene.agent(&["--enforce"])?;
+    scene.finish_with(agent, |records| {
+        let told = self::told(records, &container);
+        ensure!(told == 3, "{told}: {records:#?}");
+        Ok(())
+    })
+}
