@@ -83,16 +83,16 @@ fn nobody_gets_more_than_that() {
     }
 }
 
-/// Of the node it may write where its state and its socket are, and make its canary's
-/// cgroup, where it has one.
+/// Of the node it may write where its state and its socket are, make its canary's
+/// cgroup, where it has one, and pin its programs, where they are to stay.
 #[test]
 fn what_is_the_nodes_is_mounted_to_be_read() {
-    let without = charted(&["--set", "canary=off"]);
+    let without = charted(&["--set", "canary=off", "--set", "pinned=false"]);
     let own = ["/var/lib/execwarden", "/run/execwarden"];
-    let with_cgroup = [&own[..], &["/host/sys/fs/cgroup"]].concat();
+    let all = [&own[..], &["/host/sys/fs/cgroup", "/sys/fs/bpf"]].concat();
     for (objects, expected) in [
-        (overlay("base"), &with_cgroup[..]),
-        (WHOLE_CHART.as_slice(), &with_cgroup),
+        (overlay("base"), &all[..]),
+        (WHOLE_CHART.as_slice(), &all),
         (without.as_slice(), &own),
     ] {
         let mounts = container(objects)["volumeMounts"]
@@ -134,6 +134,7 @@ fn nothing_but_the_agents_own_folders_is_made_on_a_node() {
             ("/run", here),
             ("/sys/fs/cgroup", here),
             ("/sys/kernel/tracing", here),
+            ("/sys/fs/bpf", here),
         ]
     );
 }

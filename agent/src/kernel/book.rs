@@ -103,7 +103,7 @@ impl Book {
 
 /// How many execs of an entry nobody needs to be told of again, where the spool has
 /// all records up to `committed`.
-pub(super) fn surely(told: Told, committed: u64) -> u64 {
+fn surely(told: Told, committed: u64) -> u64 {
     match told.number <= committed {
         true => told.count,
         false => told.before,

@@ -1,7 +1,8 @@
 //! What an earlier agent has left in the kernel: what its programs saw, and how
 //! much of that is told of.
 
-use super::book::{self, Book};
+use super::PolicyError;
+use super::book::Book;
 use super::pins::{Generation, PinError, Pins};
 use super::truth::{Escaped, SeenEntry, escaped, seen_entry};
 use crate::model::CgroupId;
@@ -69,15 +70,37 @@ impl Left {
         opened.collect()
     }
 
+    /// Notes what has to be told again, where the spool has the records up to
+    /// `committed`: their numbers are given to others from now on.
+    pub fn settle(&mut self, committed: u64) -> Result<(), PolicyError> {
+        let told = &mut self.maps.told;
+        let lost: Vec<(SeenKey, Told)> = { told.iter().filter_map(Result::ok) }
+            .filter(|(_, told)| told.number > committed)
+            .collect();
+        for (key, entry) in lost {
+            let settled = Told {
+                count: entry.before,
+                number: 0,
+                ..entry
+            };
+            told.insert(key, settled, 0)
+                .map_err(|source| PolicyError::Map {
+                    name: "TOLD",
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+
     /// Takes its programs off the life of cgroups: from now on its maps stay as they
     /// are.
     pub fn detach(&self) -> Result<(), PinError> {
         self.generation.remove_links(&MAPS)
     }
 
-    /// All that nobody was told of, where the spool has the records up to
-    /// `committed`. What is told of it from now on is in the book.
-    pub fn untold(self, book: &mut Book, committed: u64) -> (Untold, Leftover) {
+    /// All that nobody was told of, when that is [settled](Self::settle). What is told
+    /// of it from now on is in the book.
+    pub fn untold(self, book: &mut Book) -> (Untold, Leftover) {
         let Maps {
             seen,
             told,
@@ -87,9 +110,7 @@ impl Left {
             cgroups,
         } = self.maps;
         let owed = |key: &SeenKey, count: u64| {
-            let told = told
-                .get(key, 0)
-                .map_or(0, |told| book::surely(told, committed));
+            let told = told.get(key, 0).map_or(0, |told| told.count);
             Some(count.saturating_sub(told)).filter(|owed| *owed > 0)
         };
         let mut untold = Untold {

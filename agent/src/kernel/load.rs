@@ -283,6 +283,12 @@ impl Kernel {
         { gates.into_iter().flatten() }.any(Gate::was_found)
     }
 
+    /// Whether an earlier agent's programs have watched until now, and what they saw
+    /// can be read.
+    pub fn has_watched_on(&self) -> bool {
+        self.is_second() && !self.left.is_empty()
+    }
+
     /// Execs are judged here from now on.
     pub fn take_charge(&mut self) -> Result<(), KernelError> {
         let gates = [
@@ -296,6 +302,15 @@ impl Kernel {
             {
                 gate.lead_to(program)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Notes what of earlier agents has to be told again, where the spool has the
+    /// records up to `committed`: before the first record of this one.
+    pub fn settle_left(&mut self, committed: u64) -> Result<(), KernelError> {
+        for left in &mut self.left {
+            left.settle(committed)?;
         }
         Ok(())
     }

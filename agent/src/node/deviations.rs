@@ -17,7 +17,7 @@ use crate::judge::role_of;
 use crate::kernel::{Escaped, key_of_escape, key_of_overflow};
 use crate::learn::Gap;
 use crate::model::{
-    CgroupId, Content, Exec, Identity, Inspection, Reason, Slot, Untrusted, WorkloadId,
+    CgroupId, Content, Exec, Identity, Inspection, Meddling, Reason, Slot, Untrusted, WorkloadId,
 };
 use agent_common::wire::SeenKey;
 use jiff::Timestamp;
@@ -286,7 +286,12 @@ impl Node {
             workload.deviations += count;
         }
         let at = Timestamp::now();
-        let scope = format!("{}/{id}", self.boot);
+        let what = match &subject {
+            Subject::Meddled(Meddling::Turned { .. }) => "/turned",
+            Subject::Meddled(Meddling::Unpinned { .. }) => "/unpinned",
+            _ => "",
+        };
+        let scope = format!("{}/{id}{what}", self.boot);
         let alert = AlertId::new(&scope, CgroupId(0), reason, None);
         let record = self.record(alert, at, reason, Vec::new(), subject, id, None);
         self.alerts.raise(record, of, count, at);

@@ -103,8 +103,7 @@ impl Node {
 
     fn judge_left(&mut self, left: Left) -> Leftover {
         left.detach().unwrap_or_else(|error| complain(&error));
-        let committed = self.alerts.committed_before();
-        let (untold, leftover) = left.untold(self.alerts.book(), committed);
+        let (untold, leftover) = left.untold(self.alerts.book());
         let Untold {
             newborns,
             execs,

@@ -233,6 +233,8 @@ impl Node {
             confinement,
             config,
         };
+        let committed = node.alerts.committed_before();
+        node.kernel.settle_left(committed)?;
         for kind in node.config.classes.off() {
             tracing::warn!(%kind, "nothing is asked of containers of this kind: their class is off");
         }
@@ -269,7 +271,7 @@ impl Node {
     }
 
     /// Takes up the baselines that still learn. That there was no agent
-    /// meanwhile is a part of what they know.
+    /// meanwhile is a part of what they know, unless its programs watched on.
     fn read_store(&mut self) -> Result<(), StoreError> {
         let now = Timestamp::now();
         let loaded = self.store.get().load()?;
@@ -280,7 +282,7 @@ impl Node {
                 self.workloads.finished.insert(id, baseline);
                 continue;
             }
-            if let Some(from) = last_alive {
+            if let Some(from) = last_alive.filter(|_| !self.kernel.has_watched_on()) {
                 baseline.note(Gap::AgentDown { from, to: now }, now);
             }
             self.workloads.dormant.insert(id, baseline);

@@ -276,7 +276,7 @@ impl Running {
     fn start(mut command: Command, scene: &Scene) -> Result<Self> {
         let home = &scene.home;
         command
-            .args(["--syslog", &scene.rsyslogd.url()])
+            .args(["--syslog", &scene.rsyslogd.url(), "--pins", "off"])
             .arg("--config")
             .arg(home.config())
             .arg("--state")

@@ -110,6 +110,7 @@ pub const TESTS: &[Named] = tests![
     edits: an_edited_document_counts_at_once,
         what_was_learned_is_edited_into_a_persons_document;
     survival: what_runs_while_there_is_no_agent_is_told,
+        what_runs_while_there_is_no_agent_is_learned_without_a_gap,
         b27_what_deviates_is_stopped_while_there_is_no_agent,
         an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
         an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,

@@ -3,7 +3,7 @@
 
 use super::blocking::{does, in_it, obedient};
 use super::expect::{count, counted, is_of, only};
-use super::scene::{ELEMENT, PATIENCE, Scene, at, exec, shell};
+use super::scene::{ELEMENT, PATIENCE, Scene, at, exec, shell, window};
 use anyhow::{Context, Result, ensure};
 use aya::maps::{Map, MapData, ProgramArray};
 use std::fs;
@@ -104,6 +104,39 @@ pub fn what_runs_while_there_is_no_agent_is_told() -> Result<()> {
         );
         Ok(())
     })
+}
+
+pub fn what_runs_while_there_is_no_agent_is_learned_without_a_gap() -> Result<()> {
+    let scene = Scene::pinning()?;
+    let agent = scene.agent(&["--automatic", &window(12)])?;
+    let container = scene.idle()?;
+    exec(&container, &["/app/worker"])?;
+    let learned = scene.wait_for_count(&agent, "processes", 2)?;
+    // What was learned is saved once a second.
+    let then = learned["agent"]["uptime_s"].as_u64().context("an age")?;
+    agent.wait_for("it to be saved", PATIENCE, |status| {
+        status["agent"]["uptime_s"].as_u64() >= Some(then + 2)
+    })?;
+    agent.crash()?;
+
+    exec(&container, &[HELLO])?;
+    let agent = scene.agent(&["--automatic", &window(12)])?;
+    let status = scene.wait_for_count(&agent, "processes", 3)?;
+    let learning = &scene.of_status(&status).context("the workload")?["learning"];
+    ensure!(
+        learning["incomplete"] == serde_json::json!([]),
+        "{learning:#}"
+    );
+    scene.wait_for_mode(&agent, "enforce")?;
+
+    let learned = scene.learned()?;
+    ensure!(learned.contains(HELLO), "{learned}");
+    ensure!(
+        learned.contains("gaps: []") || !learned.contains("gaps:"),
+        "{learned}"
+    );
+    exec(&container, &[HELLO])?;
+    scene.finish(agent, &[])
 }
 
 pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {

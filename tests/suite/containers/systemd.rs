@@ -22,6 +22,8 @@ pub fn systemd_hears_ready_alive_and_stopping() -> Result<()> {
             "error",
             "--syslog",
             "udp://127.0.0.1:9",
+            "--pins",
+            "off",
         ])
         .arg("--state")
         .arg(home.state())

@@ -163,7 +163,9 @@ pub fn an_agent_that_restarts_goes_on(driver: Driver) -> Result<()> {
 pub fn a_new_image_is_held_to_the_same_list() -> Result<()> {
     const NEXT: &str = "localhost/app:2";
     let node = Node::new(Driver::Cgroupfs)?;
-    let agent = node.scene.agent(&["--automatic", &window(LEARNING)])?;
+    // Not a notice of all that is new in it, after a while.
+    let flags = ["--automatic", &window(LEARNING), "--probation", "off"];
+    let agent = node.scene.agent(&flags)?;
     let workload = node.workload("api");
 
     let old = node.kubelet.run(node.replica("x7k2p"))?;

@@ -155,16 +155,18 @@ fn lsm(active: Option<&str>) -> Finding {
 }
 
 fn bpffs(is_mounted: bool) -> Finding {
-    let found = if is_mounted {
-        "not used; mounted at /sys/fs/bpf"
-    } else {
-        "not used; not mounted at /sys/fs/bpf"
-    };
-    Finding::ok(
-        "bpffs",
-        found,
-        "nothing: in this version the programs end with the agent",
-    )
+    let name = "bpffs";
+    let cost = "what runs between two agents is not seen, and not stopped: the programs \
+                end with the agent";
+    match is_mounted {
+        true => Finding::ok(name, "mounted at /sys/fs/bpf", cost),
+        false => Finding::limit(
+            name,
+            "not mounted at /sys/fs/bpf",
+            cost,
+            "`mount -t bpf bpf /sys/fs/bpf`; in a container, let the agent see the host's",
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ mod tests {
     program cgroup_mkdir        ok     loads and attaches; 1,300 instructions
     program sched_process_exec  ok     loads and attaches; 1,300 instructions
     bpf-lsm                     ok     not used; this kernel has it active
-    bpffs                       ok     not used; mounted at /sys/fs/bpf
+    bpffs                       ok     mounted at /sys/fs/bpf
     root                        ok     this is root
     pid-namespace               ok     the host's
     CAP_BPF                     ok     held
@@ -125,7 +125,7 @@ mod tests {
     programs              missing  none could be tried: the kernel does not take the
                                    maps
     bpf-lsm               ok       not used; this kernel has it active
-    bpffs                 ok       not used; mounted at /sys/fs/bpf
+    bpffs                 ok       mounted at /sys/fs/bpf
     root                  ok       this is root
     pid-namespace         ok       the host's
     CAP_BPF               ok       held
