@@ -1,4 +1,4 @@
-//! `cargo xtask soak`, `cargo xtask flood`: two of the tests, for longer than they
+//! `cargo xtask soak`, `flood`, `upgrades`: three of the tests, for longer than they
 //! take among the others.
 
 use crate::{command, setup};
@@ -20,6 +20,14 @@ pub struct Flood {
     execs: u64,
 }
 
+/// Arguments of `cargo xtask upgrades`.
+#[derive(clap::Args)]
+pub struct Upgrades {
+    /// How many; the tests make 10
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    times: u64,
+}
+
 /// A day's life of twenty containers, for so long.
 pub fn soak(args: &Soak) -> Result<()> {
     let minutes = ("EXECWARDEN_SOAK_MINUTES", args.minutes);
@@ -30,6 +38,15 @@ pub fn soak(args: &Soak) -> Result<()> {
 pub fn flood(args: &Flood) -> Result<()> {
     let execs = ("EXECWARDEN_FLOOD_EXECS", args.execs);
     test("containers::b24_one_exec_in_a_flood", execs)
+}
+
+/// So many agents, each taking over from the one before, in a storm of execs.
+pub fn upgrades(args: &Upgrades) -> Result<()> {
+    let times = ("EXECWARDEN_UPGRADES", args.times);
+    test(
+        "containers::no_exec_is_missed_or_doubled_by_upgrades",
+        times,
+    )
 }
 
 /// Runs one test, and prints what it says.

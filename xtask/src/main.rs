@@ -1,5 +1,5 @@
 //! The build tool: `cargo xtask setup`, `build`, `test`, `vm`, `demo`, `bench`,
-//! `soak`, `flood`, `fuzz`, `image`, `dist`, `learn-allowlists`.
+//! `soak`, `flood`, `upgrades`, `fuzz`, `image`, `dist`, `learn-allowlists`.
 //!
 //! Exit status: 0 done, 1 something failed, 2 this machine lacks something
 //! that a person has to bring.
@@ -52,6 +52,9 @@ enum Task {
     Soak(longer::Soak),
     /// Run an intruder a million times: few records, whose counts add up (root)
     Flood(longer::Flood),
+    /// Have a hundred agents take over from each other in a storm of execs: each is
+    /// told of once (root)
+    Upgrades(longer::Upgrades),
     /// Try what parses or encodes hostile bytes with new ones
     Fuzz(fuzz::Args),
     /// Learn the allowlists of real software anew, from Debian's packages (root)
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::run(),
         Task::Soak(args) => longer::soak(&args),
         Task::Flood(args) => longer::flood(&args),
+        Task::Upgrades(args) => longer::upgrades(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::LearnAllowlists(args) => allowlists::run(args),
         Task::Bench(args) => bench::run(args),

@@ -75,10 +75,6 @@ pub struct UnloadArguments {
     /// Folder that the agent was given as its --pins [default: /sys/fs/bpf/execwarden]
     #[arg(long, value_name = "DIR", value_parser = AbsolutePath::of_flag(), value_hint = ValueHint::DirPath)]
     pub pins: Option<AbsolutePath>,
-
-    /// The agent that must not run.
-    #[command(flatten)]
-    pub agent: AgentArguments,
 }
 
 /// `execwarden extend`.

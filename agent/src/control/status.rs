@@ -109,6 +109,19 @@ pub struct AgentStatus {
     /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confinement: Option<ConfinementStatus>,
+    /// How its programs stay when it ends; not there where they are not to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<PinsStatus>,
+}
+
+/// How the programs stay when the agent ends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PinsStatus {
+    /// By which folder of a BPF file system.
+    pub folder: String,
+    /// Why they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What the agent can still do of what it could at its start.
@@ -575,6 +588,10 @@ pub(crate) mod tests {
                     capabilities: vec!["CAP_SYS_PTRACE".to_owned()],
                     calls_filtered: true,
                     problems: Vec::new(),
+                }),
+                pins: Some(PinsStatus {
+                    folder: "/sys/fs/bpf/execwarden".to_owned(),
+                    error: None,
                 }),
             },
             accounting: ExecCounts {

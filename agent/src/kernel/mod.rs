@@ -40,7 +40,7 @@ pub use left::{Left, Leftover, Untold, key_of_escape, key_of_overflow};
 pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
 pub use permits::{Names, Permit, Sighted, detail_bits, stop_bits};
-pub use pins::{PinError, Pins, remove_pins};
+pub use pins::{PinError, Pins, is_in_bpf_fs, remove_pins};
 pub use ring::{AsyncRing, Ring};
 pub use trial::{Overlay, Trial, try_layouts, try_programs};
 pub use truth::{Escaped, SeenEntry};

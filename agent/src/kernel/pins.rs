@@ -20,13 +20,20 @@ use aya::maps::Map;
 use aya::pin::PinError as Refused;
 use aya::programs::Program;
 use aya::programs::links::{FdLink, LinkError, PinnedLink};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS: u64 = 0xcafe_4a11;
+
+/// Whether something is in a BPF file system.
+pub fn is_in_bpf_fs(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|system| system.f_type as u64 == BPF_FS)
+}
 
 /// Why nothing can be pinned.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +60,9 @@ pub enum PinError {
         /// Why it is not.
         source: Refused,
     },
+    /// Another agent runs that pins there.
+    #[error("{} is that of an agent that runs", .0.display())]
+    InUse(PathBuf),
     /// A link that was pinned, and cannot be opened.
     #[error("{}: {source}", path.display())]
     Held {
@@ -80,6 +90,8 @@ impl From<PinError> for KernelError {
 /// The folder, opened, with a part of it for this agent.
 pub struct Pins {
     folder: PathBuf,
+    /// As long as this is open, no other agent opens the folder.
+    _lock: OwnedFd,
     own: PathBuf,
     before: Vec<Generation>,
 }
@@ -130,21 +142,17 @@ impl Pins {
     /// Where nothing can be pinned there, or somebody else could have.
     pub fn open(folder: &Path) -> Result<Self, PinError> {
         make_folder(folder)?;
-        check(folder)?;
+        let lock = open_alone(folder)?;
         let before = generations(folder)?;
         let number = before.last().map_or(1, |last| last.number + 1);
         let own = folder.join(format!("{number}-v{VERSION}"));
         make_folder(&own)?;
         Ok(Self {
             folder: folder.to_owned(),
+            _lock: lock,
             own,
             before,
         })
-    }
-
-    /// Where the folder is.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// What earlier agents have left, oldest first.
@@ -181,7 +189,7 @@ impl Pins {
     /// Makes the folders anew that somebody has removed.
     pub(super) fn make_again(&self) -> Result<(), PinError> {
         make_folder(&self.folder)?;
-        check(&self.folder)?;
+        open(&self.folder)?;
         make_folder(&self.own)
     }
 }
@@ -236,12 +244,12 @@ impl HeldLink {
 /// # Errors
 /// What cannot be removed; the gate goes first.
 pub fn remove_pins(folder: &Path) -> Result<bool, PinError> {
-    match check(folder) {
+    let _lock = match open_alone(folder) {
         Err(PinError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Ok(false);
         }
         other => other?,
-    }
+    };
     remove_all(folder)?;
     Ok(true)
 }
@@ -264,21 +272,32 @@ fn make_folder(path: &Path) -> Result<(), PinError> {
     }
 }
 
-/// Whether a folder is a folder of a BPF file system that only root may write to.
-/// No link is followed.
-fn check(folder: &Path) -> Result<(), PinError> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
+/// Opens a folder of a BPF file system that only root may write to. No link is
+/// followed.
+fn open(folder: &Path) -> Result<OwnedFd, PinError> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = rustix::fs::open(folder, flags, Mode::empty());
     let opened = opened.map_err(|error| failed(folder, error.into()))?;
     let system = rustix::fs::fstatfs(&opened).map_err(|error| failed(folder, error.into()))?;
     if system.f_type as u64 != BPF_FS {
         return Err(PinError::NoBpfFs(folder.to_owned()));
     }
-    let found = std::fs::metadata(folder).map_err(|error| failed(folder, error))?;
-    if found.uid() != 0 || found.mode() & 0o022 != 0 {
+    let found = rustix::fs::fstat(&opened).map_err(|error| failed(folder, error.into()))?;
+    if found.st_uid != 0 || found.st_mode & 0o022 != 0 {
         return Err(PinError::NotOurs(folder.to_owned()));
     }
-    Ok(())
+    Ok(opened)
+}
+
+/// The same, where nobody else has it.
+fn open_alone(folder: &Path) -> Result<OwnedFd, PinError> {
+    let opened = open(folder)?;
+    match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(PinError::InUse(folder.to_owned())),
+        locked => locked
+            .map(|()| opened)
+            .map_err(|error| failed(folder, error.into())),
+    }
 }
 
 /// Something that was left half made stands in the way.

@@ -8,7 +8,7 @@ use crate::control::protocol::{Answer, Reloaded, Request, Response};
 use crate::control::server::Peer;
 use crate::control::status::{
     Accounting, AgentMode, AgentStatus, ConfinementStatus, CriStatus, EngineStatus, KubeStatus,
-    Losses, MapFill, RingFill, SinkStatus, SpoolStatus, Status,
+    Losses, MapFill, PinsStatus, RingFill, SinkStatus, SpoolStatus, Status,
 };
 use crate::model::{ExecCounts, Slot};
 use agent_common::wire::{SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
@@ -71,6 +71,10 @@ impl Node {
                     capabilities: confine::names(self.confinement.capabilities),
                     calls_filtered: self.confinement.calls_are_filtered,
                     problems: self.confinement.problems.clone(),
+                }),
+                pins: { self.config.pins.as_ref() }.map(|folder| PinsStatus {
+                    folder: folder.display().to_string(),
+                    error: self.unpinned.clone(),
                 }),
             },
             accounting: Accounting::from(self.accounting()),

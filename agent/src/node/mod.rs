@@ -172,8 +172,8 @@ struct Node {
     last_beat: Instant,
     /// When the kernel's rules were last compared.
     compared: Instant,
-    /// Whether what was pinned is not, for good.
-    unpinned: bool,
+    /// Why nothing is pinned that is to be, if nothing is.
+    unpinned: Option<String>,
     /// `None` where no journal is kept.
     journalling: Option<Journalling>,
     /// Execs of cgroups that have no name yet.

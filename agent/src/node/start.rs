@@ -25,7 +25,7 @@ use crate::containers::{
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
-use crate::kernel::{ExecHooks, Kernel, KernelError, Pins, Sizes};
+use crate::kernel::{ExecHooks, Kernel, KernelError, PinError, Pins, Sizes};
 use crate::learn::{Around, Baseline, Gap, Outcome, Sighting, State, Window};
 use crate::metrics;
 use crate::model::{CgroupId, Identity, Reason, Role};
@@ -120,7 +120,9 @@ impl Node {
         let size = config.journal_max_size.bytes();
         let journalling = Journalling::open(&store, size, config.journal_max_age, last_alive);
         come_first();
-        let pins = config.pins.as_deref().and_then(open_pins);
+        let pins = config.pins.as_deref().map(open_pins).transpose();
+        let unpinned = pins.as_ref().err().map(ToString::to_string);
+        let pins = pins.unwrap_or_default();
         let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel(), pins)?;
         if !kernel.layers_known() {
             tracing::warn!(
@@ -207,7 +209,7 @@ impl Node {
             store_told: Instant::now(),
             last_beat: Instant::now(),
             compared: Instant::now(),
-            unpinned: false,
+            unpinned,
             journalling,
             waiting: HashMap::new(),
             inspecting: Inspecting::new(inspector),
@@ -411,14 +413,13 @@ fn come_first() {
 }
 
 /// Without them the agent works, for as long as it runs.
-fn open_pins(folder: &Path) -> Option<Pins> {
-    let opened = Pins::open(folder).inspect_err(|error| {
+fn open_pins(folder: &Path) -> Result<Pins, PinError> {
+    Pins::open(folder).inspect_err(|error| {
         tracing::warn!(
             %error,
             "nothing stays in the kernel when the agent ends: what runs until the next one is there is not seen, and not stopped"
         );
-    });
-    opened.ok()
+    })
 }
 
 /// What is not given up is a matter of the node's safety, not of what the agent

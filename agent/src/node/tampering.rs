@@ -38,16 +38,16 @@ impl Node {
         }
         match self.kernel.mend_pins() {
             Some(Ok(())) => {
-                self.unpinned = false;
+                self.unpinned = None;
                 self.raise_meddling(Meddling::Unpinned { is_undone: true }, None::<PinError>);
             }
             // It is tried again, and not told of again.
-            Some(Err(_)) if self.unpinned => {}
+            Some(Err(_)) if self.unpinned.is_some() => {}
             Some(Err(error)) => {
-                self.unpinned = true;
+                self.unpinned = Some(error.to_string());
                 self.raise_meddling(Meddling::Unpinned { is_undone: false }, Some(error));
             }
-            None => self.unpinned = false,
+            None => {}
         }
     }
 

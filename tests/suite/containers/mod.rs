@@ -114,7 +114,7 @@ pub const TESTS: &[Named] = tests![
         b27_what_deviates_is_stopped_while_there_is_no_agent,
         an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
         an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,
-        no_exec_is_missed_or_doubled_by_a_hundred_upgrades, the_off_switch_needs_no_agent,
+        no_exec_is_missed_or_doubled_by_upgrades, the_off_switch_needs_no_agent,
         what_was_pinned_by_another_version_is_replaced,
         what_is_left_is_removed_when_it_is_told,
         b28_who_unpins_or_turns_the_programs_is_told_of_and_undone;

@@ -11,7 +11,7 @@ use super::node::{IMAGE, Node, has};
 use crate::containers::image;
 use crate::containers::scene::{PATIENCE, workload_in};
 use anyhow::{Context, Result, ensure};
-use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -24,6 +24,7 @@ const AGENT: &str = "localhost/execwarden:1";
 pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
+    let pins = Pins::mount()?;
     let journal = Journal::of(&node)?;
     node.containerd.import(&image::image()?, AGENT)?;
     let daemonset = DaemonSet::new(&node)?;
@@ -66,10 +67,38 @@ pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     }
 
     node.kubelet.stop(&agent)?;
+    // Its programs go on, and its next pod tells what they saw.
+    node.kubelet.exec(&container, &["/app/worker"])?;
+    let (agent, _) = daemonset.run(&node)?;
+    let records = node.wait_for_records(&pod.pod, 2)?;
+    has(&records[1], &[("path", "/app/worker"), ("count", "1")])?;
+
+    node.kubelet.stop(&agent)?;
     let all = node.scene.records()?;
-    ensure!(all.len() == 1, "{all:#?}");
+    ensure!(all.len() == 2, "{all:#?}");
     drop(journal);
+    drop(pins);
     Ok(())
+}
+
+/// A BPF file system where a node has its own, until dropped: what is pinned in it
+/// goes with it.
+struct Pins;
+
+impl Pins {
+    const FOLDER: &str = "/sys/fs/bpf";
+
+    fn mount() -> Result<Self> {
+        mount("bpf", Self::FOLDER, "bpf", MountFlags::empty(), None)
+            .context("cannot mount a BPF file system")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = unmount(Self::FOLDER, UnmountFlags::DETACH);
+    }
 }
 
 /// The receiver where a node has its journald, until dropped.

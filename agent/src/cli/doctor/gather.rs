@@ -15,7 +15,7 @@ use crate::containers::{
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
-use crate::kernel::{Sizes, try_layouts, try_programs};
+use crate::kernel::{Sizes, is_in_bpf_fs, try_layouts, try_programs};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -25,8 +25,6 @@ use std::time::Duration;
 /// The inode of the host's pid namespace: `PROC_PID_INIT_INO` of
 /// linux/proc_ns.h, the same on every kernel.
 const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
-/// `BPF_FS_MAGIC` of linux/magic.h.
-const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
 /// Where runtimes and their files are looked for.
 struct LookedFor {
@@ -125,8 +123,7 @@ fn of_kernel() -> kernel::Facts {
         types: try_layouts().map_err(|error| error.to_string()),
         programs: try_programs(Sizes::default()).map_err(|error| error.to_string()),
         lsm: fs::read_to_string("/sys/kernel/security/lsm").ok(),
-        bpffs: rustix::fs::statfs("/sys/fs/bpf")
-            .is_ok_and(|stat| stat.f_type as u64 == BPF_FS_MAGIC),
+        bpffs: is_in_bpf_fs(Path::new("/sys/fs/bpf")),
     }
 }
 

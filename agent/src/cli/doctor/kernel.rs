@@ -310,10 +310,14 @@ pub(super) mod tests {
             };
             check(facts, "bpf-lsm", State::Ok, found);
         }
+    }
+
+    #[test]
+    fn without_a_place_for_pins_a_node_is_fit_with_limits() {
         let facts = Facts {
             bpffs: false,
             ..healthy()
         };
-        check(facts, "bpffs", State::Ok, "not mounted");
+        check(facts, "bpffs", State::Limit, "not mounted");
     }
 }

@@ -19,6 +19,9 @@ pub(super) fn sentences(status: &Status) -> String {
     let unconfined = { status.agent.confinement.iter() }
         .flat_map(|confinement| &confinement.problems)
         .map(|problem| format!("the agent keeps rights that it does not need: {problem}"));
+    let unpinned = { status.agent.pins.iter() }
+        .filter_map(|pins| pins.error.as_ref())
+        .map(|error| format!("the programs end with the agent: {error}"));
     let full = status
         .maps
         .iter()
@@ -133,6 +136,7 @@ pub(super) fn sentences(status: &Status) -> String {
         .into_iter()
         .chain(losses(&status.losses))
         .chain(unconfined)
+        .chain(unpinned)
         .chain(full)
         .chain(sinks)
         .chain(spools)
