@@ -9,9 +9,9 @@ use super::KernelError;
 use super::gate::Gate;
 use super::load::PROGRAMS;
 use super::pins::Pins;
-use aya::Ebpf;
 use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{ProgramError, TracePoint};
+use aya::{Btf, Ebpf};
 use procfs::KernelVersion;
 
 /// The program that judges execs.
@@ -57,10 +57,11 @@ impl ExecHooks {
     pub(super) fn gate(
         self,
         ebpf: &mut Ebpf,
+        btf: &Btf,
         pins: Option<&Pins>,
     ) -> Result<Option<Gate>, KernelError> {
         match self {
-            Self::Program | Self::Both => Gate::main(ebpf, pins).map(Some),
+            Self::Program | Self::Both => Gate::main(ebpf, btf, pins).map(Some),
             Self::StandIn => Ok(None),
         }
     }

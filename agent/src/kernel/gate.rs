@@ -68,14 +68,36 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// That of the program that judges execs: as it was found, or of the object.
-    pub(super) fn main(ebpf: &mut Ebpf, pins: Option<&Pins>) -> Result<Self, KernelError> {
-        Self::new(Which::Main, ebpf, pins)
+    /// That of the program that judges execs: as it was found, or of the object, and
+    /// loaded.
+    pub(super) fn main(
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        pins: Option<&Pins>,
+    ) -> Result<Self, KernelError> {
+        let gate = Self::new(Which::Main, ebpf, pins)?;
+        if !gate.was_found() {
+            let loaded = program(ebpf, gate.which.program()).load(EXEC, btf);
+            loaded.map_err(|source| gate.refused(source))?;
+        }
+        Ok(gate)
     }
 
     /// The same of its stand-in.
     pub(super) fn spare(ebpf: &mut Ebpf, pins: Option<&Pins>) -> Result<Self, KernelError> {
-        Self::new(Which::Spare, ebpf, pins)
+        let gate = Self::new(Which::Spare, ebpf, pins)?;
+        if !gate.was_found() {
+            let loaded = exec_hooks::stand_in(ebpf, gate.which.program()).load();
+            loaded.map_err(|source| gate.refused(source))?;
+        }
+        Ok(gate)
+    }
+
+    fn refused(&self, source: ProgramError) -> KernelError {
+        KernelError::Program {
+            tracepoint: self.which.event(),
+            source,
+        }
     }
 
     fn new(which: Which, ebpf: &mut Ebpf, pins: Option<&Pins>) -> Result<Self, KernelError> {
@@ -144,34 +166,31 @@ impl Gate {
     pub(super) fn put_up(
         &mut self,
         ebpf: &mut Ebpf,
-        btf: &Btf,
         pins: Option<&Pins>,
     ) -> Result<(), KernelError> {
         if self.was_found() {
             return Ok(());
         }
-        let refused = |source| KernelError::Program {
-            tracepoint: self.which.event(),
-            source,
-        };
+        let name = self.which.program();
         let link = match self.which {
             Which::Main => {
-                let gate = program(ebpf, self.which.program());
-                let link = gate.load(EXEC, btf).and_then(|()| gate.attach());
-                let link = link.map_err(refused)?;
+                let gate = program(ebpf, name);
+                let link = gate.attach().map_err(|source| self.refused(source))?;
                 if pins.is_none() {
                     return Ok(());
                 }
-                FdLink::from(gate.take_link(link).map_err(refused)?)
+                let link = gate.take_link(link);
+                link.map(FdLink::from)
+                    .map_err(|source| self.refused(source))?
             }
             Which::Spare => {
-                let gate = exec_hooks::stand_in(ebpf, self.which.program());
-                let link = gate.load().and_then(|()| exec_hooks::attach(gate));
-                let link = link.map_err(refused)?;
+                let gate = exec_hooks::stand_in(ebpf, name);
+                let link = exec_hooks::attach(gate).map_err(|source| self.refused(source))?;
                 if pins.is_none() {
                     return Ok(());
                 }
-                let link = gate.take_link(link).map_err(refused)?;
+                let link = gate.take_link(link);
+                let link = link.map_err(|source| self.refused(source))?;
                 FdLink::try_from(link).map_err(|source| PinError::NoLink {
                     event: self.which.event(),
                     source,
@@ -181,8 +200,7 @@ impl Gate {
         if let Some(pins) = pins {
             self.pin_what_it_leads_through(ebpf, pins)?;
             // The link last: it says that all is there.
-            let path = pins.of_gate(self.which.program(), "link");
-            self.link = Some(pins.link(&path, link)?);
+            self.link = Some(pins.link(&pins.of_gate(name, "link"), link)?);
         }
         Ok(())
     }

@@ -136,7 +136,6 @@ pub enum KernelError {
 /// pinned.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
-    btf: aya::Btf,
     pins: Option<Pins>,
     pub(super) gate: Option<Gate>,
     pub(super) spare_gate: Option<Gate>,
@@ -177,7 +176,7 @@ impl Kernel {
                 .load(tracepoint, &btf)
                 .map_err(|source| KernelError::Program { tracepoint, source })?;
         }
-        let gate = hooks.gate(&mut ebpf, pins.as_ref())?;
+        let gate = hooks.gate(&mut ebpf, &btf, pins.as_ref())?;
         let (spare_gate, without_stand_in) = match hooks.spare_gate(&mut ebpf, pins.as_ref()) {
             Ok(gate) => (gate, None),
             Err(error) => (None, Some(error)),
@@ -187,7 +186,6 @@ impl Kernel {
         let diagnostics = super::diagnostics::Diagnostics::of(&mut ebpf)?;
         let mut kernel = Self {
             ebpf,
-            btf,
             pins,
             gate,
             spare_gate,
@@ -207,6 +205,8 @@ impl Kernel {
         };
         kernel.set_fixed_slots()?;
         kernel.pin_maps()?;
+        drop(btf);
+        super::memory::return_freed();
         Ok(kernel)
     }
 
@@ -266,14 +266,13 @@ impl Kernel {
         if !self.is_second() {
             self.take_charge()?;
         }
-        let (pins, btf) = (self.pins.as_ref(), &self.btf);
+        let pins = self.pins.as_ref();
         if let Some(gate) = &mut self.gate {
-            gate.put_up(&mut self.ebpf, btf, pins)?;
+            gate.put_up(&mut self.ebpf, pins)?;
         }
         if let Some(spare) = &mut self.spare_gate {
-            self.without_stand_in = spare.put_up(&mut self.ebpf, btf, pins).err();
+            self.without_stand_in = spare.put_up(&mut self.ebpf, pins).err();
         }
-        super::memory::return_freed();
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What the control socket asks.
 
-use super::Node;
+use super::{Node, canary};
 use crate::alert::SinkState;
 use crate::config::ModeChoice;
 use crate::confine;
@@ -125,18 +125,13 @@ impl Node {
     }
 
     fn read_accounting(&self) -> ExecCounts {
-        let mut sum = ExecCounts::default();
-        for slot in [SLOT_HOST, SLOT_PENDING] {
-            sum += self.kernel.accounting(Slot(slot));
-        }
-        for slot in SLOT_FIRST..SLOT_FIRST + self.workloads.slots_used() {
+        let mut sum = self.kernel.accounting(canary::SLOT);
+        // Nobody's that somebody would miss.
+        sum.blocked = 0;
+        let used = SLOT_FIRST..SLOT_FIRST + self.workloads.slots_used();
+        for slot in [SLOT_HOST, SLOT_PENDING].into_iter().chain(used) {
             debug_assert!(slot < SLOTS);
-            let mut counts = self.kernel.accounting(Slot(slot));
-            if self.is_canarys_slot(Slot(slot)) {
-                // Nobody's that somebody would miss.
-                counts.blocked = 0;
-            }
-            sum += counts;
+            sum += self.kernel.accounting(Slot(slot));
         }
         sum
     }

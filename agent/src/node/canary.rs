@@ -19,10 +19,12 @@ use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
+/// Where its execs are counted, and where nothing is allowed.
+pub(super) const SLOT: Slot = Slot(SLOT_CANARY);
+
 /// The canary of a running agent.
 pub struct Canary {
     watch: Watch,
-    slot: Slot,
     place: Option<Place>,
     words: mpsc::Sender<Word>,
     generation: u32,
@@ -66,11 +68,10 @@ pub(super) enum NoRun {
 }
 
 impl Canary {
-    /// One that runs so often, under a slot that nobody else has.
+    /// One that runs so often.
     pub fn new(interval: Duration, words: mpsc::Sender<Word>) -> Self {
         Self {
             watch: Watch::new(interval, Instant::now()),
-            slot: Slot(SLOT_CANARY),
             place: None,
             words,
             generation: 0,
@@ -139,7 +140,7 @@ impl Canary {
         let Some(place) = &self.place else {
             return Ok(());
         };
-        let (slot, cgroup) = (self.slot, place.cgroup());
+        let cgroup = place.cgroup();
         let above = match kernel.cgroup(place.own) {
             // Below a cgroup that nobody vouches for, a process in a mount namespace
             // of its own would have no name.
@@ -147,8 +148,8 @@ impl Canary {
             _ => cgroup,
         };
         let state = self.next_slot_state(kernel.sizes().quota);
-        kernel.set_slot(slot, state)?;
-        kernel.set_container(cgroup, above, slot, None, false)
+        kernel.set_slot(SLOT, state)?;
+        kernel.set_container(cgroup, above, SLOT, None, false)
     }
 }
 
@@ -162,11 +163,6 @@ impl Node {
     /// Whether a cgroup is the canary's, which is nobody's container.
     pub(super) fn is_canarys_cgroup(&self, cgroup: CgroupId) -> bool {
         { self.canary.as_ref() }.is_some_and(|canary| canary.is_at(cgroup))
-    }
-
-    /// Whether a slot is the canary's.
-    pub(super) fn is_canarys_slot(&self, slot: Slot) -> bool {
-        { self.canary.as_ref() }.is_some_and(|canary| canary.slot == slot)
     }
 
     /// Starts a run, or ends one, if it is time.
@@ -215,10 +211,7 @@ impl Node {
     }
 
     fn try_to_send_canary(&mut self, run: u64) -> Result<(), NoRun> {
-        let Some(slot) = self.canary.as_ref().map(|canary| canary.slot) else {
-            return Ok(());
-        };
-        self.compare_rules_of(slot);
+        self.compare_rules_of(SLOT);
         let Some(canary) = &mut self.canary else {
             return Ok(());
         };
@@ -227,7 +220,7 @@ impl Node {
         let (kernel, hierarchy) = (&mut self.kernel, &self.hierarchy);
         { canary.place(kernel, hierarchy) }.or_else(|_| canary.place(kernel, hierarchy))?;
         canary.tell_place(kernel)?;
-        canary.before = kernel.accounting(slot);
+        canary.before = kernel.accounting(SLOT);
         canary.began_ns = monotonic_ns();
         let helper = canary
             .place
@@ -252,7 +245,7 @@ impl Node {
         let Some(canary) = &mut self.canary else {
             return;
         };
-        let counted = self.kernel.accounting(canary.slot).since(canary.before);
+        let counted = self.kernel.accounting(SLOT).since(canary.before);
         if canary.watch.lacks_answer()
             && let Some(place) = &mut canary.place
         {

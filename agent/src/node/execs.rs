@@ -1,10 +1,10 @@
 //! What the kernel saw, judged once: learned, reported, or known after all.
 
-use super::Node;
 use super::counting::Purpose;
 use super::permits;
 use super::sighted::Sighted;
 use super::workloads::Phase;
+use super::{Node, canary};
 use crate::alert::Nearest;
 use crate::judge::{Policy, Scope, Verdict, judge, role_of};
 use crate::kernel::{Event, SeenEntry};
@@ -45,7 +45,7 @@ impl Node {
             }
             Event::Escape => self.report_escapes(),
             // Its runs tell.
-            Event::Overflow(slot) if self.is_canarys_slot(slot) => {}
+            Event::Overflow(slot) if slot == canary::SLOT => {}
             Event::Overflow(slot) => self.report_overflow(slot),
         }
     }
@@ -154,6 +154,9 @@ impl Node {
     pub(super) fn judge(&mut self, key: SeenKey, exec: &Exec, inspection: &Inspection) {
         let id = self.workload_of(exec.container).cloned();
         let Some((id, verdict)) = id.zip(self.verdict(exec, inspection)) else {
+            if self.left.has(&key) && !exec.pending && self.workload_of(exec.container).is_none() {
+                tracing::error!(cgroup = exec.container.0, path = %exec.identity.path().escaped(512), "what an earlier agent saw of a container is not told of: the container is gone, and has no name");
+            }
             // Outside containers, or switched off.
             return self.track(key, exec, Purpose::Known);
         };

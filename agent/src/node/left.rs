@@ -47,6 +47,11 @@ impl Heritage {
         self.to_judge.get(key).copied().unwrap_or(1)
     }
 
+    /// Whether an entry is an earlier agent's.
+    pub fn has(&self, key: &SeenKey) -> bool {
+        self.to_judge.contains_key(key)
+    }
+
     /// An entry was judged; whether it was an earlier agent's.
     pub fn judged(&mut self, key: &SeenKey) -> bool {
         self.to_judge.remove(key).is_some()
@@ -62,6 +67,14 @@ impl Node {
             self.in_charge_ns = monotonic_ns();
             self.kernel.take_charge()?;
             tracing::info!("took over from an earlier agent, whose programs had gone on");
+        }
+        // Ways out of containers were counted by both until here, and are the other's
+        // to tell.
+        let ways = self.kernel.escapes().into_iter();
+        let ways = ways.map(|escape| ((escape.container, escape.to), escape.count));
+        self.escapes_told.extend(ways.filter(|_| !left.is_empty()));
+        for left in &left {
+            left.detach().unwrap_or_else(|error| complain(&error));
         }
         self.left.stage = match left.is_empty() {
             true => Stage::Over,
@@ -102,7 +115,6 @@ impl Node {
     }
 
     fn judge_left(&mut self, left: Left) -> Leftover {
-        left.detach().unwrap_or_else(|error| complain(&error));
         let (untold, leftover) = left.untold(self.alerts.book());
         let Untold {
             newborns,
@@ -141,7 +153,13 @@ impl Node {
             self.on_exec(entry.key, entry.exec);
         }
         for (key, escape) in escapes {
-            self.raise_escape(&escape, key, escape.count);
+            if !self.raise_escape(&escape, key, escape.count) {
+                tracing::error!(
+                    container = escape.container.0,
+                    count = escape.count,
+                    "what left a container is not told of: the container is gone, and has no name"
+                );
+            }
         }
         for (key, container, count) in overflows {
             self.raise_overflow_of(container, key, count);

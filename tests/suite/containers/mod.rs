@@ -112,6 +112,7 @@ pub const TESTS: &[Named] = tests![
     survival: what_runs_while_there_is_no_agent_is_told,
         what_runs_while_there_is_no_agent_is_learned_without_a_gap,
         b27_what_deviates_is_stopped_while_there_is_no_agent,
+        what_starts_while_there_is_no_agent_is_not_stopped,
         an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
         an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,
         no_exec_is_missed_or_doubled_by_upgrades, the_off_switch_needs_no_agent,

@@ -167,6 +167,36 @@ pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {
     })
 }
 
+/// Nobody has named it yet, and without pins nothing judges at all.
+pub fn what_starts_while_there_is_no_agent_is_not_stopped() -> Result<()> {
+    for pins in [true, false] {
+        let scene = if pins { Scene::pinning() } else { Scene::new() }?;
+        let document = "  processes:\n    - { path: /bin/busybox, applet: sh }\n  action: block\n";
+        scene.write_document(document)?;
+        let agent = scene.agent(&["--enforce"])?;
+        let old = obedient(&scene)?;
+        scene.wait_for_count(&agent, "containers", 1)?;
+        agent.crash()?;
+
+        let new = obedient(&scene)?;
+        ensure!(does(&new, "/bin/busybox touch /tmp/mark")? == "0");
+        let stopped = does(&old, "/bin/busybox touch /tmp/mark")? == "137";
+        ensure!(stopped == pins, "it was stopped: {stopped}");
+        let agent = scene.agent(&["--enforce"])?;
+        scene.wait_for_count(&agent, "containers", 2)?;
+        // From now on it is.
+        ensure!(does(&new, "/bin/busybox touch /tmp/again")? == "137");
+
+        let expected: usize = if pins { 3 } else { 1 };
+        scene.finish_with(agent, |records| {
+            let deviations: u64 = records.iter().map(count).sum();
+            ensure!(deviations == expected as u64, "{records:#?}");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 pub fn an_agent_that_is_killed_again_and_again_tells_of_every_exec_once() -> Result<()> {
     let scene = Scene::pinning()?;
     let kills = agents_come_and_go(&scene, STORM, Duration::from_secs(2), |agent| agent.crash())?;
