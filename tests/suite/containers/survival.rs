@@ -187,10 +187,10 @@ pub fn what_starts_while_there_is_no_agent_is_not_stopped() -> Result<()> {
         // From now on it is.
         ensure!(does(&new, "/bin/busybox touch /tmp/again")? == "137");
 
-        let expected: usize = if pins { 3 } else { 1 };
+        let expected = if pins { 3 } else { 1 };
         scene.finish_with(agent, |records| {
             let deviations: u64 = records.iter().map(count).sum();
-            ensure!(deviations == expected as u64, "{records:#?}");
+            ensure!(deviations == expected, "{records:#?}");
             Ok(())
         })?;
     }
