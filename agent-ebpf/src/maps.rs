@@ -61,6 +61,10 @@ pub static ESCAPES: HashMap<[u64; 2], Escape> = HashMap::with_max_entries(4096, 
 /// Cgroups that came or went since the agent last looked.
 #[map]
 pub static NEWBORN: HashMap<u64, Newborn> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+/// Those that are gone, for as long as something of them may still be told of;
+/// written and read by the agents alone, as `TOLD` is.
+#[map]
+pub static GONE: HashMap<u64, Newborn> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 /// The doorbell.
 #[map]
 pub static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);

@@ -11,10 +11,13 @@ use agent_common::wire::{
     cgroup_state,
 };
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The maps that are pinned: what is needed of them when the agent is gone.
-pub(super) const MAPS: [&str; 6] = ["SEEN", "TOLD", "NEWBORN", "ESCAPES", "USAGE", "CGROUPS"];
+pub(super) const MAPS: [&str; 7] = [
+    "SEEN", "TOLD", "NEWBORN", "GONE", "ESCAPES", "USAGE", "CGROUPS",
+];
 
 /// What one agent has left.
 pub struct Left {
@@ -26,6 +29,7 @@ struct Maps {
     seen: HashMap<MapData, SeenKey, Seen>,
     told: HashMap<MapData, SeenKey, Told>,
     newborn: HashMap<MapData, u64, Newborn>,
+    gone: HashMap<MapData, u64, Newborn>,
     escapes: HashMap<MapData, [u64; 2], Escape>,
     usage: Array<MapData, Usage>,
     cgroups: HashMap<MapData, u64, Cgroup>,
@@ -105,6 +109,7 @@ impl Left {
             seen,
             told,
             newborn,
+            gone,
             escapes,
             usage,
             cgroups,
@@ -113,8 +118,11 @@ impl Left {
             let told = told.get(key, 0).map_or(0, |told| told.count);
             Some(count.saturating_sub(told)).filter(|owed| *owed > 0)
         };
+        // Who was killed while it moved one from here to there has it in both.
+        let newborns: BTreeMap<u64, Newborn> =
+            { newborn.iter().chain(gone.iter()).filter_map(Result::ok) }.collect();
         let mut untold = Untold {
-            newborns: { newborn.iter().filter_map(Result::ok) }
+            newborns: { newborns.into_iter() }
                 .map(|(id, newborn)| (CgroupId(id), newborn))
                 .collect(),
             ..Untold::default()
@@ -176,6 +184,7 @@ impl Maps {
             seen: hash("SEEN")?.try_into()?,
             told: hash("TOLD")?.try_into()?,
             newborn: hash("NEWBORN")?.try_into()?,
+            gone: hash("GONE")?.try_into()?,
             escapes: hash("ESCAPES")?.try_into()?,
             usage: array("USAGE")?.try_into()?,
             cgroups: hash("CGROUPS")?.try_into()?,

@@ -18,7 +18,7 @@ use aya::maps::{Map, MapData, MapError, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::programs::links::FdLink;
 use aya::{Ebpf, EbpfLoader};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -36,8 +36,12 @@ pub(super) const PROGRAMS: [(&str, &str); 4] = [
     ("execwarden_exec", "sched_process_exec"),
 ];
 
+/// Who has judged which exec, where somebody stands in for the program.
+const CLAIMS: &str = "CLAIMS";
 /// Room in the map of cgroups.
 pub(super) const CGROUPS_MAX: u32 = 32_768;
+/// Room in the map of those that are gone.
+pub(super) const GONE_MAX: u32 = 16_384;
 /// Room in the map of containers' first processes.
 pub(super) const INIT_MAX: u32 = 16_384;
 
@@ -142,8 +146,6 @@ pub struct Kernel {
     /// What is pinned of them, held for as long as the agent runs.
     links: Vec<HeldLink>,
     left: Vec<Left>,
-    /// Cgroups that are gone and not forgotten.
-    pub(super) gone: HashSet<u64>,
     pub(super) key: Key,
     pub(super) sizes: Sizes,
     pub(super) hooks: ExecHooks,
@@ -170,7 +172,7 @@ impl Kernel {
         let layout = layout_of_this_kernel()?;
         let key = random_key();
         let btf = aya::Btf::from_sys_fs()?;
-        let mut ebpf = make_maps(sizes, hooks, key, &layout, &btf)?;
+        let mut ebpf = make_maps(sizes, hooks, key, &layout, &btf, pins.as_ref())?;
         for (name, tracepoint) in hooks.programs() {
             program(&mut ebpf, name)
                 .load(tracepoint, &btf)
@@ -191,7 +193,6 @@ impl Kernel {
             spare_gate,
             links: Vec::new(),
             left,
-            gone: HashSet::new(),
             key,
             sizes,
             hooks,
@@ -215,6 +216,10 @@ impl Kernel {
             for name in left::MAPS {
                 let map = self.ebpf.map(name).expect("the object has this map");
                 pins.map(&pins.of_own(name), map)?;
+            }
+            let claims = self.ebpf.map(CLAIMS).expect("the object has this map");
+            if self.hooks.have_stand_in() && !pins.of_all(CLAIMS).exists() {
+                pins.map(&pins.of_all(CLAIMS), claims)?;
             }
         }
         Ok(())
@@ -411,6 +416,7 @@ pub(super) fn make_maps(
     key: Key,
     layout: &Layout,
     btf: &aya::Btf,
+    pins: Option<&Pins>,
 ) -> Result<Ebpf, KernelError> {
     let constants = Constants {
         layout,
@@ -421,6 +427,9 @@ pub(super) fn make_maps(
     if !hooks.have_stand_in() {
         loader.map_max_entries("CLAIMS", 1);
         loader.map_max_entries("SCRATCH", 1);
+    } else if let Some(pins) = pins {
+        // One for all agents: what one's program has judged, another's stand-in leaves.
+        loader.map_pin_path(CLAIMS, pins.of_all(CLAIMS));
     }
     let ebpf = loader
         .btf(Some(btf))

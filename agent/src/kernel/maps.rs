@@ -164,8 +164,8 @@ impl Kernel {
     /// Forgets a cgroup that is gone.
     pub fn forget_cgroup(&mut self, cgroup: CgroupId) -> Result<(), PolicyError> {
         self.put.forget_cgroup(cgroup);
-        if self.gone.remove(&cgroup.0) {
-            self.remove::<u64, Newborn>("NEWBORN", &cgroup.0)?;
+        if self.pins().is_some() {
+            self.remove::<u64, Newborn>("GONE", &cgroup.0)?;
         }
         let init = self.remove::<u64, Init>("INIT", &cgroup.0);
         self.remove::<u64, Cgroup>("CGROUPS", &cgroup.0).and(init)

@@ -3,12 +3,13 @@
 //! ```text
 //! /sys/fs/bpf/execwarden/
 //!   execwarden_gate-{leads-to,program,link}    the gate at every exec
+//!   CLAIMS                                     who judges it, where two may
 //!   3-v3/                                      the third agent's, of records v3
 //!     SEEN, TOLD, …                            its maps
 //!     cgroup_mkdir, …                          its links
 //! ```
 //!
-//! The gate is one for all agents and never changes. Everything else is one
+//! The gate (and its spare, from Linux 7.0 on) is one for all agents and never changes. Everything else is one
 //! agent's: the next one has its own beside it, has the gate lead to its own
 //! program when it knows as much, takes in what the one before has left
 //! ([`super::left`]), and removes that. So there is no moment in which nobody
@@ -163,6 +164,11 @@ impl Pins {
     /// The place of this agent's own map or link of a name.
     pub(super) fn of_own(&self, name: &str) -> PathBuf {
         self.own.join(name)
+    }
+
+    /// The place of a map that all agents share.
+    pub(super) fn of_all(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// The place of a part of a gate.

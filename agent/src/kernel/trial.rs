@@ -59,7 +59,7 @@ pub fn try_programs(sizes: Sizes) -> Result<Vec<Trial>, KernelError> {
     let layout = layout_of_this_kernel()?;
     let btf = aya::Btf::from_sys_fs()?;
     let hooks = ExecHooks::of_this_kernel();
-    let mut ebpf = make_maps(sizes, hooks, random_key(), &layout, &btf)?;
+    let mut ebpf = make_maps(sizes, hooks, random_key(), &layout, &btf, None)?;
     let programs = hooks.all().map(|(name, tracepoint)| {
         let stands_in = (name, tracepoint) == exec_hooks::STAND_IN;
         let tried = if stands_in {

@@ -1,6 +1,7 @@
 //! What the kernel found: the map of what was seen, newborn cgroups, escapes,
 //! and the counts that must add up.
 
+use super::load::GONE_MAX;
 use super::{Kernel, PolicyError, exec_of_seen};
 use crate::model::{CgroupId, Exec, ExecCounts, Slot, Untrusted};
 use agent_common::wire::{Counters, Escape, Losses, Newborn, Seen, SeenKey, Usage};
@@ -97,23 +98,24 @@ impl Kernel {
         self.remove::<SeenKey, Seen>("SEEN", key)
     }
 
-    /// Takes the cgroups that came or went since the last call, in no order. One that
-    /// is gone stays in the map until it is [forgotten](Self::forget_cgroup), for the
-    /// agent after this one.
+    /// Takes the cgroups that came or went since the last call, in no order. Where
+    /// something outlives the agent, one that is gone is noted there until it is
+    /// [forgotten](Self::forget_cgroup).
     pub fn take_newborns(&mut self) -> Result<Vec<(CgroupId, Newborn)>, PolicyError> {
         let found: Vec<(u64, Newborn)> = self
             .hash_ref::<u64, Newborn>("NEWBORN")
             .iter()
             .filter_map(Result::ok)
-            .filter(|(id, _)| !self.gone.contains(id))
             .collect();
         let mut out = Vec::with_capacity(found.len());
         for (id, newborn) in found {
-            if newborn.removed_ns != 0 {
-                self.gone.insert(id);
-            } else {
-                self.remove::<u64, Newborn>("NEWBORN", &id)?;
+            if newborn.removed_ns != 0
+                && self.pins().is_some()
+                && let Err(error) = self.insert("GONE", GONE_MAX, &id, newborn)
+            {
+                tracing::warn!(%error, "should the agent be killed, a container that is gone has no name");
             }
+            self.remove::<u64, Newborn>("NEWBORN", &id)?;
             out.push((CgroupId(id), newborn));
         }
         Ok(out)
