@@ -1,9 +1,8 @@
 //! The built agent as a process, with folders of its own.
 
-use crate::places;
+use crate::places::{self, BpfFs};
 use crate::until;
 use anyhow::{Context, Result, bail};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::env;
@@ -28,16 +27,6 @@ pub struct Home {
     folder: TempDir,
 }
 
-/// A BPF file system of a test's own: what is pinned there ends with it.
-#[derive(Debug)]
-struct BpfFs(PathBuf);
-
-impl Drop for BpfFs {
-    fn drop(&mut self) {
-        let _ = unmount(&self.0, UnmountFlags::DETACH);
-    }
-}
-
 impl Home {
     /// Empty folders for allowlists and state.
     pub fn new() -> Result<Self> {
@@ -57,15 +46,13 @@ impl Home {
         let mut home = Self::new()?;
         let at = home.folder.path().join("bpf");
         fs::create_dir(&at).with_context(|| format!("cannot make {}", at.display()))?;
-        mount("bpf", &at, "bpf", MountFlags::empty(), None)
-            .context("cannot mount a BPF file system")?;
-        home.bpffs = Some(BpfFs(at));
+        home.bpffs = Some(BpfFs::mount(&at)?);
         Ok(home)
     }
 
     /// What its agents have as `--pins`.
     pub fn pins(&self) -> PathBuf {
-        let bpffs = { self.bpffs.as_ref() }.map(|bpffs| bpffs.0.join("execwarden"));
+        let bpffs = { self.bpffs.as_ref() }.map(|bpffs| bpffs.path().join("execwarden"));
         bpffs.unwrap_or_else(|| PathBuf::from("off"))
     }
 

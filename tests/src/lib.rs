@@ -31,7 +31,7 @@ pub use agent::{Agent, Home, binary};
 pub use cgroup::{Cgroup, is_ours, unique_name};
 pub use container::Container;
 pub use docker::Docker;
-pub use places::{find_busybox, find_program, find_unpacked, target_folder};
+pub use places::{BpfFs, find_busybox, find_program, find_unpacked, target_folder};
 pub use podman::Podman;
 pub use prometheus::Prometheus;
 pub use rootfs::{Image, Rootfs};

@@ -23,7 +23,8 @@ pub const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 const MARK: &str = "EXECWARDEN_TEST_NODE";
 
 /// Runs this program anew in a mount namespace of its own, where the cgroup v2
-/// hierarchy is at [`CGROUP_ROOT`] and tracefs at its own place; in there, it sweeps away what a killed run
+/// hierarchy is at [`CGROUP_ROOT`], and tracefs and a BPF file system are at their own
+/// places; in there, it sweeps away what a killed run
 /// left and returns. Call it first thing in `main`: the program starts over,
 /// and this call ends the first life with the status of the second.
 ///
@@ -43,6 +44,7 @@ pub fn enter() -> Result<()> {
     });
     provide_cgroup_v2()?;
     provide_tracefs()?;
+    provide_bpffs()?;
     crate::container::sweep();
     crate::cgroup::sweep();
     crate::places::sweep();
@@ -155,6 +157,14 @@ fn provide_tracefs() -> Result<()> {
     }
     mount("tracefs", TRACEFS, "tracefs", MountFlags::empty(), None)
         .with_context(|| format!("cannot mount tracefs at {TRACEFS}"))
+}
+
+/// As systemd mounts it. No agent of a test's pins anything there.
+fn provide_bpffs() -> Result<()> {
+    const BPFFS: &str = "/sys/fs/bpf";
+
+    mount("bpf", BPFFS, "bpf", MountFlags::empty(), None)
+        .with_context(|| format!("cannot mount a BPF file system at {BPFFS}"))
 }
 
 fn is_cgroup_v2(path: &str) -> Result<bool> {

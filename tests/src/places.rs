@@ -3,7 +3,7 @@
 use crate::cgroup;
 use crate::node;
 use anyhow::{Context, Result, bail};
-use rustix::mount::{UnmountFlags, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,30 @@ pub fn find_unpacked(name: &str) -> Option<PathBuf> {
         .map(|folder| setup.join(folder).join(name))
         .into_iter()
         .find(|candidate| candidate.is_file())
+}
+
+/// A BPF file system of a test's own: what is pinned in it goes when this is dropped.
+#[derive(Debug)]
+pub struct BpfFs(PathBuf);
+
+impl BpfFs {
+    /// Mounts one at a folder that is there.
+    pub fn mount(at: &Path) -> Result<Self> {
+        mount("bpf", at, "bpf", MountFlags::empty(), None)
+            .with_context(|| format!("cannot mount a BPF file system at {}", at.display()))?;
+        Ok(Self(at.to_owned()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for BpfFs {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
 }
 
 /// A folder for temporary files, gone when dropped. Its name tells whose it is.

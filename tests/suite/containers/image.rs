@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use testbed::agent::binary;
-use testbed::{Container, Image, find_busybox, manifests, unique_name, until};
+use testbed::{BpfFs, Container, Image, find_busybox, manifests, unique_name, until};
 
 pub const DAEMONSET: &str = include_str!("../../../deploy/kustomize/base/daemonset.yaml");
 pub const CONFIG: &str = include_str!("../../../deploy/kustomize/base/config.toml");
@@ -70,6 +70,11 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     ensure!(status["accounting"]["holds"] == true, "{status:#}");
     let confinement = &status["agent"]["confinement"];
     ensure!(confinement["problems"] == json!([]), "{confinement:#}");
+    let pins = &status["agent"]["pins"];
+    ensure!(
+        *pins == json!({ "folder": "/sys/fs/bpf/execwarden" }),
+        "{pins:#}"
+    );
 
     stop(&agent)?;
     let records = scene.records()?;
@@ -103,6 +108,8 @@ pub fn image_names_a_container_that_is_not_written_down_yet() -> Result<()> {
 
 /// What of a node the pod's volumes show.
 struct Node {
+    /// Before the folder, which it is in.
+    bpffs: BpfFs,
     folder: TempDir,
     allowlists: PathBuf,
     state: PathBuf,
@@ -126,7 +133,9 @@ impl Node {
         fs::write(at("config/config.toml"), CONFIG)?;
         let allowlists = scene.home.allowlists();
         fs::write(allowlists.join("execwarden.yaml"), ALLOWLIST)?;
+        fs::create_dir(at("bpf"))?;
         Ok(Self {
+            bpffs: BpfFs::mount(&at("bpf"))?,
             folder,
             allowlists,
             state: scene.home.state(),
@@ -208,6 +217,7 @@ impl Node {
             "allowlists" => self.allowlists.clone(),
             "state" => self.state.clone(),
             "config" | "control" | "run" => self.folder.path().join(name),
+            "bpf" => self.bpffs.path().to_owned(),
             kernels => {
                 let volumes = pod["volumes"].as_array().context("volumes")?;
                 let volume = volumes.iter().find(|volume| volume["name"] == kernels);

@@ -12,7 +12,7 @@ use std::fs;
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
-use testbed::{Agent, Container, Home, Record, Rsyslogd, unique_name};
+use testbed::{Agent, Container, Home, Record, Rsyslogd, patience, unique_name};
 
 /// What the containers may run.
 const LISTED: &str = "  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/storm\n";
@@ -21,7 +21,7 @@ const HELLO: &str = "/opt/intruders/hello";
 const SOON: Duration = Duration::from_secs(5 + 2);
 /// How many upgrades; `cargo xtask upgrades` sets it.
 const UPGRADES: &str = "EXECWARDEN_UPGRADES";
-/// Execs of a storm, one after the other.
+/// Execs of a storm, one after the other. A slow machine gets fewer.
 const STORM: u64 = 20_000;
 
 /// How many execs of the intruder are told of, each record once by its number.
@@ -40,10 +40,10 @@ fn storm(container: &Container, times: u64) -> Result<()> {
 /// holds what was told of it against what ran.
 fn agents_come_and_go(
     scene: &Scene,
-    execs: u64,
     stay: Duration,
     end: impl Fn(Agent<'_>) -> Result<()>,
 ) -> Result<u32> {
+    let execs = STORM / u64::from(patience());
     scene.write_document(LISTED)?;
     let mut agent = scene.agent(&["--enforce"])?;
     let container = scene.idle()?;
@@ -199,7 +199,7 @@ pub fn what_starts_while_there_is_no_agent_is_not_stopped() -> Result<()> {
 
 pub fn an_agent_that_is_killed_again_and_again_tells_of_every_exec_once() -> Result<()> {
     let scene = Scene::pinning()?;
-    let kills = agents_come_and_go(&scene, STORM, Duration::from_secs(2), |agent| agent.crash())?;
+    let kills = agents_come_and_go(&scene, Duration::from_secs(2), |agent| agent.crash())?;
     ensure!(kills > 2, "only {kills} were killed");
     Ok(())
 }
@@ -291,7 +291,7 @@ pub fn no_exec_is_missed_or_doubled_by_upgrades() -> Result<()> {
             "{upgrades} took too long"
         );
         let stop = |agent: Agent<'_>| agent.stop().map(drop);
-        upgrades += agents_come_and_go(&scene, STORM, Duration::ZERO, stop)?;
+        upgrades += agents_come_and_go(&scene, Duration::ZERO, stop)?;
     }
     Ok(())
 }

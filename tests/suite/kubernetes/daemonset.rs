@@ -11,20 +11,21 @@ use super::node::{IMAGE, Node, has};
 use crate::containers::image;
 use crate::containers::scene::{PATIENCE, workload_in};
 use anyhow::{Context, Result, ensure};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use testbed::{manifests, until};
+use testbed::{BpfFs, manifests, until};
 
 const AGENT: &str = "localhost/execwarden:1";
 
 pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     let node = Node::new(driver)?;
     node.allow_busybox("Deployment", "api")?;
-    let pins = Pins::mount()?;
+    // Where a node has its own.
+    let pins = BpfFs::mount(Path::new("/sys/fs/bpf"))?;
     let journal = Journal::of(&node)?;
     node.containerd.import(&image::image()?, AGENT)?;
     let daemonset = DaemonSet::new(&node)?;
@@ -79,26 +80,6 @@ pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     drop(journal);
     drop(pins);
     Ok(())
-}
-
-/// A BPF file system where a node has its own, until dropped: what is pinned in it
-/// goes with it.
-struct Pins;
-
-impl Pins {
-    const FOLDER: &str = "/sys/fs/bpf";
-
-    fn mount() -> Result<Self> {
-        mount("bpf", Self::FOLDER, "bpf", MountFlags::empty(), None)
-            .context("cannot mount a BPF file system")?;
-        Ok(Self)
-    }
-}
-
-impl Drop for Pins {
-    fn drop(&mut self) {
-        let _ = unmount(Self::FOLDER, UnmountFlags::DETACH);
-    }
 }
 
 /// The receiver where a node has its journald, until dropped.
