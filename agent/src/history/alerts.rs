@@ -5,7 +5,7 @@ use crate::alert::{AlertId, Message, Record, Subject, json};
 use crate::model::{Reason, WorkloadId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How much of a path a row has, in bytes of escaped text, as an alert.
 const PATH: usize = 1024;
@@ -111,7 +111,15 @@ impl Told {
 #[derive(Debug, Default)]
 pub struct Pending {
     seen: BTreeMap<AlertId, Seen>,
+    /// How many of them are of each entry that outlives the agent.
+    entries: BTreeMap<Entry, u64>,
+    /// Entries that are gone.
+    gone: BTreeSet<Entry>,
 }
+
+/// An entry of what the kernel saw, which the agent after this one finds there: its
+/// key, which tells it from all others there ever were.
+pub type Entry = [u8; 40];
 
 impl Pending {
     /// `count` more of an id, up to `at`; with its record, where that was sent
@@ -138,6 +146,27 @@ impl Pending {
         self.seen.insert(id, seen);
     }
 
+    /// `count` of what was seen are of this entry.
+    pub fn are_of(&mut self, entry: Entry, count: u64) {
+        *self.entries.entry(entry).or_default() += count;
+    }
+
+    /// An entry is gone: nobody will ask how much of it is here.
+    pub fn forget(&mut self, entry: Entry) {
+        self.entries.remove(&entry);
+        self.gone.insert(entry);
+    }
+
+    /// How many more of each entry are to be written.
+    pub fn entries(&self) -> impl Iterator<Item = (&Entry, u64)> {
+        self.entries.iter().map(|(entry, count)| (entry, *count))
+    }
+
+    /// Of which entries nothing is to be there any more.
+    pub fn gone(&self) -> impl Iterator<Item = &Entry> {
+        self.gone.iter()
+    }
+
     /// Counts what is not written into rows that are, and adds those that are
     /// not there yet, in the order in which they last came.
     pub fn lay_over(&self, rows: &mut Vec<AlertRow>) {
@@ -158,7 +187,7 @@ impl Pending {
 
     /// Whether all is written.
     pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
+        self.seen.is_empty() && self.gone.is_empty()
     }
 
     /// What is to be written, by id.
@@ -175,11 +204,17 @@ impl Pending {
                 kept.first = kept.first.min(seen.first);
             }
         }
+        for (entry, count) in newer.entries {
+            self.are_of(entry, count);
+        }
+        for entry in newer.gone {
+            self.forget(entry);
+        }
     }
 
     /// All of it is written.
     pub fn clear(&mut self) {
-        self.seen.clear();
+        *self = Self::default();
     }
 }
 

@@ -14,7 +14,7 @@ mod allowance;
 mod decision;
 mod index;
 
-pub use alerts::{AlertRow, Detail, Pending, Remedy, Seen, Told};
+pub use alerts::{AlertRow, Detail, Entry, Pending, Remedy, Seen, Told};
 pub use allowance::{Allowance, MAX_ALLOWED, Passed};
 pub use decision::{Decision, What, Who};
 pub use index::{Index, MAX_BYTES, MAX_ROWS};

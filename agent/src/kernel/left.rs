@@ -3,9 +3,10 @@
 
 use super::PolicyError;
 use super::book::Book;
+use super::exec_of_seen;
 use super::pins::{Generation, PinError, Pins};
-use super::truth::{Escaped, SeenEntry, escaped, seen_entry};
-use crate::model::CgroupId;
+use super::truth::{Escaped, escaped};
+use crate::model::{CgroupId, Exec};
 use agent_common::wire::{
     Cgroup, Escape, Newborn, SLOT_CANARY, SLOT_FIRST, SLOTS, Seen, SeenKey, Told, Usage, VERSION,
     cgroup_state,
@@ -40,12 +41,24 @@ struct Maps {
 pub struct Untold {
     /// Cgroups that came or went.
     pub newborns: Vec<(CgroupId, Newborn)>,
-    /// Execs, each with how many of it nobody was told of.
-    pub execs: Vec<SeenEntry>,
-    /// Ways out of containers, likewise.
-    pub escapes: Vec<(SeenKey, Escaped)>,
+    /// Execs.
+    pub execs: Vec<Owed<Exec>>,
+    /// Ways out of containers.
+    pub escapes: Vec<Owed<Escaped>>,
     /// Execs beyond the quota of a container's workload.
-    pub overflows: Vec<(SeenKey, CgroupId, u64)>,
+    pub overflows: Vec<Owed<CgroupId>>,
+}
+
+/// Something that nobody was told of, or not as often as it came.
+pub struct Owed<T> {
+    /// As what it is in the book.
+    pub key: SeenKey,
+    /// What it is.
+    pub what: T,
+    /// How often nobody was told of it.
+    pub count: u64,
+    /// How often it came.
+    pub total: u64,
 }
 
 impl Left {
@@ -114,10 +127,7 @@ impl Left {
             usage,
             cgroups,
         } = self.maps;
-        let owed = |key: &SeenKey, count: u64| {
-            let told = told.get(key, 0).map_or(0, |told| told.count);
-            Some(count.saturating_sub(told)).filter(|owed| *owed > 0)
-        };
+        let told_of = |key: &SeenKey| told.get(key, 0).map_or(0, |told| told.count);
         // Who was killed while it moved one from here to there has it in both.
         let newborns: BTreeMap<u64, Newborn> =
             { newborn.iter().chain(gone.iter()).filter_map(Result::ok) }.collect();
@@ -129,20 +139,17 @@ impl Left {
         };
         for (key, seen) in seen.iter().filter_map(Result::ok) {
             // Its own agent has waited for it, or nobody does.
-            if seen.facts.slot == SLOT_CANARY {
-                continue;
-            }
-            if let Some(count) = owed(&key, seen.count) {
-                let entry = seen_entry(&key, &seen);
-                untold.execs.push(SeenEntry { count, ..entry });
+            if seen.facts.slot != SLOT_CANARY {
+                let exec = exec_of_seen(&key, &seen);
+                untold
+                    .execs
+                    .extend(owed(key, exec, seen.count, told_of(&key)));
             }
         }
         for (_, escape) in escapes.iter().filter_map(Result::ok) {
             let key = key_of_escape(CgroupId(escape.container), CgroupId(escape.to));
-            if let Some(count) = owed(&key, escape.count) {
-                let escaped = escaped(&escape);
-                untold.escapes.push((key, Escaped { count, ..escaped }));
-            }
+            let escapes = owed(key, escaped(&escape), escape.count, told_of(&key));
+            untold.escapes.extend(escapes);
         }
         for slot in SLOT_FIRST..SLOTS {
             let overflowed = usage.get(&slot, 0).map_or(0, |usage| usage.overflowed);
@@ -150,20 +157,32 @@ impl Left {
             let of_slot = |(_, cgroup): &(u64, Cgroup)| {
                 cgroup.slot == slot && cgroup.state == cgroup_state::CONTAINER
             };
-            if let Some(count) = owed(&key, overflowed)
+            if overflowed > 0
                 && let Some((_, cgroup)) = cgroups.iter().filter_map(Result::ok).find(of_slot)
             {
                 let container = CgroupId(cgroup.container);
-                untold.overflows.push((key, container, count));
+                let overflow = owed(key, container, overflowed, told_of(&key));
+                untold.overflows.extend(overflow);
             }
         }
-        let execs = untold.execs.iter().map(|entry| entry.key);
-        let escapes = untold.escapes.iter().map(|(key, _)| *key);
-        let overflows = untold.overflows.iter().map(|(key, ..)| *key);
+        let execs = untold.execs.iter().map(|owed| owed.key);
+        let escapes = untold.escapes.iter().map(|owed| owed.key);
+        let overflows = untold.overflows.iter().map(|owed| owed.key);
         let keys: Vec<SeenKey> = execs.chain(escapes).chain(overflows).collect();
         book.inherit(told, keys);
         (untold, Leftover(self.generation))
     }
+}
+
+/// `None` where all of it was told.
+fn owed<T>(key: SeenKey, what: T, total: u64, told: u64) -> Option<Owed<T>> {
+    let count = total.checked_sub(told).filter(|count| *count > 0)?;
+    Some(Owed {
+        key,
+        what,
+        count,
+        total,
+    })
 }
 
 /// Maps of which all is told.

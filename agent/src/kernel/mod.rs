@@ -36,7 +36,7 @@ pub use decode::{DecodeError, Event, decode, exec_of_seen};
 pub use exec_hooks::ExecHooks;
 pub use health::{MapFill, ProgramHealth};
 pub use layouts::{LayoutError, OverlayTypes, find_layout};
-pub use left::{Left, Leftover, Untold, key_of_escape, key_of_overflow};
+pub use left::{Left, Leftover, Owed, Untold, key_of_escape, key_of_overflow};
 pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
 pub use permits::{Names, Permit, Sighted, detail_bits, stop_bits};

@@ -53,15 +53,6 @@ fn counted(cpu: &Counters) -> ExecCounts {
     }
 }
 
-pub(super) fn seen_entry(key: &SeenKey, seen: &Seen) -> SeenEntry {
-    SeenEntry {
-        key: *key,
-        count: seen.count,
-        last_ns: seen.last_ns,
-        exec: exec_of_seen(key, seen),
-    }
-}
-
 pub(super) fn escaped(escape: &Escape) -> Escaped {
     let end = { escape.comm.iter() }.position(|&byte| byte == 0);
     Escaped {
@@ -82,7 +73,12 @@ impl Kernel {
         self.hash_ref::<SeenKey, Seen>("SEEN")
             .iter()
             .filter_map(Result::ok)
-            .map(|(key, seen)| seen_entry(&key, &seen))
+            .map(|(key, seen)| SeenEntry {
+                key,
+                count: seen.count,
+                last_ns: seen.last_ns,
+                exec: exec_of_seen(&key, &seen),
+            })
             .collect()
     }
 

@@ -10,7 +10,7 @@ use crate::alert::{
     About, Action, AlertId, Beat, Due, HeldBack, Kind, Notice, Record, Repeats, Severity, Sinks,
     Throttle,
 };
-use crate::history::{Pending, Remedy, Told as Kept, Who};
+use crate::history::{Entry, Pending, Remedy, Told as Kept, Who};
 use crate::kernel::Book;
 use crate::model::{Untrusted, WorkloadId};
 use agent_common::wire::SeenKey;
@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use owed::{Owed, OwedBack};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use zerocopy::IntoBytes as _;
 
 /// How long repeats are summed before they are told, at first and at most.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -39,6 +40,39 @@ pub struct Alerts {
     tally: Tally,
     /// What the history lacks.
     pub pending: Pending,
+}
+
+/// How often something came.
+#[derive(Clone, Copy, Debug)]
+pub struct Came {
+    /// The entry of the kernel's maps that has it, if there is one.
+    pub of: Option<SeenKey>,
+    /// How often.
+    pub count: u64,
+    /// How many the history lacks: of what an earlier agent saw, not those that it
+    /// has written already.
+    pub unwritten: u64,
+    /// When the last of them was.
+    pub at: Timestamp,
+}
+
+impl Came {
+    /// So often, now.
+    pub fn new(of: Option<SeenKey>, count: u64, at: Timestamp) -> Self {
+        Self {
+            of,
+            count,
+            unwritten: count,
+            at,
+        }
+    }
+}
+
+/// As what the history knows an entry.
+pub fn entry(key: &SeenKey) -> Entry {
+    let mut bytes = [0; size_of::<SeenKey>()];
+    bytes.copy_from_slice(key.as_bytes());
+    bytes
 }
 
 struct Told {
@@ -76,25 +110,17 @@ impl Alerts {
         }
     }
 
-    /// Reports `count` occurrences of `record.id`: the first of an id at once,
-    /// further ones summed. `record.number` is filled in here. `of`: the entry of the
-    /// kernel's maps that has them, if there is one.
-    pub fn raise(&mut self, record: Record, of: Option<SeenKey>, count: u64, at: Timestamp) {
+    /// Reports what came of `record.id`: the first of an id at once, further ones
+    /// summed. `record.number` is filled in here.
+    pub fn raise(&mut self, record: Record, came: Came) {
         let remedy = without_exec(record.reason);
-        self.raise_with(record, remedy, of, count, at);
+        self.raise_with(record, remedy, came);
     }
 
     /// The same of an exec, with what would allow it.
-    pub fn raise_with(
-        &mut self,
-        record: Record,
-        remedy: Remedy,
-        of: Option<SeenKey>,
-        count: u64,
-        at: Timestamp,
-    ) {
+    pub fn raise_with(&mut self, record: Record, remedy: Remedy, came: Came) {
         let id = record.id;
-        let took = Timestamp::now().duration_since(at);
+        let took = Timestamp::now().duration_since(came.at);
         self.tally.took(took.try_into().unwrap_or_default());
         self.told.entry(id).or_insert(Told {
             record,
@@ -103,11 +129,20 @@ impl Alerts {
             held_back: 0,
             owed: Owed::default(),
         });
-        self.more(id, of, count, at);
+        self.more(id, came);
     }
 
-    /// `count` more of an id that was raised before.
-    pub fn more(&mut self, id: AlertId, of: Option<SeenKey>, count: u64, at: Timestamp) {
+    /// More of an id that was raised before.
+    pub fn more(&mut self, id: AlertId, came: Came) {
+        let Came {
+            of,
+            count,
+            unwritten,
+            at,
+        } = came;
+        if let Some(key) = of.filter(|_| self.book.is_kept()) {
+            self.pending.are_of(entry(&key), unwritten);
+        }
         let Some(told) = self.told.get_mut(&id) else {
             return;
         };
@@ -126,7 +161,7 @@ impl Alerts {
             self.owed_back
                 .add(&told.record.workload, told.owed.take_all());
             let kept = is_first.then(|| Kept::of(&told.record, told.remedy.clone()));
-            return self.pending.saw(id, count, at, kept);
+            return self.pending.saw(id, unwritten, at, kept);
         }
         let total = told.total - told.held_back;
         let due = self.repeats.saw(id, total, at, now);
@@ -135,7 +170,7 @@ impl Alerts {
             let told = self.told.get(&id)?;
             Some(Kept::of(&record, told.remedy.clone()))
         });
-        self.pending.saw(id, count, at, kept);
+        self.pending.saw(id, unwritten, at, kept);
     }
 
     /// Sends the sums that are due.
@@ -184,7 +219,10 @@ impl Alerts {
 
     /// An entry is in the kernel's maps no more.
     pub fn forget_entry(&mut self, key: &SeenKey) {
-        self.book.forget(key);
+        if self.book.is_kept() {
+            self.book.forget(key);
+            self.pending.forget(entry(key));
+        }
     }
 
     /// What was told of what earlier agents saw.

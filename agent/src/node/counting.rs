@@ -2,6 +2,7 @@
 //! long as they stay, and taken out when they need no place any more.
 
 use super::Node;
+use super::alerts::Came;
 use super::clock::time_of;
 use super::journalling::Noted;
 use super::workloads::Phase;
@@ -147,7 +148,7 @@ impl Node {
                 if let Some(workload) = self.workloads.get_mut(workload) {
                     workload.deviations += more;
                 }
-                self.alerts.more(*id, Some(*key), more, at);
+                self.alerts.more(*id, Came::new(Some(*key), more, at));
             }
             Purpose::Passed(workload) => {
                 let workload = workload.clone();

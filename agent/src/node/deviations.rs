@@ -2,6 +2,7 @@
 //! process that left, and more than is kept apart.
 
 use super::Node;
+use super::alerts::Came;
 use super::clock::time_of;
 use super::counting::Purpose;
 use super::execs::Seen;
@@ -19,7 +20,6 @@ use crate::learn::Gap;
 use crate::model::{
     CgroupId, Content, Exec, Identity, Inspection, Meddling, Reason, Slot, Untrusted, WorkloadId,
 };
-use agent_common::wire::SeenKey;
 use jiff::Timestamp;
 
 impl Node {
@@ -83,10 +83,10 @@ impl Node {
         );
         record.action = action;
         // Of what an earlier agent left there may be more than one.
-        let count = self.left.count_of(&key);
-        self.alerts.raise_with(record, remedy, Some(key), count, at);
+        let came = self.left.came(key, at);
+        self.alerts.raise_with(record, remedy, came);
         if let Some(workload) = self.workloads.get_mut(workload_id) {
-            workload.deviations += count;
+            workload.deviations += came.count;
         }
         self.track(key, exec, Purpose::Alert(id, workload_id.clone()));
     }
@@ -177,7 +177,12 @@ impl Node {
             let told = self.escapes_told.get(&way).copied().unwrap_or(0);
             let more = escape.count.saturating_sub(told);
             // One without a name is told of later, when it has one.
-            if more > 0 && self.raise_escape(&escape, key_of_escape(way.0, way.1), more) {
+            let came = Came::new(
+                Some(key_of_escape(way.0, way.1)),
+                more,
+                time_of(escape.at_ns),
+            );
+            if more > 0 && self.raise_escape(&escape, came) {
                 self.escapes_told.insert(way, escape.count);
             }
         }
@@ -198,15 +203,14 @@ impl Node {
         }
     }
 
-    /// Reports `count` escapes by one way; whether it is known whose they are.
-    pub(super) fn raise_escape(&mut self, escape: &Escaped, key: SeenKey, count: u64) -> bool {
+    /// Reports escapes by one way; whether it is known whose they are.
+    pub(super) fn raise_escape(&mut self, escape: &Escaped, came: Came) -> bool {
         let Some(container) = self.containers.lookup(escape.container).cloned() else {
             return false;
         };
         let Some(workload) = container.workload().cloned() else {
             return false;
         };
-        let at = time_of(escape.at_ns);
         let id = AlertId::new(&self.boot, escape.container, Reason::Escaped, None);
         let subject = Subject::Escape(Leaver {
             pid: escape.pid,
@@ -217,14 +221,14 @@ impl Node {
         });
         let record = self.record(
             id,
-            at,
+            came.at,
             Reason::Escaped,
             Vec::new(),
             subject,
             &workload,
             Some(&container),
         );
-        self.alerts.raise(record, Some(key), count, at);
+        self.alerts.raise(record, came);
         true
     }
 
@@ -257,20 +261,20 @@ impl Node {
         if self.is_allowed(&id, Reason::Overflow) {
             return self.passes_beyond(&id, count);
         }
-        let key = key_of_overflow(slot.0);
-        self.raise_about(&id, Reason::Overflow, Subject::Overflow, Some(key), count);
+        let came = Came::new(Some(key_of_overflow(slot.0)), count, Timestamp::now());
+        self.raise_about(&id, Reason::Overflow, Subject::Overflow, came);
     }
 
     /// Execs of a container that found the quota of an earlier agent's slot used up.
-    pub(super) fn raise_overflow_of(&mut self, container: CgroupId, key: SeenKey, count: u64) {
+    pub(super) fn raise_overflow_of(&mut self, container: CgroupId, came: Came) {
         let Some(id) = self.workload_of(container).cloned() else {
             tracing::error!(
-                count,
+                count = came.count,
                 "more distinct execs than are kept apart, of a container that is gone"
             );
             return;
         };
-        self.raise_about(&id, Reason::Overflow, Subject::Overflow, Some(key), count);
+        self.raise_about(&id, Reason::Overflow, Subject::Overflow, came);
     }
 
     /// Reports what is about a workload as a whole: its containers share one alert.
@@ -279,13 +283,11 @@ impl Node {
         id: &WorkloadId,
         reason: Reason,
         subject: Subject,
-        of: Option<SeenKey>,
-        count: u64,
+        came: Came,
     ) {
         if let Some(workload) = self.workloads.get_mut(id) {
-            workload.deviations += count;
+            workload.deviations += came.count;
         }
-        let at = Timestamp::now();
         let what = match &subject {
             Subject::Meddled(Meddling::Turned { .. }) => "/turned",
             Subject::Meddled(Meddling::Unpinned { .. }) => "/unpinned",
@@ -293,7 +295,7 @@ impl Node {
         };
         let scope = format!("{}/{id}{what}", self.boot);
         let alert = AlertId::new(&scope, CgroupId(0), reason, None);
-        let record = self.record(alert, at, reason, Vec::new(), subject, id, None);
-        self.alerts.raise(record, of, count, at);
+        let record = self.record(alert, came.at, reason, Vec::new(), subject, id, None);
+        self.alerts.raise(record, came);
     }
 }

@@ -2,6 +2,7 @@
 //! saved, documents that are written.
 
 use super::Node;
+use super::alerts::Came;
 use super::documents::document_of;
 use super::states::shortcomings;
 use super::workloads::{Phase, Workloads};
@@ -56,7 +57,7 @@ impl Node {
                 let subject = Subject::Container;
                 let record =
                     self.record(alert, at, reason, Vec::new(), subject, id, Some(container));
-                self.alerts.raise(record, None, 1, at);
+                self.alerts.raise(record, Came::new(None, 1, at));
             }
             Phase::Enforcing { .. } => self.meet_image(container, id),
             Phase::NoAllowlist | Phase::Off => {}

@@ -7,12 +7,15 @@
 //! that, what was left is removed.
 
 use super::Node;
-use super::clock::monotonic_ns;
+use super::alerts::{Came, entry};
+use super::clock::{monotonic_ns, time_of};
 use super::execs::Waiting;
 use crate::containers::Since;
-use crate::kernel::{KernelError, Left, Leftover, PinError, SeenEntry, Untold};
+use crate::history::Entry;
+use crate::kernel::{KernelError, Left, Leftover, Owed, PinError, Untold};
 use crate::model::CgroupId;
 use agent_common::wire::SeenKey;
+use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -24,8 +27,10 @@ const IN_FLIGHT: Duration = Duration::from_millis(200);
 #[derive(Default)]
 pub struct Heritage {
     stage: Stage,
-    /// What is to be judged, and how many of each there are.
-    to_judge: HashMap<SeenKey, u64>,
+    /// What is to be judged, and how often it came.
+    to_judge: HashMap<SeenKey, Came>,
+    /// How many of each entry the history has, of all that earlier agents saw.
+    written: HashMap<Entry, u64>,
 }
 
 #[derive(Default)]
@@ -42,9 +47,18 @@ enum Stage {
 }
 
 impl Heritage {
-    /// How many execs an entry stands for that is raised for the first time.
-    pub fn count_of(&self, key: &SeenKey) -> u64 {
-        self.to_judge.get(key).copied().unwrap_or(1)
+    /// Nothing is taken in yet; of what earlier agents saw the history has this.
+    pub fn new(written: HashMap<Entry, u64>) -> Self {
+        Self {
+            written,
+            ..Self::default()
+        }
+    }
+
+    /// How often something came that is raised for the first time.
+    pub fn came(&self, key: SeenKey, at: Timestamp) -> Came {
+        let left = self.to_judge.get(&key).map(|came| Came { at, ..*came });
+        left.unwrap_or_else(|| Came::new(Some(key), 1, at))
     }
 
     /// Whether an entry is an earlier agent's.
@@ -55,6 +69,17 @@ impl Heritage {
     /// An entry was judged; whether it was an earlier agent's.
     pub fn judged(&mut self, key: &SeenKey) -> bool {
         self.to_judge.remove(key).is_some()
+    }
+
+    /// How often something came that is owed.
+    fn came_of<T>(&mut self, owed: &Owed<T>, at: Timestamp) -> Came {
+        let written = self.written.entry(entry(&owed.key)).or_default();
+        Came {
+            of: Some(owed.key),
+            count: owed.count,
+            unwritten: owed.total.saturating_sub(*written),
+            at,
+        }
     }
 }
 
@@ -76,10 +101,11 @@ impl Node {
         for left in &left {
             left.detach().unwrap_or_else(|error| complain(&error));
         }
-        self.left.stage = match left.is_empty() {
-            true => Stage::Over,
-            false => Stage::Settling(Instant::now(), left),
-        };
+        if left.is_empty() {
+            self.forget_written();
+        } else {
+            self.left.stage = Stage::Settling(Instant::now(), left);
+        }
         Ok(())
     }
 
@@ -99,6 +125,7 @@ impl Node {
                     removed.unwrap_or_else(|error| complain(&error));
                 }
                 self.alerts.book().disinherit();
+                self.forget_written();
                 Stage::Over
             }
             as_before => as_before,
@@ -128,18 +155,21 @@ impl Node {
             escapes = ways,
             "took in what the programs of an earlier agent saw and nobody was told of"
         );
-        let counts = execs.iter().map(|entry| (entry.key, entry.count));
-        self.left.to_judge.extend(counts);
+        for owed in &execs {
+            let came = self.left.came_of(owed, Timestamp::now());
+            self.left.to_judge.insert(owed.key, came);
+        }
         let mut newborns = newborns;
         newborns.retain(|(cgroup, _)| self.containers.lookup(*cgroup).is_none());
         newborns.sort_by_key(|(_, newborn)| newborn.made_ns);
         // Where nobody knows a cgroup any more, what ran in it says what it was.
         let strangers: HashSet<CgroupId> = newborns.iter().map(|(cgroup, _)| *cgroup).collect();
-        let (waiting, execs): (Vec<SeenEntry>, Vec<SeenEntry>) = { execs.into_iter() }
-            .partition(|entry| entry.exec.pending && strangers.contains(&entry.exec.container));
-        for SeenEntry { key, exec, .. } in waiting {
-            let waiting = self.waiting.entry(exec.container).or_default();
-            waiting.push(Waiting { key, exec });
+        let (waiting, execs): (Vec<_>, Vec<_>) = { execs.into_iter() }
+            .map(|Owed { key, what, .. }| Waiting { key, exec: what })
+            .partition(|one| one.exec.pending && strangers.contains(&one.exec.container));
+        for one in waiting {
+            let waiting = self.waiting.entry(one.exec.container).or_default();
+            waiting.push(one);
         }
         for (cgroup, newborn) in &newborns {
             // Of a container that the earlier agent knew, only its end is there.
@@ -149,20 +179,22 @@ impl Node {
             };
             self.take_newborn(*cgroup, newborn, since);
         }
-        for entry in execs {
-            self.on_exec(entry.key, entry.exec);
+        for Waiting { key, exec } in execs {
+            self.on_exec(key, exec);
         }
-        for (key, escape) in escapes {
-            if !self.raise_escape(&escape, key, escape.count) {
+        for owed in escapes {
+            let came = self.left.came_of(&owed, time_of(owed.what.at_ns));
+            if !self.raise_escape(&owed.what, came) {
                 tracing::error!(
-                    container = escape.container.0,
-                    count = escape.count,
+                    container = owed.what.container.0,
+                    count = owed.count,
                     "what left a container is not told of: the container is gone, and has no name"
                 );
             }
         }
-        for (key, container, count) in overflows {
-            self.raise_overflow_of(container, key, count);
+        for owed in overflows {
+            let came = self.left.came_of(&owed, Timestamp::now());
+            self.raise_overflow_of(owed.what, came);
         }
         for (cgroup, newborn) in newborns {
             if newborn.removed_ns != 0 {
@@ -171,6 +203,13 @@ impl Node {
             }
         }
         leftover
+    }
+
+    /// Of entries that are gone nobody will ask how many the history has.
+    fn forget_written(&mut self) {
+        for (entry, _) in self.left.written.drain() {
+            self.alerts.pending.forget(entry);
+        }
     }
 }
 

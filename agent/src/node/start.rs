@@ -116,6 +116,7 @@ impl Node {
         let mut store = Store::open(&config.state)?;
         let mut history = store.history()?;
         let allowances = Allowances::new(history.allowances()?);
+        let written = history.entries()?;
         let last_alive = store.last_alive()?;
         let size = config.journal_max_size.bytes();
         let journalling = Journalling::open(&store, size, config.journal_max_age, last_alive);
@@ -215,7 +216,7 @@ impl Node {
             inspecting: Inspecting::new(inspector),
             tracked: BTreeMap::new(),
             leaving: BTreeMap::new(),
-            left: Heritage::default(),
+            left: Heritage::new(written),
             in_charge_ns: match kernel.is_second() {
                 true => u64::MAX,
                 false => 0,

@@ -2,9 +2,11 @@
 //! every few seconds, and before it changes them itself.
 
 use super::Node;
+use super::alerts::Came;
 use crate::alert::Subject;
 use crate::kernel::{Found, PinError, PolicyError};
 use crate::model::{Meddling, Reason, Slot, Tampering, WorkloadId};
+use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
 /// How often all of them are looked at. What somebody does is told within five
@@ -55,7 +57,7 @@ impl Node {
         let error = error.map(|error| error.to_string());
         tracing::error!(?done, error, "somebody else has meddled with the programs");
         let nobodys = nobody();
-        self.raise_about(&nobodys, Reason::Tampered, Subject::Meddled(done), None, 1);
+        self.raise_about(&nobodys, Reason::Tampered, Subject::Meddled(done), once());
     }
 
     /// The same of one slot's own, which is about to be changed.
@@ -91,8 +93,13 @@ impl Node {
         // What is outside containers, or has no name yet, is nobody's in particular.
         let id = self.workloads.by_slot(slot).cloned();
         let id = id.unwrap_or_else(nobody);
-        self.raise_about(&id, Reason::Tampered, Subject::Tampered(done), None, 1);
+        self.raise_about(&id, Reason::Tampered, Subject::Tampered(done), once());
     }
+}
+
+/// Once, now, and of no entry.
+fn once() -> Came {
+    Came::new(None, 1, Timestamp::now())
 }
 
 /// The workload of what is outside containers and no unit.

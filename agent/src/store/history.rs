@@ -8,11 +8,12 @@
 use super::StoreError;
 use super::database::Database;
 use super::folder::Folder;
-use crate::history::{AlertRow, Allowance, Decision, Detail, Index, Pending};
+use crate::history::{AlertRow, Allowance, Decision, Detail, Entry, Index, Pending};
 use crate::model::WorkloadId;
 use redb::{ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 const FILE: &str = "history.redb";
@@ -25,6 +26,8 @@ const MAX_DECISIONS: u64 = 10_000;
 const ALERTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("alerts");
 /// An alert's id to its [`Detail`].
 const DETAILS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("details");
+/// An [`Entry`] to how many of its execs are in the rows.
+const ENTRIES: TableDefinition<'_, &Entry, u64> = TableDefinition::new("entries");
 /// A row's number to its [`Decision`].
 const DECISIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("decisions");
 /// A workload as JSON to its [`Allowance`].
@@ -60,6 +63,7 @@ impl History {
         database.write("prepare", |transaction| {
             transaction.open_table(ALERTS)?;
             transaction.open_table(DETAILS)?;
+            transaction.open_table(ENTRIES)?;
             transaction.open_table(DECISIONS)?;
             transaction.open_table(ALLOWANCES)?;
             Ok(())
@@ -108,6 +112,14 @@ impl History {
                 rows.remove(id.as_str())?;
                 details.remove(id.as_str())?;
             }
+            let mut entries = transaction.open_table(ENTRIES)?;
+            for (entry, more) in pending.entries() {
+                let before = entries.get(entry)?.map_or(0, |count| count.value());
+                entries.insert(entry, before + more)?;
+            }
+            for entry in pending.gone() {
+                entries.remove(entry)?;
+            }
             let mut table = transaction.open_table(ALLOWANCES)?;
             for (key, value) in &allowances {
                 table.insert(key.as_str(), value.as_slice())?;
@@ -116,6 +128,19 @@ impl History {
         })?;
         self.index = Some(index);
         Ok(())
+    }
+
+    /// How many execs of each entry are in the rows, of those that are not gone.
+    pub fn entries(&mut self) -> Result<HashMap<Entry, u64>, StoreError> {
+        self.database.read("read the alerts", |transaction| {
+            let table = transaction.open_table(ENTRIES)?;
+            let mut found = HashMap::new();
+            for row in table.iter()? {
+                let (entry, count) = row?;
+                found.insert(*entry.value(), count.value());
+            }
+            Ok(found)
+        })
     }
 
     /// Every alert, in the order in which they last came.

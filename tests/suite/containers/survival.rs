@@ -1,6 +1,7 @@
 //! What goes on when the agent does not: its programs stay in the kernel, and the
 //! next agent tells what they saw.
 
+use super::alerts::listed;
 use super::blocking::{does, in_it, obedient};
 use super::expect::{count, counted, only};
 use super::scene::{ELEMENT, PATIENCE, Scene, at, exec, shell, window};
@@ -12,7 +13,7 @@ use std::fs;
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
-use testbed::{Agent, Container, Home, Record, Rsyslogd, patience, unique_name};
+use testbed::{Agent, Container, Home, Record, Rsyslogd, patience, unique_name, until};
 
 /// What the containers may run.
 const LISTED: &str = "  processes:\n    - path: /bin/busybox\n    - path: /opt/intruders/storm\n";
@@ -36,6 +37,13 @@ fn storm(container: &Container, times: u64) -> Result<()> {
     Ok(())
 }
 
+/// How many deviations of the workload the history has.
+fn in_history(scene: &Scene, agent: &Agent<'_>) -> Result<u64> {
+    let rows = listed(scene, agent, &[])?;
+    let counts = rows.iter().filter_map(|row| row["count"].as_u64());
+    Ok(counts.sum())
+}
+
 /// Ends whichever agent is there as often as it is told to, while a storm is on, and
 /// holds what was told of it against what ran.
 fn agents_come_and_go(
@@ -46,6 +54,7 @@ fn agents_come_and_go(
     let execs = STORM / u64::from(patience());
     scene.write_document(LISTED)?;
     let mut agent = scene.agent(&["--enforce"])?;
+    let before = in_history(scene, &agent)?;
     let container = scene.idle()?;
     scene.wait_for_count(&agent, "containers", 1)?;
     let mut ended = 0;
@@ -59,6 +68,12 @@ fn agents_come_and_go(
         }
         storm.join().expect("it does not panic")?;
         Ok(agent)
+    })?;
+    // The history has each of them once, too.
+    until("the history to have all of it", PATIENCE, || {
+        let count = in_history(scene, &agent)? - before;
+        ensure!(count <= execs, "the history has {count} of {execs}");
+        Ok((count == execs).then_some(()))
     })?;
     scene.finish_with(agent, |records| {
         let told = told(records, &container);
@@ -387,7 +402,7 @@ pub fn what_is_left_is_removed_when_it_is_told() -> Result<()> {
             .is_ok_and(|now| now != before)
             .then_some(()))
     };
-    testbed::until("what was left to be removed", PATIENCE, gone)?;
+    until("what was left to be removed", PATIENCE, gone)?;
     let now = generation(&scene)?;
     agent.stop()?;
 
