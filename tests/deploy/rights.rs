@@ -42,7 +42,7 @@ fn the_units_capabilities_are_the_same() {
     let bounding: BTreeSet<_> = set.split(' ').collect();
     assert_eq!(bounding, needed_capabilities().collect());
     assert!(unit.lines().any(|line| line == "NoNewPrivileges=yes"));
-    // Of the cgroups its own alone, for the canary's.
+    // Of the cgroups its own alone, for the canary's; and where its programs stay.
     for line in ["ProtectControlGroups=yes", "Delegate=yes"] {
         assert!(unit.lines().any(|one| one == line), "{line}");
     }
@@ -52,7 +52,8 @@ fn the_units_capabilities_are_the_same() {
         writable,
         [
             "-/sys/fs/cgroup/system.slice/%n",
-            "-/sys/fs/cgroup/unified/system.slice/%n"
+            "-/sys/fs/cgroup/unified/system.slice/%n",
+            "-/sys/fs/bpf"
         ]
     );
 }
