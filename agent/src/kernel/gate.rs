@@ -3,7 +3,8 @@
 
 use super::KernelError;
 use super::exec_hooks::{self, EXEC, STAND_IN};
-use super::load::{again, program};
+use super::handover::again;
+use super::load::program;
 use super::pins::{HeldLink, PinError, Pins};
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::links::FdLink;

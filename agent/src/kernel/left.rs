@@ -88,12 +88,13 @@ impl Left {
     }
 
     /// Notes what has to be told again, where the spool has the records up to
-    /// `committed`: their numbers are given to others from now on.
-    pub fn settle(&mut self, committed: u64) -> Result<(), PolicyError> {
+    /// `committed`. The greatest number that was ever given to one.
+    pub fn settle(&mut self, committed: u64) -> Result<u64, PolicyError> {
         let told = &mut self.maps.told;
         let lost: Vec<(SeenKey, Told)> = { told.iter().filter_map(Result::ok) }
             .filter(|(_, told)| told.number > committed)
             .collect();
+        let last = { lost.iter() }.map(|(_, told)| told.number).max();
         for (key, entry) in lost {
             let settled = Told {
                 count: entry.before,
@@ -106,7 +107,7 @@ impl Left {
                     source,
                 })?;
         }
-        Ok(())
+        Ok(last.unwrap_or(committed))
     }
 
     /// Takes its programs off the life of cgroups: from now on its maps stay as they

@@ -1,9 +1,8 @@
 //! Loads the programs with this kernel's layouts and attaches them.
 
-use super::book::Book;
 use super::compare::Put;
 use super::gate::Gate;
-use super::left::{self, Left};
+use super::left::Left;
 use super::permits::Listed;
 use super::pins::{HeldLink, PinError, Pins};
 use super::relocate::{Constants, relocated};
@@ -14,13 +13,12 @@ use crate::model::Slot;
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{self, AllowKey, SLOT_HOST, SLOT_PENDING, mode};
-use aya::maps::{Map, MapData, MapError, RingBuf};
+use aya::maps::{MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::programs::links::FdLink;
 use aya::{Ebpf, EbpfLoader};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use zerocopy::IntoBytes as _;
 
@@ -37,7 +35,7 @@ pub(super) const PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// Who has judged which exec, where somebody stands in for the program.
-const CLAIMS: &str = "CLAIMS";
+pub(super) const CLAIMS: &str = "CLAIMS";
 /// Room in the map of cgroups.
 pub(super) const CGROUPS_MAX: u32 = 32_768;
 /// Room in the map of those that are gone.
@@ -140,12 +138,12 @@ pub enum KernelError {
 /// pinned.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
-    pins: Option<Pins>,
+    pub(super) pins: Option<Pins>,
     pub(super) gate: Option<Gate>,
     pub(super) spare_gate: Option<Gate>,
     /// What is pinned of them, held for as long as the agent runs.
-    links: Vec<HeldLink>,
-    left: Vec<Left>,
+    pub(super) links: Vec<HeldLink>,
+    pub(super) left: Vec<Left>,
     pub(super) key: Key,
     pub(super) sizes: Sizes,
     pub(super) hooks: ExecHooks,
@@ -211,45 +209,6 @@ impl Kernel {
         Ok(kernel)
     }
 
-    fn pin_maps(&self) -> Result<(), PinError> {
-        if let Some(pins) = &self.pins {
-            for name in left::MAPS {
-                let map = self.ebpf.map(name).expect("the object has this map");
-                pins.map(&pins.of_own(name), map)?;
-            }
-            let claims = self.ebpf.map(CLAIMS).expect("the object has this map");
-            if self.hooks.have_stand_in() && !pins.of_all(CLAIMS).exists() {
-                pins.map(&pins.of_all(CLAIMS), claims)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Pins again what somebody has unpinned; `None` if nothing was. It goes on as it
-    /// was meanwhile: the agent holds it.
-    pub fn mend_pins(&mut self) -> Option<Result<(), PinError>> {
-        let pins = self.pins.as_ref()?;
-        let gates = [&self.gate, &self.spare_gate];
-        let are_pinned = { gates.into_iter().flatten() }.all(Gate::is_pinned)
-            && self.links.iter().all(HeldLink::is_pinned)
-            && left::MAPS.iter().all(|name| pins.of_own(name).exists());
-        (!are_pinned).then(|| self.pin_again())
-    }
-
-    fn pin_again(&mut self) -> Result<(), PinError> {
-        let Some(pins) = &self.pins else {
-            return Ok(());
-        };
-        pins.make_again()?;
-        for gate in [&mut self.gate, &mut self.spare_gate].into_iter().flatten() {
-            gate.pin_again(&mut self.ebpf, pins)?;
-        }
-        for link in &mut self.links {
-            link.pin_again()?;
-        }
-        self.pin_maps()
-    }
-
     /// Attaches the programs: cgroups first, so that no exec finds a cgroup
     /// that was missed. Execs are judged here from now on, unless an earlier agent's
     /// programs do it until [`take_charge`](Self::take_charge). Without the stand-in
@@ -279,78 +238,6 @@ impl Kernel {
             self.without_stand_in = spare.put_up(&mut self.ebpf, pins).err();
         }
         Ok(())
-    }
-
-    /// Whether an earlier agent's programs are still there.
-    pub fn is_second(&self) -> bool {
-        let gates = [&self.gate, &self.spare_gate];
-        { gates.into_iter().flatten() }.any(Gate::was_found)
-    }
-
-    /// Whether an earlier agent's programs have watched until now, and what they saw
-    /// can be read.
-    pub fn has_watched_on(&self) -> bool {
-        self.is_second() && !self.left.is_empty()
-    }
-
-    /// Execs are judged here from now on.
-    pub fn take_charge(&mut self) -> Result<(), KernelError> {
-        let gates = [
-            (&mut self.gate, "execwarden_exec"),
-            (&mut self.spare_gate, exec_hooks::STAND_IN.0),
-        ];
-        for (gate, name) in gates {
-            if let Some(gate) = gate
-                && let Some(program) = self.ebpf.program(name)
-                && let Ok(program) = program.fd()
-            {
-                gate.lead_to(program)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes what of earlier agents has to be told again, where the spool has the
-    /// records up to `committed`: before the first record of this one.
-    pub fn settle_left(&mut self, committed: u64) -> Result<(), KernelError> {
-        for left in &mut self.left {
-            left.settle(committed)?;
-        }
-        Ok(())
-    }
-
-    /// What earlier agents have left, oldest first.
-    pub fn take_left(&mut self) -> Vec<Left> {
-        std::mem::take(&mut self.left)
-    }
-
-    /// Where it is written what was told of; nowhere, if nothing stays when the agent
-    /// ends.
-    pub fn book(&self) -> Result<Book, KernelError> {
-        if self.pins.is_none() {
-            return Ok(Book::default());
-        }
-        // It is pinned again with the others, should that be needed.
-        let map = self.ebpf.map("TOLD");
-        let book = again(map.expect("the object has this map")).map(Map::HashMap);
-        let book = book.and_then(|map| map.try_into().map(Book::new));
-        book.map_err(|source| KernelError::Map {
-            name: "TOLD",
-            source,
-        })
-    }
-
-    /// What stays when the agent ends; `None` if nothing does.
-    pub fn pins(&self) -> Option<&Pins> {
-        self.pins.as_ref()
-    }
-
-    /// Whether execs were led past this agent's programs: they no more are, if the
-    /// kernel lets it.
-    pub fn turn_gates_back(&mut self) -> Option<Result<(), KernelError>> {
-        let gates = [&self.gate, &self.spare_gate];
-        let is_turned = { gates.into_iter().flatten() }.any(Gate::is_turned);
-        is_turned.then(|| self.take_charge())
     }
 
     /// Why nobody stands in for the program that judges execs, on a kernel that
@@ -393,14 +280,6 @@ impl Kernel {
         }
         Ok(())
     }
-}
-
-/// The same map, once more.
-pub(super) fn again(map: &Map) -> Result<MapData, MapError> {
-    let (Map::HashMap(map) | Map::ProgramArray(map)) = map else {
-        unreachable!("no other is needed twice");
-    };
-    MapData::from_fd(map.fd().as_fd().try_clone_to_owned()?)
 }
 
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoint {

@@ -11,6 +11,7 @@ mod decode;
 mod diagnostics;
 mod exec_hooks;
 mod gate;
+mod handover;
 mod health;
 mod layouts;
 mod left;

@@ -207,14 +207,17 @@ impl Alerts {
         raised.max(1)
     }
 
+    /// Whether something of an entry is in no record yet that another agent would miss.
+    pub fn owe(&self, id: AlertId, key: &SeenKey) -> bool {
+        let owed = { self.told.get(&id) }.map_or(0, |told| told.owed.of(key));
+        self.book.is_kept() && owed + self.owed_back.of(key) > 0
+    }
+
     /// Whether all that was raised of an entry is in records that outlive the agent;
     /// always, where nothing in the kernel does.
     pub fn have_told(&self, id: AlertId, key: &SeenKey) -> bool {
-        let owed = { self.told.get(&id) }.map_or(0, |told| told.owed.of(key));
-        !self.book.is_kept()
-            || self.book.has(key, self.sinks.committed())
-                && owed == 0
-                && self.owed_back.of(key) == 0
+        let is_there = !self.book.is_kept() || self.book.has(key, self.sinks.committed());
+        is_there && !self.owe(id, key)
     }
 
     /// An entry is in the kernel's maps no more.
@@ -234,6 +237,12 @@ impl Alerts {
     /// none, whatever was told counts as told.
     pub fn committed_before(&self) -> u64 {
         self.sinks.committed_before().unwrap_or(u64::MAX)
+    }
+
+    /// Numbers up to this one were given already, if to records that the spool does not
+    /// have.
+    pub fn go_on_after(&mut self, number: u64) {
+        self.last_number = self.last_number.max(number);
     }
 
     /// The number of the last record.

@@ -19,6 +19,9 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// it come again, that is a first one again, under the same id.
 const RESTING: Duration = Duration::from_secs(600);
 
+/// How long an entry waits at most for a disk that does not take what is told of it.
+const LEAVING: Duration = Duration::from_secs(60);
+
 /// An entry of the kernel's map that was judged.
 pub struct Tracked {
     /// How many execs of it were taken into account.
@@ -48,6 +51,7 @@ pub struct Leaving {
     charged: Option<Slot>,
     /// What it is told of as.
     id: AlertId,
+    since: Instant,
 }
 
 /// What further execs of an entry count for.
@@ -201,6 +205,7 @@ impl Node {
             counted: total,
             charged: Some(tracked.charged),
             id,
+            since: Instant::now(),
         };
         self.leaving.insert(*key, leaving);
     }
@@ -209,7 +214,10 @@ impl Node {
     /// comes after this one, should it be killed, has to find it there.
     fn let_leave(&mut self) {
         let leaving: Vec<SeenKey> = { self.leaving.iter() }
-            .filter(|(key, one)| self.alerts.have_told(one.id, key))
+            .filter(|(key, one)| {
+                let is_late = one.since.elapsed() >= LEAVING && !self.alerts.owe(one.id, key);
+                is_late || self.alerts.have_told(one.id, key)
+            })
             .map(|(key, _)| *key)
             .collect();
         for key in leaving {

@@ -237,7 +237,8 @@ impl Node {
             config,
         };
         let committed = node.alerts.committed_before();
-        node.kernel.settle_left(committed)?;
+        let last = node.kernel.settle_left(committed)?;
+        node.alerts.go_on_after(last);
         for kind in node.config.classes.off() {
             tracing::warn!(%kind, "nothing is asked of containers of this kind: their class is off");
         }

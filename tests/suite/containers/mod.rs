@@ -12,6 +12,7 @@
 //! - [`disguises`], [`nested`], [`masses`], [`hostile_names`]: ways around it
 //! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
+//! - [`survival`], [`storms`]: what goes on when the agent does not
 //! - [`blocking`]: what deviates is stopped
 //! - [`canary`]: the agent's own exec that has to be reported
 //! - [`tampering`]: rules that somebody else wrote to
@@ -88,6 +89,7 @@ mod signatures;
 mod simulate;
 mod sinks;
 mod slow_runtimes;
+mod storms;
 mod survival;
 mod systemd;
 mod tampering;
@@ -113,12 +115,13 @@ pub const TESTS: &[Named] = tests![
         what_runs_while_there_is_no_agent_is_learned_without_a_gap,
         b27_what_deviates_is_stopped_while_there_is_no_agent,
         what_starts_while_there_is_no_agent_is_not_stopped,
-        an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
-        an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,
-        no_exec_is_missed_or_doubled_by_upgrades, the_off_switch_needs_no_agent,
+        the_off_switch_needs_no_agent,
         what_was_pinned_by_another_version_is_replaced,
         what_is_left_is_removed_when_it_is_told,
         b28_who_unpins_or_turns_the_programs_is_told_of_and_undone;
+    storms: an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
+        an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,
+        no_exec_is_missed_or_doubled_by_upgrades;
     restarts: learning_goes_on_after_a_restart, learning_goes_on_after_a_crash,
         what_was_extended_without_a_container_is_so_after_a_crash,
         what_runs_before_the_agent_is_learned_and_marked, what_runs_before_the_agent_is_enforced,
@@ -191,6 +194,7 @@ pub const TESTS: &[Named] = tests![
         records_wait_for_a_receiver_that_went_away,
         records_outlive_an_agent_that_is_killed, what_nobody_read_is_sent_again,
         a_full_disk_under_a_spool_costs_no_record,
+        a_full_disk_and_an_agent_that_is_killed_cost_no_record,
         a_test_goes_to_every_target_and_a_heartbeat_too;
     encrypted: records_arrive_encrypted_at_who_asks_for_a_certificate,
         what_was_refused_is_sent_with_another_certificate,

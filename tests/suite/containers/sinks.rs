@@ -1,12 +1,13 @@
 //! Where records go, and what happens when it is not there.
 
 use super::alerts::{Small, ask, drop_program};
+use super::expect::count;
 use super::scene::{PATIENCE, Scene, at, exec};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
-use testbed::{Agent, Container, Record, Rsyslogd};
+use testbed::{Agent, Container, Home, Record, Rsyslogd};
 
 pub const LISTED: &str = "  processes:\n    - path: /bin/busybox\n";
 
@@ -204,6 +205,37 @@ pub fn a_full_disk_under_a_spool_costs_no_record() -> Result<()> {
     scene.stop(agent)?;
     let numbers = numbers(&scene)?;
     ensure!(numbers == [1, 2, 3, 4], "{numbers:?}");
+    Ok(())
+}
+
+/// What the disk had no room for is in the kernel still.
+pub fn a_full_disk_and_an_agent_that_is_killed_cost_no_record() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.home = Home::pinning()?;
+    scene.write_document(LISTED)?;
+    let small = Small::mount(&scene)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = scene.idle()?;
+    deviate(&container, 1..=2)?;
+    scene.wait_for_records(&container, 2)?;
+    scene.rsyslogd.go_away()?;
+    let ballast = small.fill()?;
+
+    deviate(&container, 3..=6)?;
+    wait_until_queued(&agent, 4)?;
+    agent.wait_for("the full disk to be told of", PATIENCE, |status| {
+        !receiver(status)["spool"]["error"].is_null()
+    })?;
+    agent.crash()?;
+    fs::remove_file(&ballast)?;
+    scene.rsyslogd.come_back()?;
+    let agent = scene.agent(&["--enforce"])?;
+    scene.wait_for_records(&container, 6)?;
+
+    scene.stop(agent)?;
+    let records = scene.records()?;
+    ensure!(records.len() == 6, "{records:#?}");
+    ensure!(records.iter().map(count).sum::<u64>() == 6, "{records:#?}");
     Ok(())
 }
 

@@ -292,6 +292,13 @@ impl Backlog {
         self.unkept.iter().take(self.in_hand).cloned().collect()
     }
 
+    /// The number of the first one that neither the disk nor surely the receiver has.
+    pub(super) fn first_unsafe(&self) -> Option<u64> {
+        let mut unkept = self.unkept.iter();
+        let first = unkept.find(|entry| entry.sequence > self.confirmed);
+        first.map(|entry| entry.number)
+    }
+
     /// The last one up to a number that the disk does not have.
     pub(super) fn last_unkept(&self, up_to: u64) -> Option<&Entry> {
         let mut newest = self.unkept.iter().rev();

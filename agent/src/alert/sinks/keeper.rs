@@ -140,7 +140,7 @@ impl Rounds {
         for one in &mut self.kept {
             one.append(up_to);
         }
-        self.commit(up_to);
+        self.commit(self.safe(up_to));
         let wrote = { self.kept.iter_mut() }.map(|one| one.settle(up_to));
         wrote.fold(false, |all, one| all | one)
     }
@@ -148,15 +148,29 @@ impl Rounds {
     /// The number up to which this round goes: to the last record that every sink was
     /// given, or as far as one batch of each sink's reaches.
     ///
-    /// A spool that cannot be written does not hold it back: its records are in
-    /// memory alone, as they are where there is no spool. Else one sink's disk would
-    /// have the records of all the others sent twice, or cut off unsent, when the
-    /// agent is killed.
     fn up_to(&self) -> u64 {
         let batches = self.kept.iter().filter_map(Kept::batch_end);
         let up_to = batches.fold(self.progress.put(), u64::min);
         // One that can be written again has yet to catch up.
         up_to.max(self.progress.committed())
+    }
+
+    /// Up to which of these numbers nothing is in memory alone.
+    ///
+    /// A spool that cannot be written does not hold it back where another one can: its
+    /// records are in memory alone, as they are where there is no spool. Else one
+    /// sink's disk would have the records of all the others sent twice, or cut off
+    /// unsent, when the agent is killed. Where none can be written, as on a disk that
+    /// is full, there is nobody to be held back.
+    fn safe(&self, up_to: u64) -> u64 {
+        let mut spooled = self.kept.iter().filter(|one| one.is_spooled()).peekable();
+        if spooled.peek().is_none() {
+            return up_to;
+        }
+        let lacking: Option<Vec<_>> = spooled.map(Kept::lacks_from).collect();
+        let unsafe_from = lacking.into_iter().flatten().flatten().min();
+        let safe = unsafe_from.map_or(up_to, |from| up_to.min(from.saturating_sub(1)));
+        safe.max(self.progress.committed())
     }
 
     /// Where this fails the records go out all the same, as from a slow disk: it is

@@ -47,6 +47,21 @@ impl Kept {
         }
     }
 
+    /// Whether it has a spool that cannot be written, and from which number on its
+    /// records are then in memory alone.
+    pub(super) fn lacks_from(&self) -> Option<Option<u64>> {
+        let has_failed = match &self.appended {
+            Some(appended) => appended.is_err(),
+            None => self.failed.is_some(),
+        };
+        (self.spool.is_some() && has_failed).then(|| self.outbox.first_unsafe())
+    }
+
+    /// Whether it has a spool.
+    pub(super) fn is_spooled(&self) -> bool {
+        self.spool.is_some()
+    }
+
     /// Lets what was written go out, and makes ready what comes next. Whether
     /// something was written.
     pub(super) fn settle(&mut self, up_to: u64) -> bool {

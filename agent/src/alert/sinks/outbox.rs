@@ -302,6 +302,11 @@ impl Outbox {
         self.lock().backlog.batch_end(most)
     }
 
+    /// The number of the first one that neither the disk nor surely the receiver has.
+    pub(super) fn first_unsafe(&self) -> Option<u64> {
+        self.lock().backlog.first_unsafe()
+    }
+
     /// What the disk does not have up to a number, the oldest `most` of it, which will
     /// be written there until [`keep`](Self::keep) says what came of it.
     pub(super) fn begin_to_keep(&self, most: usize, up_to: u64) -> Vec<Entry> {
