@@ -5,10 +5,11 @@ use super::KernelError;
 use super::exec_hooks::{self, EXEC, STAND_IN};
 use super::handover::again;
 use super::load::program;
+use super::pinned_program::PinnedProgram;
 use super::pins::{HeldLink, PinError, Pins};
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, Program, ProgramError, ProgramFd, TracePoint};
+use aya::programs::{ProgramError, ProgramFd};
 use aya::{Btf, Ebpf};
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 
@@ -42,15 +43,6 @@ impl Which {
             Self::Spare => STAND_IN.1,
         }
     }
-
-    /// The program at the event, as it is pinned.
-    fn pinned(self, pins: &Pins) -> Result<Program, ProgramError> {
-        let path = pins.of_gate(self.program(), "program");
-        match self {
-            Self::Main => BtfTracePoint::from_pin(path).map(Program::BtfTracePoint),
-            Self::Spare => TracePoint::from_pin(path).map(Program::TracePoint),
-        }
-    }
 }
 
 /// One gate. Where it is pinned it is there for longer than the agent; while that
@@ -61,7 +53,7 @@ pub(super) struct Gate {
     /// The same, to read the number of the program that it leads to.
     number: Array<MapData, u32>,
     /// The program at the event, where an earlier agent has put it up.
-    found: Option<Program>,
+    found: Option<PinnedProgram>,
     /// Its link, where that is pinned.
     link: Option<HeldLink>,
     /// The number of the program that this agent has it lead to.
@@ -106,10 +98,6 @@ impl Gate {
             name: which.map(),
             source,
         };
-        let program = |source| KernelError::Program {
-            tracepoint: which.event(),
-            source,
-        };
         let own = ebpf
             .take_map(which.map())
             .expect("the object has the gate's map and it is taken once");
@@ -117,7 +105,7 @@ impl Gate {
         let (leads_to, found, link) = match pins.zip(link.filter(|link| link.exists())) {
             Some((pins, link)) => {
                 let pinned = MapData::from_pin(pins.of_gate(which.program(), "leads-to"));
-                let found = which.pinned(pins).map_err(program)?;
+                let found = pins.open_program(&pins.of_gate(which.program(), "program"))?;
                 let link = HeldLink::found(&link)?;
                 (
                     Map::ProgramArray(pinned.map_err(map)?),
@@ -209,11 +197,14 @@ impl Gate {
     fn pin_what_it_leads_through(&mut self, ebpf: &mut Ebpf, pins: &Pins) -> Result<(), PinError> {
         let name = self.which.program();
         pins.map(&pins.of_gate(name, "leads-to"), &self.leads_to)?;
-        let gate = match &mut self.found {
-            Some(found) => found,
-            None => ebpf.program_mut(name).expect("the object has the gate"),
-        };
-        pins.program(&pins.of_gate(name, "program"), gate)
+        let path = pins.of_gate(name, "program");
+        match &self.found {
+            Some(found) => pins.program_again(&path, found),
+            None => {
+                let gate = ebpf.program_mut(name).expect("the object has the gate");
+                pins.program(&path, gate)
+            }
+        }
     }
 
     /// Whether all of it is still pinned.
@@ -232,10 +223,12 @@ impl Gate {
 
     /// The descriptor of the program at the event.
     pub(super) fn fd(&self, ebpf: &Ebpf) -> Option<RawFd> {
-        let fd = match &self.found {
-            Some(found) => found.fd(),
-            None => ebpf.program(self.which.program())?.fd(),
-        };
-        Some(fd.ok()?.as_fd().as_raw_fd())
+        match &self.found {
+            Some(found) => Some(found.fd()),
+            None => {
+                let own = ebpf.program(self.which.program())?.fd().ok()?;
+                Some(own.as_fd().as_raw_fd())
+            }
+        }
     }
 }

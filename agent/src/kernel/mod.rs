@@ -20,6 +20,11 @@ mod maps;
 #[expect(unsafe_code, reason = "glibc's malloc_trim is a C function")]
 mod memory;
 mod permits;
+#[expect(
+    unsafe_code,
+    reason = "the library's way to a pinned program takes more rights"
+)]
+mod pinned_program;
 mod pins;
 mod relocate;
 #[expect(

@@ -16,6 +16,7 @@
 //! judges, whatever either of them has for maps.
 
 use super::load::KernelError;
+use super::pinned_program::PinnedProgram;
 use agent_common::wire::VERSION;
 use aya::maps::Map;
 use aya::pin::PinError as Refused;
@@ -184,6 +185,19 @@ impl Pins {
     pub(super) fn program(&self, path: &Path, program: &mut Program) -> Result<(), PinError> {
         let path = make_way(path)?;
         program.pin(path).map_err(|source| refused(path, source))
+    }
+
+    pub(super) fn open_program(&self, path: &Path) -> Result<PinnedProgram, PinError> {
+        PinnedProgram::open(path).map_err(|error| failed(path, error))
+    }
+
+    pub(super) fn program_again(
+        &self,
+        path: &Path,
+        program: &PinnedProgram,
+    ) -> Result<(), PinError> {
+        let path = make_way(path)?;
+        program.pin(path).map_err(|error| failed(path, error))
     }
 
     pub(super) fn link(&self, path: &Path, link: FdLink) -> Result<HeldLink, PinError> {

@@ -211,6 +211,9 @@ impl Node {
         let Some(workload) = container.workload().cloned() else {
             return false;
         };
+        if self.is_inside(escape) {
+            return true;
+        }
         let id = AlertId::new(&self.boot, escape.container, Reason::Escaped, None);
         let subject = Subject::Escape(Leaver {
             pid: escape.pid,
@@ -230,6 +233,15 @@ impl Node {
         );
         self.alerts.raise(record, came);
         true
+    }
+
+    /// Whether what left a container is still in it: where the container had no name
+    /// yet, the kernel does not know a cgroup below it as its child. So has the canary
+    /// of this agent one below that of the agent.
+    fn is_inside(&self, escape: &Escaped) -> bool {
+        let container = self.containers.lookup(escape.to);
+        self.is_canarys_cgroup(escape.to)
+            || container.is_some_and(|container| container.cgroup == escape.container)
     }
 
     /// Execs that found a slot's quota used up.

@@ -77,8 +77,15 @@ pub fn image_runs_with_the_daemonsets_rights_and_no_other() -> Result<()> {
     );
 
     stop(&agent)?;
+    // Its programs go on, and its next pod takes over with the same rights.
+    exec(&container, &["/app/worker"])?;
+    let agent = node.start(&image, &scene)?;
+    scene.wait_for_records(&container, 2)?;
+
+    stop(&agent)?;
     let records = scene.records()?;
-    expect::exactly(&[(&container, &["unlisted /app/worker"])], &records)?;
+    let told = ["unlisted /app/worker", "unlisted /app/worker"];
+    expect::exactly(&[(&container, &told)], &records)?;
     ensure!(records[0].hostname == "node-1", "{:?}", records[0]);
     Ok(())
 }

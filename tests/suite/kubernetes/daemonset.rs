@@ -57,6 +57,8 @@ pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     let status = status()?;
     ensure!(status["cri"]["state"] == "answers", "{status:#}");
     ensure!(status["accounting"]["holds"] == true, "{status:#}");
+    let is_pinned = status["agent"]["pins"]["error"].is_null();
+    ensure!(is_pinned, "{:#}", status["agent"]);
     // It is a workload like others, with a list of its own.
     let own = workload_in(&status, "execwarden/DaemonSet/execwarden/agent");
     let own = own.with_context(|| format!("{status:#}"))?;
@@ -71,7 +73,7 @@ pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     // Its programs go on, and its next pod tells what they saw.
     node.kubelet.exec(&container, &["/app/worker"])?;
     let (agent, _) = daemonset.run(&node)?;
-    let records = node.wait_for_records(&pod.pod, 2)?;
+    let records = node.wait_for_records(&pod.pod, 2).with_context(printed)?;
     has(&records[1], &[("path", "/app/worker"), ("count", "1")])?;
 
     node.kubelet.stop(&agent)?;
@@ -80,6 +82,19 @@ pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     drop(journal);
     drop(pins);
     Ok(())
+}
+
+/// What the agents of this node printed.
+fn printed() -> String {
+    let logs = fs::read_dir("/var/log/pods")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let logs = logs.map(|pod| pod.path().join("agent/0.log"));
+    let printed: Vec<String> = logs
+        .filter_map(|log| fs::read_to_string(log).ok())
+        .collect();
+    printed.join("\n")
 }
 
 /// The receiver where a node has its journald, until dropped.
