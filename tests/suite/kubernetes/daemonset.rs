@@ -127,6 +127,7 @@ struct DaemonSet {
     pod: Value,
     config: TempDir,
     allowlists: PathBuf,
+    state: PathBuf,
 }
 
 impl DaemonSet {
@@ -141,6 +142,7 @@ impl DaemonSet {
             pod,
             config,
             allowlists,
+            state: node.scene.home.state(),
         })
     }
 
@@ -216,6 +218,8 @@ impl DaemonSet {
         Ok(match volume {
             "config" => self.config.path().to_owned(),
             "allowlists" => self.allowlists.clone(),
+            // Not that of a test before.
+            "state" => self.state.clone(),
             of_the_node => {
                 let mut volumes = self.pod["volumes"].as_array().into_iter().flatten();
                 let volume = volumes.find(|volume| volume["name"] == of_the_node);
