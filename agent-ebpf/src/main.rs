@@ -1,10 +1,10 @@
 //! The programs in the kernel: one on every exec, with a stand-in, and three on
 //! the life of cgroups.
 //!
-//! Every exec comes through a [`gate`] to `exec`, which decides (see [`mod@exec`]): which workload, is it known, and if not, put
-//! it into the map of what was seen and ring the bell. The cgroup programs
-//! keep the map of cgroups true, so that an exec finds its workload with one
-//! look-up. Every offset comes from [`kernel::layout`], filled in by the agent
+//! Every exec comes through a [`gate`] to `exec`, which decides (see
+//! [`mod@exec`]): which workload, is it known, and if not, put it into the map
+//! of what was seen and ring the bell. The cgroup programs keep the map of
+//! cgroups true, so that an exec finds its workload with one look-up. Every offset comes from [`kernel::layout`], filled in by the agent
 //! from this kernel's BTF; identity never comes from syscall arguments.
 #![no_std]
 #![no_main]

@@ -24,8 +24,7 @@ const MARK: &str = "EXECWARDEN_TEST_NODE";
 
 /// Runs this program anew in a mount namespace of its own, where the cgroup v2
 /// hierarchy is at [`CGROUP_ROOT`], and tracefs and a BPF file system are at their own
-/// places; in there, it sweeps away what a killed run
-/// left and returns. Call it first thing in `main`: the program starts over,
+/// places; in there, it sweeps away what a killed run left and returns. Call it first thing in `main`: the program starts over,
 /// and this call ends the first life with the status of the second.
 ///
 /// Needs root and util-linux's `unshare`. Mounts made in there end with the

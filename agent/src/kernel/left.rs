@@ -71,7 +71,7 @@ impl Left {
                     version = generation.version,
                     "what an agent of another version saw and did not report cannot be read"
                 );
-                tidy(&generation);
+                removed(generation.remove());
                 return None;
             }
             match Maps::open(&generation.folder) {
@@ -79,7 +79,7 @@ impl Left {
                 // It had not begun to watch.
                 Err(error) => {
                     tracing::debug!(%error, "an earlier agent had left half of its maps");
-                    tidy(&generation);
+                    removed(generation.remove());
                     None
                 }
             }
@@ -112,8 +112,8 @@ impl Left {
 
     /// Takes its programs off the life of cgroups: from now on its maps stay as they
     /// are.
-    pub fn detach(&self) -> Result<(), PinError> {
-        self.generation.remove_links(&MAPS)
+    pub fn detach(&self) {
+        removed(self.generation.remove_links(&MAPS));
     }
 
     /// All that nobody was told of, when that is [settled](Self::settle). What is told
@@ -191,8 +191,8 @@ pub struct Leftover(Generation);
 
 impl Leftover {
     /// Removes them, when the spool has what was told.
-    pub fn remove(self) -> Result<(), PinError> {
-        self.0.remove()
+    pub fn remove(self) {
+        removed(self.0.remove());
     }
 }
 
@@ -212,8 +212,9 @@ impl Maps {
     }
 }
 
-fn tidy(generation: &Generation) {
-    if let Err(error) = generation.remove() {
+/// What stays costs room, and nothing else.
+fn removed(result: Result<(), PinError>) {
+    if let Err(error) = result {
         tracing::warn!(%error, "what an earlier agent has pinned cannot be removed");
     }
 }

@@ -9,11 +9,11 @@
 //!     cgroup_mkdir, …                          its links
 //! ```
 //!
-//! The gate (and its spare, from Linux 7.0 on) is one for all agents and never changes. Everything else is one
-//! agent's: the next one has its own beside it, has the gate lead to its own
-//! program when it knows as much, takes in what the one before has left
-//! ([`super::left`]), and removes that. So there is no moment in which nobody
-//! judges, whatever either of them has for maps.
+//! The gate (and its spare, from Linux 7.0 on) is one for all agents and never
+//! changes. Everything else is one agent's: the next one has its own beside it, has
+//! the gate lead to its own program when it knows as much, takes in what the one
+//! before has left ([`super::left`]), and removes that. So there is no moment in
+//! which nobody judges, whatever either of them has for maps.
 
 use super::load::KernelError;
 use super::pinned_program::PinnedProgram;

@@ -220,9 +220,9 @@ impl Alerts {
         is_there && !self.owe(id, key)
     }
 
-    /// An entry is in the kernel's maps no more.
+    /// An entry is in the kernel's maps no more. Of most nobody was told anything.
     pub fn forget_entry(&mut self, key: &SeenKey) {
-        if self.book.is_kept() {
+        if self.book.count(key) > 0 {
             self.book.forget(key);
             self.pending.forget(entry(key));
         }

@@ -12,7 +12,7 @@ use super::clock::{monotonic_ns, time_of};
 use super::execs::Waiting;
 use crate::containers::Since;
 use crate::history::Entry;
-use crate::kernel::{KernelError, Left, Leftover, Owed, PinError, Untold};
+use crate::kernel::{KernelError, Left, Leftover, Owed, Untold};
 use crate::model::CgroupId;
 use agent_common::wire::SeenKey;
 use jiff::Timestamp;
@@ -71,7 +71,8 @@ impl Heritage {
         self.to_judge.remove(key).is_some()
     }
 
-    /// How often something came that is owed.
+    /// How often something came that is owed; its entry is among those to be
+    /// forgotten from now on.
     fn came_of<T>(&mut self, owed: &Owed<T>, at: Timestamp) -> Came {
         let written = self.written.entry(entry(&owed.key)).or_default();
         Came {
@@ -99,7 +100,7 @@ impl Node {
         let ways = ways.map(|escape| ((escape.container, escape.to), escape.count));
         self.escapes_told.extend(ways.filter(|_| !left.is_empty()));
         for left in &left {
-            left.detach().unwrap_or_else(|error| complain(&error));
+            left.detach();
         }
         if left.is_empty() {
             self.forget_written();
@@ -121,8 +122,7 @@ impl Node {
             }
             Stage::Told(number, left) if self.alerts.sinks().committed() >= number => {
                 for leftover in left {
-                    let removed = leftover.remove();
-                    removed.unwrap_or_else(|error| complain(&error));
+                    leftover.remove();
                 }
                 self.alerts.book().disinherit();
                 self.forget_written();
@@ -144,22 +144,20 @@ impl Node {
     fn judge_left(&mut self, left: Left) -> Leftover {
         let (untold, leftover) = left.untold(self.alerts.book());
         let Untold {
-            newborns,
+            mut newborns,
             execs,
             escapes,
             overflows,
         } = untold;
-        let ways = escapes.len();
         tracing::info!(
             execs = execs.len(),
-            escapes = ways,
+            escapes = escapes.len(),
             "took in what the programs of an earlier agent saw and nobody was told of"
         );
         for owed in &execs {
             let came = self.left.came_of(owed, Timestamp::now());
             self.left.to_judge.insert(owed.key, came);
         }
-        let mut newborns = newborns;
         newborns.retain(|(cgroup, _)| self.containers.lookup(*cgroup).is_none());
         newborns.sort_by_key(|(_, newborn)| newborn.made_ns);
         // Where nobody knows a cgroup any more, what ran in it says what it was.
@@ -211,8 +209,4 @@ impl Node {
             self.alerts.pending.forget(entry);
         }
     }
-}
-
-fn complain(error: &PinError) {
-    tracing::warn!(%error, "what an earlier agent has pinned cannot be removed");
 }
