@@ -1,5 +1,6 @@
 //! A real rsyslogd behind TLS (RFC 5425), which asks who the agent is.
 
+use super::expect::count;
 use super::scene::{ELEMENT, PATIENCE, Scene, accounting_holds};
 use super::sinks::{LISTED, arrive_at, deviate, receiver};
 use anyhow::{Context, Result, ensure};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use tempfile::TempDir;
 use testbed::rsyslogd::Tls;
-use testbed::{Agent, Container, Record, Rsyslogd, until};
+use testbed::{Agent, Container, Home, Record, Rsyslogd, until};
 
 /// Who may send.
 const PEER: &str = "agent.example";
@@ -47,6 +48,38 @@ pub fn what_was_refused_is_sent_with_another_certificate() -> Result<()> {
     scene.wait_for_records(&container, 4)?;
 
     every_number_came(&scene, agent)
+}
+
+/// The same where the agent is killed while it is refused, and something deviates
+/// while there is none.
+pub fn what_was_refused_outlives_an_agent_that_is_killed() -> Result<()> {
+    let authority = Authority::new()?;
+    authority.sign("agent", "stranger.example")?;
+    let mut scene = Scene::with(authority.rsyslogd()?)?;
+    scene.home = Home::pinning()?;
+    scene.write_document(LISTED)?;
+    let url = authority.url(&scene.rsyslogd)?;
+    let start = || Agent::start(&scene.home, ["--enforce", "--syslog", &url]);
+    let agent = start()?;
+    let container = scene.idle()?;
+
+    deviate(&container, 1..=4)?;
+    scene.wait_for_count(&agent, "deviations", 4)?;
+    agent.wait_for("it to be refused", PATIENCE, |status| {
+        receiver(status)["state"] != "connected"
+    })?;
+    agent.crash()?;
+    deviate(&container, 5..=6)?;
+    ensure!(scene.rsyslogd.records()?.is_empty(), "it took a stranger's");
+    authority.sign("agent", PEER)?;
+    let agent = start()?;
+    scene.wait_for_records(&container, 6)?;
+
+    every_number_came(&scene, agent)?;
+    let records = scene.records()?;
+    let sum: u64 = records.iter().map(count).sum();
+    ensure!((records.len(), sum) == (6, 6), "{records:#?}");
+    Ok(())
 }
 
 /// Each of them is killed while records are underway.

@@ -118,7 +118,8 @@ pub const TESTS: &[Named] = tests![
         the_off_switch_needs_no_agent,
         what_was_pinned_by_another_version_is_replaced,
         what_is_left_is_removed_when_it_is_told,
-        b28_who_unpins_or_turns_the_programs_is_told_of_and_undone;
+        b28_who_unpins_or_turns_the_programs_is_told_of_and_undone,
+        b28_who_unmounts_what_the_programs_are_pinned_in_is_told_of;
     storms: an_agent_that_is_killed_again_and_again_tells_of_every_exec_once,
         an_agent_that_is_killed_while_it_tells_tells_of_all_of_it_once,
         no_exec_is_missed_or_doubled_by_upgrades;
@@ -195,9 +196,11 @@ pub const TESTS: &[Named] = tests![
         records_outlive_an_agent_that_is_killed, what_nobody_read_is_sent_again,
         a_full_disk_under_a_spool_costs_no_record,
         a_full_disk_and_an_agent_that_is_killed_cost_no_record,
+        whatever_a_receiver_does_an_agent_that_is_killed_costs_no_record,
         a_test_goes_to_every_target_and_a_heartbeat_too;
     encrypted: records_arrive_encrypted_at_who_asks_for_a_certificate,
         what_was_refused_is_sent_with_another_certificate,
+        what_was_refused_outlives_an_agent_that_is_killed,
         encrypted_records_outlive_both_ends;
     canary: the_canary_passes_and_counts_for_nobody,
         b28_a_canary_that_nobody_is_told_of_is_told, a_helper_that_was_killed_is_replaced,

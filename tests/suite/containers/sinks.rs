@@ -6,6 +6,7 @@ use super::scene::{PATIENCE, Scene, at, exec};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
+use std::io::Read as _;
 use std::net::TcpListener;
 use testbed::{Agent, Container, Home, Record, Rsyslogd};
 
@@ -236,6 +237,46 @@ pub fn a_full_disk_and_an_agent_that_is_killed_cost_no_record() -> Result<()> {
     let records = scene.records()?;
     ensure!(records.len() == 6, "{records:#?}");
     ensure!(records.iter().map(count).sum::<u64>() == 6, "{records:#?}");
+    Ok(())
+}
+
+/// One that reads nothing, and one that hangs up in the middle of a record: what
+/// deviates before the kill, and while there is no agent, is told of once.
+pub fn whatever_a_receiver_does_an_agent_that_is_killed_costs_no_record() -> Result<()> {
+    for hangs_up in [false, true] {
+        let mut scene = Scene::with(Rsyslogd::start_with_network()?)?;
+        scene.home = Home::pinning()?;
+        scene.write_document(LISTED)?;
+        let url = scene.rsyslogd.network_url("tcp")?;
+        scene.rsyslogd.go_away()?;
+        let address = url.strip_prefix("tcp://").context("tcp")?;
+        let receiver = TcpListener::bind(address)?;
+        let start = || Agent::start(&scene.home, ["--enforce", "--syslog", &url]);
+        let agent = start()?;
+        let (mut connection, _) = receiver.accept()?;
+        let container = scene.idle()?;
+
+        deviate(&container, 1..=2)?;
+        if hangs_up {
+            // With what it did not read, that is a reset.
+            connection.read_exact(&mut [0; 100])?;
+            drop(connection);
+            (connection, _) = receiver.accept()?;
+        }
+        deviate(&container, 3..=4)?;
+        scene.wait_for_count(&agent, "deviations", 4)?;
+        agent.crash()?;
+        deviate(&container, 5..=6)?;
+        drop((connection, receiver));
+        scene.rsyslogd.come_back()?;
+        let agent = start()?;
+        scene.wait_for_records(&container, 6)?;
+
+        scene.stop(agent)?;
+        let records = scene.records()?;
+        let sum: u64 = records.iter().map(count).sum();
+        ensure!((records.len(), sum) == (6, 6), "{hangs_up}: {records:#?}");
+    }
     Ok(())
 }
 

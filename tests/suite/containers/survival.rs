@@ -6,10 +6,11 @@ use super::expect::{count, counted, only};
 use super::scene::{ELEMENT, PATIENCE, Scene, exec, shell, window};
 use anyhow::{Context, Result, ensure};
 use aya::maps::{Map, MapData, ProgramArray};
+use rustix::mount::{UnmountFlags, unmount};
 use std::fs;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use testbed::{Container, Record, unique_name, until};
+use testbed::{Agent, Container, Record, unique_name, until};
 
 /// What the containers may run.
 pub const LISTED: &str =
@@ -19,6 +20,19 @@ pub const HELLO: &str = "/opt/intruders/hello";
 const SOON: Duration = Duration::from_secs(5 + 2);
 /// Where only its shell may run, and what deviates is stopped.
 const BLOCKED: &str = "  processes:\n    - { path: /bin/busybox, applet: sh }\n  action: block\n";
+
+/// An agent that holds the workload to a document, and a container that it knows.
+fn begun<'s>(
+    scene: &'s Scene,
+    document: &str,
+    container: impl Fn(&Scene) -> Result<Container>,
+) -> Result<(Agent<'s>, Container)> {
+    scene.write_document(document)?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = container(scene)?;
+    scene.wait_for_count(&agent, "containers", 1)?;
+    Ok((agent, container))
+}
 
 /// How many execs of the intruder are told of, each record once by its number.
 fn told(records: &[Record], container: &Container) -> u64 {
@@ -102,10 +116,7 @@ pub fn what_runs_while_there_is_no_agent_is_learned_without_a_gap() -> Result<()
 
 pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {
     let scene = Scene::pinning()?;
-    scene.write_document(BLOCKED)?;
-    let agent = scene.agent(&["--enforce"])?;
-    let container = obedient(&scene)?;
-    scene.wait_for_count(&agent, "containers", 1)?;
+    let (agent, container) = begun(&scene, BLOCKED, obedient)?;
     let mark = in_it(&container, "/tmp/mark");
     agent.crash()?;
 
@@ -127,10 +138,7 @@ pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {
 pub fn what_starts_while_there_is_no_agent_is_not_stopped() -> Result<()> {
     for pins in [true, false] {
         let scene = if pins { Scene::pinning() } else { Scene::new() }?;
-        scene.write_document(BLOCKED)?;
-        let agent = scene.agent(&["--enforce"])?;
-        let old = obedient(&scene)?;
-        scene.wait_for_count(&agent, "containers", 1)?;
+        let (agent, old) = begun(&scene, BLOCKED, obedient)?;
         agent.crash()?;
 
         let new = obedient(&scene)?;
@@ -164,10 +172,7 @@ fn unload(scene: &Scene) -> Result<Output> {
 
 pub fn the_off_switch_needs_no_agent() -> Result<()> {
     let scene = Scene::pinning()?;
-    scene.write_document(BLOCKED)?;
-    let agent = scene.agent(&["--enforce"])?;
-    let container = obedient(&scene)?;
-    scene.wait_for_count(&agent, "containers", 1)?;
+    let (agent, container) = begun(&scene, BLOCKED, obedient)?;
 
     let refused = unload(&scene)?;
     ensure!(refused.status.code() == Some(1), "{refused:?}");
@@ -191,10 +196,7 @@ pub fn the_off_switch_needs_no_agent() -> Result<()> {
 
 pub fn what_was_pinned_by_another_version_is_replaced() -> Result<()> {
     let scene = Scene::pinning()?;
-    scene.write_document(LISTED)?;
-    let agent = scene.agent(&["--enforce"])?;
-    let container = scene.idle()?;
-    scene.wait_for_count(&agent, "containers", 1)?;
+    let (agent, container) = begun(&scene, LISTED, Scene::idle)?;
     agent.crash()?;
     // Another layout has another name, and its maps are not looked into.
     let pins = scene.home.pins();
@@ -257,10 +259,7 @@ pub fn what_is_left_is_removed_when_it_is_told() -> Result<()> {
 
 pub fn b28_who_unpins_or_turns_the_programs_is_told_of_and_undone() -> Result<()> {
     let scene = Scene::pinning()?;
-    scene.write_document(LISTED)?;
-    let agent = scene.agent(&["--enforce"])?;
-    let container = scene.idle()?;
-    scene.wait_for_count(&agent, "containers", 1)?;
+    let (agent, container) = begun(&scene, LISTED, Scene::idle)?;
     let pins = scene.home.pins();
     let told = |text: &str| -> Result<()> {
         let begun = Instant::now();
@@ -293,6 +292,30 @@ pub fn b28_who_unpins_or_turns_the_programs_is_told_of_and_undone() -> Result<()
     scene.finish_with(agent, |records| {
         let told = self::told(records, &container);
         ensure!(told == 3, "{told}: {records:#?}");
+        Ok(())
+    })
+}
+
+pub fn b28_who_unmounts_what_the_programs_are_pinned_in_is_told_of() -> Result<()> {
+    let scene = Scene::pinning()?;
+    let (agent, container) = begun(&scene, LISTED, Scene::idle)?;
+    let pins = scene.home.pins();
+
+    let begun = Instant::now();
+    unmount(pins.parent().context("a folder")?, UnmountFlags::DETACH)?;
+    exec(&container, &[HELLO])?;
+    let told = |record: &Record| record.raw.contains("they end with it [tampered]");
+    scene
+        .rsyslogd
+        .wait_for("it to be told", PATIENCE, |records| {
+            records.iter().any(told)
+        })?;
+    ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+
+    let status = agent.status()?;
+    ensure!(status["agent"]["pins"]["error"].is_string(), "{status:#}");
+    scene.finish_with(agent, |records| {
+        ensure!(self::told(records, &container) == 1, "{records:#?}");
         Ok(())
     })
 }
