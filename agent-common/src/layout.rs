@@ -21,6 +21,10 @@ pub const HOST_MNTNS: u32 = u32::MAX;
 /// 0.
 pub const PREEMPTIBLE: u32 = u32::MAX - 1;
 
+/// The same, but the machines (`e_machine` of an ELF file) whose programs this
+/// kernel runs itself, one in each half; 0 where it asks nobody before an exec.
+pub const MACHINES: u32 = u32::MAX - 2;
+
 macro_rules! layout {
     ($($(#[$doc:meta])* $field:ident: $need:ident [$($member:literal),+],)*) => {
         /// Offsets in bytes from the beginning of the struct.
@@ -102,6 +106,16 @@ layout! {
     bprm_filename: Must ["linux_binprm.filename"],
     /// `linux_binprm.interp`.
     bprm_interp: Must ["linux_binprm.interp"],
+    /// `linux_binprm.buf`: how the file begins.
+    bprm_buf: Must ["linux_binprm.buf"],
+    /// The number of the system call that a task is in: x86-64.
+    regs_call: Evidence ["pt_regs.orig_ax"],
+    /// Its second argument.
+    regs_second: Evidence ["pt_regs.si"],
+    /// Its third.
+    regs_third: Evidence ["pt_regs.dx"],
+    /// The second of a 32-bit call.
+    regs_second_of_32: Evidence ["pt_regs.cx"],
     /// Where perf's form of `sched_process_exec` says where the name is.
     event_filename: Evidence ["trace_event_raw_sched_process_exec.__data_loc_filename"],
     /// `file.f_inode`.

@@ -128,8 +128,10 @@ pub mod flag {
     /// Everybody may write to the folder in which the file that runs is, or one
     /// of its scripts'.
     pub const OPEN_FOLDER: u32 = 1 << 15;
-    /// It was stopped: it died before its first instruction.
+    /// It was stopped before its first instruction: it died, or was [`REFUSED`].
     pub const BLOCKED: u32 = 1 << 16;
+    /// Its caller was told that it may not, and is what it was.
+    pub const REFUSED: u32 = 1 << 17;
 }
 
 /// Bits of [`Ancestor::flags`].
@@ -169,6 +171,8 @@ pub mod stop {
     /// What the runtime puts into the container without a terminal, as probes
     /// are, is let through.
     pub const BUT_PROBES: u32 = 1 << 2;
+    /// Of the slot outside containers: something is stopped in another.
+    pub const ELSEWHERE: u32 = 1 << 3;
     /// For each [`super::layer`] a bit from here on: entries that only the agent
     /// can compare may cover a file of it.
     pub const LAYERS: u32 = 8;

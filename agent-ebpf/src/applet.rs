@@ -12,7 +12,9 @@ use crate::kernel::{
     Typed, all_ones_if_zero, copy, copy_str, either, hidden, in_memory, layout, peek_or_zero,
     within,
 };
+use crate::caller::execwarden_callers_arguments;
 use crate::maps::scratch;
+use crate::refuse;
 use crate::report::Scratch;
 use crate::task;
 use agent_common::wire::{APPLET_MAX, ARGS_MAX, flag};
@@ -33,14 +35,25 @@ pub struct Search {
     /// Where its last component begins.
     start: u64,
     /// Where the argument begins among all.
-    at: u64,
+    pub at: u64,
 }
 
 /// Takes the arguments from the new program's memory, where the kernel has
-/// just put them, into `scratch.args`. They are the process's own words:
-/// evidence, and what the name of an applet is found in.
-#[inline(always)]
-fn read_arguments(scratch: &mut Scratch) {
+/// just put them, into `scratch.args`; before that, from the caller's. They are the
+/// process's own words: evidence, and what the name of an applet is found in.
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_arguments() -> u64 {
+    if refuse::is_asked() {
+        return execwarden_callers_arguments();
+    }
+    let Some(scratch) = scratch() else {
+        return 0;
+    };
+    // SAFETY: this CPU's own value, valid while the program runs.
+    let scratch = unsafe { &mut *scratch };
     let mm = peek_or_zero(task::current(), layout!(task_mm));
     let start = peek_or_zero(mm, layout!(mm_arg_start));
     let end = peek_or_zero(mm, layout!(mm_arg_end));
@@ -65,6 +78,7 @@ fn read_arguments(scratch: &mut Scratch) {
         facts.args_len = 0;
         facts.flags |= flag::ARGS_UNREAD;
     }
+    0
 }
 
 /// Reads the arguments; SipHash of the name that they give, which is left in
@@ -87,7 +101,7 @@ pub extern "C" fn execwarden_applet() -> u64 {
     };
     // SAFETY: this CPU's own value, valid while the program runs.
     let scratch = unsafe { &mut *scratch };
-    read_arguments(scratch);
+    execwarden_arguments();
     let len = resolve(scratch);
     scratch.record.facts.applet_len = len as u32;
     len
@@ -96,7 +110,7 @@ pub extern "C" fn execwarden_applet() -> u64 {
 /// The name's length.
 #[inline(always)]
 fn resolve(scratch: &mut Scratch) -> u64 {
-    let args_len = scratch.record.facts.args_len as u64;
+    let args_len = in_memory(&scratch.record.facts.args_len) as u64;
     let args: *const u8 = scratch.args.as_ptr().cast();
     let search = &mut scratch.search;
     let mut name = 0;

@@ -108,6 +108,27 @@ pub fn check_namespace(task: Typed, namespace: Typed, judged: &mut Judged) {
     }
 }
 
+/// Whether a task's mount namespace is known as one of its container's, so that
+/// [`check_namespace`] has nothing to say.
+#[inline(always)]
+pub fn is_at_home(namespace: Typed, judged: &Judged) -> bool {
+    if judged.mntns == namespace as u64 {
+        return true;
+    }
+    let id: u64 = load(namespace, layout!(mntns_id));
+    !judged.is_outside() && !task::is_hosts(namespace) && is_own(id, judged)
+}
+
+/// Whether a mount namespace is known as one of the container's.
+#[inline(always)]
+fn is_own(id: u64, judged: &Judged) -> bool {
+    match MNTNS.get_ptr(&id) {
+        // SAFETY: a value of a map, valid while the program runs.
+        Some(container) => unsafe { *container == judged.container_id },
+        None => false,
+    }
+}
+
 /// Looks where the working directory lies: a descriptor that came in from
 /// outside leads there, whatever is run. Most often it is on the mount that
 /// the file is on, `vfsmount`.
@@ -147,12 +168,7 @@ fn other_namespace(task: Typed, namespace: Typed, judged: &mut Judged) {
     } else if has_left(id, judged) {
         return;
     }
-    let is_its_own = match MNTNS.get_ptr(&id) {
-        // SAFETY: a value of a map, valid while the program runs.
-        Some(container) => unsafe { *container == judged.container_id },
-        None => false,
-    };
-    if !is_its_own && is_its_parents(task, namespace, judged) {
+    if !is_own(id, judged) && is_its_parents(task, namespace, judged) {
         judged.flags |= flag::OUTER_MNTNS;
     }
     if judged.flags & (flag::HOST_MNTNS | flag::OUTER_MNTNS) != 0 {

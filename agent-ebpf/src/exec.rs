@@ -113,7 +113,7 @@ fn near_slot(task: Typed, hook: impl Hook, namespace: Typed) -> Option<u32> {
 
 /// What the fast path knows of a file; 0 for nothing.
 #[inline(always)]
-fn look_up(key: &FastKey) -> u32 {
+pub fn look_up(key: &FastKey) -> u32 {
     match FAST.get_ptr(key) {
         // SAFETY: a value of a map, valid while the program runs.
         Some(value) => unsafe { *value },
@@ -134,7 +134,7 @@ pub struct Rules {
 
 /// One that cannot be read has nothing allowed.
 #[inline(always)]
-fn rules_of(slot: u32) -> Rules {
+pub fn rules_of(slot: u32) -> Rules {
     match SLOT.get_ptr(slot) {
         // SAFETY: a value of an array, valid while the program runs.
         Some(state) => unsafe {
@@ -152,8 +152,9 @@ fn rules_of(slot: u32) -> Rules {
     }
 }
 
+/// Counts one exec.
 #[inline(always)]
-fn count(slot: u32, verdict: Verdict) -> Verdict {
+pub fn count(slot: u32, verdict: Verdict) -> Verdict {
     let counters = match COUNTERS.get_ptr_mut(slot) {
         Some(counters) => counters,
         None => match COUNTERS.get_ptr_mut(SLOT_HOST) {

@@ -1,9 +1,11 @@
 //! Reading the kernel: the constants the agent filled in, and the two ways to
 //! follow a pointer.
 
-use agent_common::layout::{HOST_MNTNS, MARK, PREEMPTIBLE};
+use agent_common::layout::{HOST_MNTNS, MACHINES, MARK, PREEMPTIBLE};
 use agent_common::siphash::Key;
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user_str,
+};
 use core::ptr::read_volatile;
 
 /// A kernel struct that the verifier knows the type of: the programs' own
@@ -68,6 +70,12 @@ pub fn is_preemptible() -> bool {
     constant::<{ PREEMPTIBLE as u64 }>() != 0
 }
 
+/// The machines whose programs this kernel runs itself: see [`MACHINES`].
+#[inline(always)]
+pub fn machines() -> u64 {
+    constant::<{ MACHINES as u64 }>() as u64
+}
+
 /// A plain load from a typed struct: checked by the verifier against BTF, no
 /// helper call, and zero where the pointer was null.
 #[inline(always)]
@@ -110,6 +118,14 @@ pub fn peek_or_zero(base: u64, offset: usize) -> u64 {
 pub fn copy_str(to: *mut u8, room: u32, from: u64) -> u32 {
     // SAFETY: as in `copy`.
     let len = unsafe { bpf_probe_read_kernel_str(to.cast(), room, from as *const _) };
+    if len > 0 { len as u32 } else { 0 }
+}
+
+/// The same of a string of the running process's.
+#[inline(always)]
+pub fn copy_str_of_user(to: *mut u8, room: u32, from: u64) -> u32 {
+    // SAFETY: as in `copy`.
+    let len = unsafe { bpf_probe_read_user_str(to.cast(), room, from as *const _) };
     if len > 0 { len as u32 } else { 0 }
 }
 

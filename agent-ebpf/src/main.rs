@@ -1,5 +1,5 @@
-//! The programs in the kernel: one on every exec, with a stand-in, and three on
-//! the life of cgroups.
+//! The programs in the kernel: one on every exec, with a stand-in, one before it, and
+//! three on the life of cgroups.
 //!
 //! Every exec comes through a [`gate`] to `exec`, which decides (see
 //! [`mod@exec`]): which workload, is it known, and if not, put it into the map
@@ -12,6 +12,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod applet;
+mod caller;
 mod cgroup;
 mod container;
 mod detail;
@@ -26,6 +27,7 @@ mod maps;
 mod near;
 mod origin;
 mod path;
+mod refuse;
 mod report;
 mod script;
 mod sight;
@@ -35,8 +37,8 @@ mod tail;
 mod task;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::macros::{btf_tracepoint, tracepoint};
-use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
+use aya_ebpf::macros::{btf_tracepoint, lsm, tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, LsmContext, TracePointContext};
 use hook::{Binprm, Written};
 
 /// Once per successful exec, after the point of no return and before the first
@@ -77,6 +79,12 @@ pub fn execwarden_stand_in(ctx: TracePointContext) -> u32 {
         }
     });
     0
+}
+
+/// Before an exec, of each file in it. Arguments: `linux_binprm`. See [`refuse`].
+#[lsm(hook = "bprm_check_security")]
+pub fn execwarden_refuse(ctx: LsmContext) -> i32 {
+    refuse::answer(Binprm(ctx.arg(0)))
 }
 
 /// A cgroup was made. Arguments: cgroup, its path.

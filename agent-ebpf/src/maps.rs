@@ -16,6 +16,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 
 use crate::near::{self, Near};
+use crate::refuse;
 use crate::report::Scratch;
 use crate::stand_in::{self, Claim};
 
@@ -74,10 +75,14 @@ pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS
 /// What could not be done.
 #[map]
 pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
-/// Room to build a record in, as the stack has 512 bytes: for the program, and
-/// behind it for its stand-in, which may run while the program is held up.
+/// Room to build a record in, as the stack has 512 bytes: for the program, behind it
+/// for the one that is asked before an exec, and for the stand-in, each of which may
+/// run while another is held up.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(3, 0);
+/// For which task (its ids) the program runs that is asked before an exec; else 0.
+#[map]
+pub static ASKED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 /// Who has judged which exec last, by process: only where a program can be
 /// preempted.
 #[map]
@@ -92,7 +97,7 @@ pub static SCRATCH_NEWBORN: PerCpuArray<Newborn> = PerCpuArray::with_max_entries
 /// Where the running program builds its record.
 #[inline(always)]
 pub fn scratch() -> Option<*mut Scratch> {
-    SCRATCH.get_ptr_mut(stand_in::is_at_work() as u32)
+    SCRATCH.get_ptr_mut(refuse::place() | (stand_in::is_at_work() as u32) << 1)
 }
 
 /// Adds one to a count that others write too.

@@ -80,9 +80,7 @@ impl Sight<'_> {
             again = count_again(scratch);
         }
         if !again {
-            execwarden_applet();
-            execwarden_evidence(task::current());
-            flags.set(execwarden_origin(task::current(), judged.container_id) as u32);
+            self.look_at_who(judged, flags);
         }
         if needs != 0 {
             scratch.record.key.detail = execwarden_detail(needs as u64);
@@ -96,13 +94,8 @@ impl Sight<'_> {
             execwarden_stop(judged.container_id, is_named);
             again = count_again(scratch);
         }
-        if !again && !is_over(judged.slot) {
-            scratch.record.facts.cgroup = judged.cgroup;
-            scratch.record.facts.slot = judged.slot;
-            scratch.record.facts.links = self.file.links();
-            execwarden_gather(self.filename);
-            execwarden_ancestors(task::current(), judged.container_id);
-            execwarden_report(judged.slot as u64);
+        if !again {
+            self.report(scratch, judged);
         }
         if flags.has(flag::ERROR) {
             Verdict::Error
@@ -111,6 +104,51 @@ impl Sight<'_> {
         } else {
             Verdict::Deviating
         }
+    }
+
+    /// The verdict of one that may still be refused; `None` if it is not. What may run
+    /// under some name or condition is not.
+    #[inline(always)]
+    pub fn refuse(
+        &self,
+        scratch: &mut Scratch,
+        judged: &mut Judged,
+        flags: Flags,
+    ) -> Option<Verdict> {
+        self.identify(scratch, judged, flags);
+        if look_up(scratch).covered || execwarden_stop(judged.container_id, 0) == 0 {
+            return None;
+        }
+        if !count_again(scratch) {
+            self.look_at_who(judged, flags);
+            self.report(scratch, judged);
+        }
+        Some(match flags.has(flag::ERROR) {
+            true => Verdict::Error,
+            false => Verdict::Deviating,
+        })
+    }
+
+    /// Takes the evidence of who runs it, and with which words.
+    #[inline(always)]
+    fn look_at_who(&self, judged: &Judged, flags: Flags) {
+        execwarden_applet();
+        execwarden_evidence(task::current());
+        flags.set(execwarden_origin(task::current(), judged.container_id) as u32);
+    }
+
+    /// Tells of it, unless the slot has used its quota up.
+    #[inline(always)]
+    fn report(&self, scratch: &mut Scratch, judged: &Judged) {
+        if is_over(judged.slot) {
+            return;
+        }
+        scratch.record.facts.cgroup = judged.cgroup;
+        scratch.record.facts.slot = judged.slot;
+        scratch.record.facts.links = self.file.links();
+        execwarden_gather(self.filename);
+        execwarden_ancestors(task::current(), judged.container_id);
+        execwarden_report(judged.slot as u64);
     }
 
     /// Walks the path, and the script's; tells the layers. The key is complete

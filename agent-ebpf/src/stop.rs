@@ -1,13 +1,15 @@
 //! Stopping an exec, before the first instruction of what it runs.
 //!
-//! The old program is gone by then, so nothing can be refused any more: the
-//! process dies. SIGKILL, sent to a task from within its own exec, is acted on
-//! before the task returns to user space.
+//! At the tracepoint the old program is gone, so nothing can be refused any more:
+//! the process dies. SIGKILL, sent to a task from within its own exec, is acted on
+//! before the task returns to user space. Where the kernel asks before ([`refuse`]),
+//! that answers for itself, and nothing has to be sent.
 
 use crate::detail;
 use crate::kernel::{in_memory, layout, peek_or_zero};
 use crate::maps::{CGROUPS, COUNTERS, SLOT, add_shared, lost, scratch};
 use crate::origin;
+use crate::refuse;
 use crate::report::Scratch;
 use crate::task;
 use agent_common::wire::{cleared, flag, layer, stop};
@@ -30,33 +32,57 @@ pub extern "C" fn execwarden_stop(container: u64, is_named: u64) -> u64 {
     };
     // SAFETY: this CPU's own value, valid while the program runs.
     let scratch = unsafe { &mut *scratch };
-    let stops = match SLOT.get_ptr(scratch.fast.slot) {
-        // SAFETY: a value of an array, valid while the program runs.
-        Some(state) => unsafe { (*state).stops },
-        None => 0,
-    };
-    if stops & stop::UNLISTED == 0
-        || is_spared(container)
-        || is_let_through(scratch, stops, container)
-    {
+    let stops = stops(scratch);
+    if execwarden_lets_through(container) != 0 {
         return 0;
     }
     let may_be_allowed = is_in_place(scratch) && (is_named != 0 || may_match(scratch, stops));
     if may_be_allowed && stops & stop::UNVERIFIED == 0 && !is_refused(scratch) {
         return 0;
     }
+    let mut how = flag::BLOCKED;
+    if refuse::is_asked() {
+        how |= flag::REFUSED;
     // SAFETY: any number of a signal may be asked for.
-    if unsafe { bpf_send_signal(SIGKILL) } != 0 {
+    } else if unsafe { bpf_send_signal(SIGKILL) } != 0 {
         lost!(not_stopped);
         return 0;
     }
-    scratch.record.facts.flags |= flag::BLOCKED;
-    scratch.record.key.circumstances |= flag::BLOCKED;
+    scratch.record.facts.flags |= how;
+    scratch.record.key.circumstances |= how;
     if let Some(counters) = COUNTERS.get_ptr_mut(scratch.fast.slot) {
         // SAFETY: this CPU's own value, valid while the program runs.
         unsafe { add_shared(&raw mut (*counters).blocked) };
     }
     1
+}
+
+/// Not 0 if nothing is stopped in the slot, or nothing of the container, or it is
+/// the runtime's hand.
+///
+/// A function of its own to the verifier, like the walk.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn execwarden_lets_through(container: u64) -> u64 {
+    let Some(scratch) = scratch() else {
+        return 1;
+    };
+    // SAFETY: as above.
+    let scratch = unsafe { &*scratch };
+    let stops = stops(scratch);
+    (stops & stop::UNLISTED == 0
+        || is_spared(container)
+        || is_let_through(scratch, stops, container)) as u64
+}
+
+/// What is stopped in the slot: see [`stop`].
+#[inline(always)]
+fn stops(scratch: &Scratch) -> u32 {
+    match SLOT.get_ptr(scratch.fast.slot) {
+        // SAFETY: a value of an array, valid while the program runs.
+        Some(state) => unsafe { (*state).stops },
+        None => 0,
+    }
 }
 
 /// What the runtime has its hand on: its own stages always, so that containers

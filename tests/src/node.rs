@@ -6,6 +6,7 @@
 
 use crate::container::Runtime;
 use anyhow::{Context, Result, bail};
+use procfs::KernelVersion;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::env;
 use std::fs;
@@ -48,6 +49,15 @@ pub fn enter() -> Result<()> {
     crate::cgroup::sweep();
     crate::places::sweep();
     Ok(())
+}
+
+/// Whether this kernel asks the agent before an exec: BPF LSM is active, and the kernel
+/// new enough.
+pub fn asks_before_execs() -> bool {
+    let active = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    let is_active = active.trim().split(',').any(|module| module == "bpf");
+    let is_old = |version| version < KernelVersion::new(5, 15, 0);
+    is_active && !KernelVersion::current().is_ok_and(is_old)
 }
 
 /// Whether this is the second life that [`enter`] gave.

@@ -51,9 +51,12 @@ fn main() -> ExitCode {
         Some("usual") => harness::run(&usual()),
         Some("modules") => harness::run(&[("modules", machine::MODULES)]),
         Some("kubernetes") => harness::run(&kubernetes::GROUPS),
+        Some("without_lsm") => harness::run(&[("without_lsm", kernel::TESTS)]),
         Some("v1") => harness::run_as_it_is(&[("v1", machine::V1)]),
         _ => {
-            eprintln!("error: {BOOT} is {boot:?}; there are usual, modules, v1 and kubernetes");
+            eprintln!(
+                "error: {BOOT} is {boot:?}; there are usual, modules, without_lsm, v1 and kubernetes"
+            );
             ExitCode::FAILURE
         }
     }

@@ -58,6 +58,7 @@ fields! {
     "reason" "execwarden.reason" 0 |m| Some(word(record(m)?.reason.as_str()));
     "also" "execwarden.also" 0 also;
     "action" "execwarden.action" 0 |m| Some(word(record(m)?.action.as_str()));
+    "stopped" "execwarden.stopped" 0 |m| Some(word(record(m)?.action.stopped()?.as_str()));
     "mode" "execwarden.mode" 0 |m| Some(word(record(m)?.mode.as_str()));
     "count" "execwarden.count" 0 |m| Some(Value::Number(count(m)));
     "first" "execwarden.first" 0 |m| Some(word(&repeats(m)?.0.to_string()));

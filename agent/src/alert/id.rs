@@ -36,7 +36,7 @@ impl AlertId {
     ) -> Self {
         let mut parts = Parts::of(boot, exec.container, reason, Some(identity));
         // What ran and what was stopped are counted apart.
-        if exec.blocked {
+        if exec.stopped.is_some() {
             parts.add(b"blocked");
         }
         for reason in std::iter::once(&reason).chain(also) {

@@ -2,7 +2,7 @@
 
 use super::{AlertId, ExecEvidence, Severity};
 use crate::model::{
-    CgroupId, ContainerId, ContainerKind, Identity, Meddling, Reason, Runtime, Tampering,
+    CgroupId, ContainerId, ContainerKind, Identity, Meddling, Reason, Runtime, Stopped, Tampering,
     Untrusted, WorkloadId,
 };
 use jiff::Timestamp;
@@ -124,7 +124,7 @@ pub enum Action {
     /// It was reported, and ran.
     Alerted,
     /// It was stopped before its first instruction, and reported.
-    Blocked,
+    Blocked(Stopped),
     /// It ran until it was known what it is, and was ended then, and reported.
     Ended,
 }
@@ -134,8 +134,16 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alerted => "alerted",
-            Self::Blocked => "blocked",
+            Self::Blocked(_) => "blocked",
             Self::Ended => "ended",
+        }
+    }
+
+    /// How it was stopped before its first instruction, if it was.
+    pub fn stopped(self) -> Option<Stopped> {
+        match self {
+            Self::Blocked(how) => Some(how),
+            Self::Alerted | Self::Ended => None,
         }
     }
 }
@@ -229,6 +237,7 @@ pub(super) mod tests {
         let text = || Untrusted::new(hostile);
         let lossy = || String::from_utf8_lossy(hostile).into_owned();
         let mut record = record();
+        record.action = Action::Blocked(Stopped::Refused);
         record.node = lossy();
         record.workload = WorkloadId::Kubernetes {
             namespace: lossy(),

@@ -5,7 +5,7 @@ use super::{
     Record, Subject, list,
 };
 use crate::model::{
-    CanaryResult, Identity, Meddling, Origin, Reason, Role, Untrusted, format_duration,
+    CanaryResult, Identity, Meddling, Origin, Reason, Role, Stopped, Untrusted, format_duration,
 };
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -165,9 +165,12 @@ impl Teller<'_> {
             } => {
                 self.ran(&mut out, identity);
                 let _ = write!(out, ", {} [{}]", why(record.reason), record.reason);
-                if record.action == Action::Ended {
-                    out.push_str(", and was ended");
-                }
+                out.push_str(match record.action {
+                    Action::Alerted => "",
+                    Action::Ended => ", and was ended",
+                    Action::Blocked(Stopped::Killed) => ", by SIGKILL",
+                    Action::Blocked(Stopped::Refused) => ", by EPERM",
+                });
                 if let Some(evidence) = evidence {
                     self.by(&mut out, evidence);
                 }
@@ -263,7 +266,7 @@ impl Teller<'_> {
         };
         out.push_str(match self.record.action {
             Action::Alerted | Action::Ended => " ran ",
-            Action::Blocked => " was kept from running ",
+            Action::Blocked(_) => " was kept from running ",
         });
         let _ = match &identity.role {
             Role::Script(script) => write!(out, "{} with {file}", self.text(&script.path)),
@@ -364,6 +367,26 @@ mod tests {
             |_| {},
             "web (runc/web) ran /tmp/evil, which was written after the container started [drift]; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
         );
+    }
+
+    #[test]
+    fn what_was_stopped_is_told_with_how() {
+        for (action, expected) in [
+            (
+                Action::Blocked(Stopped::Killed),
+                "web (runc/web) was kept from running /tmp/evil, which was written after the container started [drift], by SIGKILL; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
+            ),
+            (
+                Action::Blocked(Stopped::Refused),
+                "web (runc/web) was kept from running /tmp/evil, which was written after the container started [drift], by EPERM; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
+            ),
+            (
+                Action::Ended,
+                "web (runc/web) ran /tmp/evil, which was written after the container started [drift], and was ended; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
+            ),
+        ] {
+            check(|record| record.action = action, expected);
+        }
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl Subject {
             // Of use while learning alone.
             open_folder: false,
             // What it is does not depend on what was done about it.
-            blocked: false,
+            stopped: None,
             from_outside: seen.is_some_and(|seen| seen.from_outside),
             tty: false,
             pending: false,

@@ -45,7 +45,7 @@ pub(super) const RULES: [Rule; 14] = [
     // The kernel could not tell; what looks at it later can, and finds nothing.
     (Reason::Unverified, |case| {
         let may_run = case.is_covered() || !(case.is_enforced() || case.is_refused());
-        case.exec.blocked && may_run && !case.breaks_out() && !case.exec.escaped
+        case.exec.stopped.is_some() && may_run && !case.breaks_out() && !case.exec.escaped
     }),
     (Reason::NoAllowlist, |case| {
         matches!(case.policy, Policy::NoAllowlist)

@@ -6,20 +6,38 @@
 
 use super::{Kernel, PolicyError};
 use crate::model::{CgroupId, Slot, Tampering};
-use agent_common::wire::{self, AllowKey, Allowed, Cgroup};
+use agent_common::wire::{self, AllowKey, Allowed, Cgroup, SLOT_FIRST, SLOT_HOST, stop};
 use aya::maps::Array;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the agent has put into the maps, beside the keys of `ALLOW`.
 #[derive(Default)]
 pub(super) struct Put {
     slots: HashMap<Slot, wire::Slot>,
+    /// Those of workloads of which something is stopped.
+    stopping: HashSet<Slot>,
     cgroups: HashMap<CgroupId, Cgroup>,
 }
 
 impl Put {
     pub(super) fn slot(&mut self, slot: Slot, state: wire::Slot) {
         self.slots.insert(slot, state);
+        if slot.0 >= SLOT_FIRST && state.stops != 0 {
+            self.stopping.insert(slot);
+        } else {
+            self.stopping.remove(&slot);
+        }
+    }
+
+    /// The state that the slot outside containers should have by now, if it has
+    /// another.
+    pub(super) fn outside_with_stops(&self) -> Option<wire::Slot> {
+        let present = *self.slots.get(&Slot(SLOT_HOST))?;
+        let stops = match self.stopping.is_empty() {
+            true => 0,
+            false => stop::ELSEWHERE,
+        };
+        (present.stops != stops).then_some(wire::Slot { stops, ..present })
     }
 
     pub(super) fn cgroup(&mut self, cgroup: CgroupId, entry: Cgroup) {

@@ -3,7 +3,7 @@
 
 use crate::model::{
     Ancestor, Args, Called, CgroupId, Exec, FileState, Identity, Layer, Origin, Role, Script, Slot,
-    Untrusted, last_component,
+    Stopped, Untrusted, last_component,
 };
 use agent_common::wire::{
     ANCESTORS, Bell, Escape, ExecRecord, Facts, FileFacts, Header, PATH_MAX, Seen, SeenKey,
@@ -214,7 +214,11 @@ fn exec(key: &SeenKey, facts: &Facts, tail: &[u8]) -> Exec {
         outside_file: has(flag::OUTSIDE_FILE),
         outside_cwd: has(flag::OUTSIDE_CWD),
         open_folder: has(flag::OPEN_FOLDER),
-        blocked: has(flag::BLOCKED),
+        stopped: match (has(flag::BLOCKED), has(flag::REFUSED)) {
+            (false, _) => None,
+            (true, false) => Some(Stopped::Killed),
+            (true, true) => Some(Stopped::Refused),
+        },
         error: has(flag::ERROR),
         path_cut: cut,
         args: {

@@ -1,8 +1,8 @@
 //! What the kernel itself says of our programs and maps.
 
-use super::Kernel;
 use super::exec_hooks::{EXEC, STAND_IN};
 use super::load::CGROUPS_MAX;
+use super::{Kernel, refusal};
 use agent_common::wire::{AllowKey, Allowed, Cgroup, Seen, SeenKey};
 use aya::Pod;
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// One program, as `/proc/self/fdinfo` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramHealth {
-    /// The tracepoint it hangs on.
+    /// The tracepoint that it hangs on, or the hook.
     pub tracepoint: &'static str,
     /// Runs; only counted while bpf statistics are on.
     pub runs: u64,
@@ -40,8 +40,11 @@ impl Kernel {
     /// behind a gate is run as a part of it.
     pub fn programs(&self) -> Vec<ProgramHealth> {
         let lacks_stand_in = self.without_stand_in().is_some();
+        let refusal = (refusal::PROGRAM, refusal::HOOK);
+        let refusal = self.without_refusal().is_none().then_some(refusal);
         self.hooks
             .all()
+            .chain(refusal)
             .filter(|program| *program != STAND_IN || !lacks_stand_in)
             .map(|(name, tracepoint)| {
                 let own = { self.ebpf.program(name) }.and_then(|program| program.fd().ok());
@@ -65,7 +68,7 @@ impl Kernel {
 
     /// How often the kernel ran no program for what it should be told of, at the
     /// most: an exec is missed where the program that judges it *and* the
-    /// stand-in were left out.
+    /// stand-in were left out. One of which nobody was asked is judged there.
     pub fn missed(&self) -> u64 {
         let programs = self.programs();
         let missed = |tracepoint| {
@@ -74,7 +77,7 @@ impl Kernel {
         };
         let others = programs
             .iter()
-            .filter(|one| one.tracepoint != EXEC && one.tracepoint != STAND_IN.1)
+            .filter(|one| ![EXEC, STAND_IN.1, refusal::HOOK].contains(&one.tracepoint))
             .map(|one| one.missed)
             .sum::<u64>();
         let execs = match (missed(EXEC), missed(STAND_IN.1)) {

@@ -7,7 +7,8 @@ use super::permits::Listed;
 use super::pins::{HeldLink, PinError, Pins};
 use super::relocate::{Constants, relocated};
 use super::{
-    Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, PolicyError, Ring, exec_hooks, find_layout,
+    Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, PolicyError, Ring, exec_hooks,
+    find_layout, refusal,
 };
 use crate::model::Slot;
 use agent_common::layout::{ABSENT, Layout};
@@ -148,6 +149,7 @@ pub struct Kernel {
     pub(super) sizes: Sizes,
     pub(super) hooks: ExecHooks,
     without_stand_in: Option<KernelError>,
+    pub(super) without_refusal: Option<KernelError>,
     pub(super) pending_released: u64,
     /// What each key of `ALLOW` stands for, which the kernel has as hashes only,
     /// by its slot.
@@ -181,6 +183,9 @@ impl Kernel {
             Ok(gate) => (gate, None),
             Err(error) => (None, Some(error)),
         };
+        let without_refusal = refusal::load(&mut ebpf, &btf)
+            .map_err(refusal::refused)
+            .err();
         let left = { pins.as_mut() }.map_or_else(Vec::new, Left::open);
         #[cfg(debug_assertions)]
         let diagnostics = super::diagnostics::Diagnostics::of(&mut ebpf)?;
@@ -195,6 +200,7 @@ impl Kernel {
             sizes,
             hooks,
             without_stand_in,
+            without_refusal,
             pending_released: 0,
             allowed: HashMap::new(),
             put: Put::default(),
@@ -227,6 +233,7 @@ impl Kernel {
                 self.links.push(pinned);
             }
         }
+        self.attach_refusal();
         if !self.is_second() {
             self.take_charge()?;
         }
@@ -301,11 +308,12 @@ pub(super) fn make_maps(
         layout,
         host_mntns: host_mount_namespace()?,
         preemptible: hooks.have_stand_in(),
+        machines: refusal::machines(),
     };
     let mut loader = EbpfLoader::new();
     if !hooks.have_stand_in() {
         loader.map_max_entries("CLAIMS", 1);
-        loader.map_max_entries("SCRATCH", 1);
+        loader.map_max_entries("SCRATCH", 2);
     } else if let Some(pins) = pins {
         // One for all agents: what one's program has judged, another's stand-in leaves.
         loader.map_pin_path(CLAIMS, pins.of_all(CLAIMS));

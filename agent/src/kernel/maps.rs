@@ -37,6 +37,15 @@ impl Kernel {
     /// Says how a slot is judged. A new `generation` makes every remembered
     /// verdict of the slot miss.
     pub fn set_slot(&mut self, slot: Slot, state: wire::Slot) -> Result<(), PolicyError> {
+        self.write_slot(slot, state)?;
+        // Where nothing is stopped, nobody who is asked before an exec looks further.
+        match self.put.outside_with_stops() {
+            Some(outside) => self.write_slot(Slot(wire::SLOT_HOST), outside),
+            None => Ok(()),
+        }
+    }
+
+    fn write_slot(&mut self, slot: Slot, state: wire::Slot) -> Result<(), PolicyError> {
         let mut slots: Array<_, wire::Slot> = self.array("SLOT")?;
         slots
             .set(slot.0, state, 0)

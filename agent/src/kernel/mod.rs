@@ -26,6 +26,7 @@ mod permits;
 )]
 mod pinned_program;
 mod pins;
+mod refusal;
 mod relocate;
 #[expect(
     unsafe_code,
@@ -47,6 +48,7 @@ pub use load::{Kernel, KernelError, Sizes};
 pub use maps::PolicyError;
 pub use permits::{Names, Permit, Sighted, detail_bits, stop_bits};
 pub use pins::{PinError, Pins, is_in_bpf_fs, remove_pins};
+pub use refusal::bpf_lsm_is_active;
 pub use ring::{AsyncRing, Ring};
-pub use trial::{Overlay, Trial, try_layouts, try_programs};
+pub use trial::{Overlay, Trial, Trials, try_layouts, try_programs};
 pub use truth::{Escaped, SeenEntry};

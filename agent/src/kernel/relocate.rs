@@ -1,8 +1,8 @@
 //! Puts what is constant on this node into the programs, before they are
-//! loaded: the kernel's offsets, which mount namespace is the host's, and
-//! whether a program can be preempted.
+//! loaded: the kernel's offsets, which mount namespace is the host's, whether a
+//! program can be preempted, and whose programs it runs.
 
-use agent_common::layout::{Field, HOST_MNTNS, Layout, MARK, PREEMPTIBLE};
+use agent_common::layout::{Field, HOST_MNTNS, Layout, MACHINES, MARK, PREEMPTIBLE};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection as _, SectionKind};
 use zerocopy::IntoBytes as _;
@@ -20,6 +20,8 @@ pub(super) struct Constants<'a> {
     pub(super) host_mntns: u32,
     /// Whether a program at a tracepoint can be preempted.
     pub(super) preemptible: bool,
+    /// See [`MACHINES`].
+    pub(super) machines: u32,
 }
 
 /// What a marked constant stands for.
@@ -27,6 +29,7 @@ enum Meaning {
     Offset(&'static Field),
     HostNamespace,
     Preemptible,
+    Machines,
 }
 
 impl Constants<'_> {
@@ -35,6 +38,7 @@ impl Constants<'_> {
             Meaning::Offset(field) => (field.get)(self.layout),
             Meaning::HostNamespace => self.host_mntns,
             Meaning::Preemptible => u32::from(self.preemptible),
+            Meaning::Machines => self.machines,
         }
     }
 }
@@ -68,6 +72,7 @@ fn places(object: &[u8]) -> Vec<(usize, Meaning)> {
                 let meaning = match immediate(pair[0]) {
                     HOST_MNTNS => Meaning::HostNamespace,
                     PREEMPTIBLE => Meaning::Preemptible,
+                    MACHINES => Meaning::Machines,
                     place => Meaning::Offset(field_at(place)),
                 };
                 places.push((begin as usize + n * INSTRUCTION, meaning));
@@ -100,7 +105,7 @@ mod tests {
             .iter()
             .filter_map(|(_, meaning)| match meaning {
                 Meaning::Offset(field) => Some(field.name),
-                Meaning::HostNamespace | Meaning::Preemptible => None,
+                Meaning::HostNamespace | Meaning::Preemptible | Meaning::Machines => None,
             })
             .collect();
 
@@ -111,6 +116,7 @@ mod tests {
     #[test]
     fn numbers_take_the_place_of_their_marks() {
         const NAMESPACE: u32 = 0xf000_0000;
+        const OWN: u32 = 0xe000_0000;
         let mut layout = Layout::EMPTY;
         for (n, field) in (1000..).zip(Layout::FIELDS) {
             (field.set)(&mut layout, n);
@@ -120,6 +126,7 @@ mod tests {
             layout: &layout,
             host_mntns: NAMESPACE,
             preemptible: true,
+            machines: OWN,
         };
 
         let words = relocated(OBJECT, &constants);
@@ -131,6 +138,7 @@ mod tests {
                 Meaning::Offset(field) => (field.get)(&layout),
                 Meaning::HostNamespace => NAMESPACE,
                 Meaning::Preemptible => 1,
+                Meaning::Machines => OWN,
             };
             if !matches!(meaning, Meaning::Offset(_)) {
                 others.insert(expected);
@@ -138,6 +146,6 @@ mod tests {
             let number = [words[at / 8] >> 32, words[at / 8 + 1] >> 32];
             assert_eq!(number, [expected.into(), 0], "at {at}");
         }
-        assert_eq!(others, [1, NAMESPACE].into());
+        assert_eq!(others, [1, OWN, NAMESPACE].into());
     }
 }

@@ -6,7 +6,7 @@
 use super::load::{
     KernelError, OVERLAY_BTF, Sizes, layout_of_this_kernel, make_maps, program, random_key,
 };
-use super::{ExecHooks, exec_hooks};
+use super::{ExecHooks, exec_hooks, refusal};
 use crate::causes::with_causes;
 use agent_common::layout::ABSENT;
 use aya::Ebpf;
@@ -39,6 +39,15 @@ pub struct Trial {
     pub outcome: Result<u32, String>,
 }
 
+/// All that were tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trials {
+    /// Those that see execs and cgroups.
+    pub programs: Vec<Trial>,
+    /// The one that is asked before an exec, where BPF LSM is active: its outcome.
+    pub refusal: Result<u32, String>,
+}
+
 /// Looks up every field that the programs read.
 pub fn try_layouts() -> Result<Overlay, KernelError> {
     let layout = layout_of_this_kernel()?;
@@ -55,7 +64,7 @@ pub fn try_layouts() -> Result<Overlay, KernelError> {
 
 /// Loads and attaches each program in turn, and detaches it before the next.
 /// An error is what keeps them all from being tried.
-pub fn try_programs(sizes: Sizes) -> Result<Vec<Trial>, KernelError> {
+pub fn try_programs(sizes: Sizes) -> Result<Trials, KernelError> {
     let layout = layout_of_this_kernel()?;
     let btf = aya::Btf::from_sys_fs()?;
     let hooks = ExecHooks::of_this_kernel();
@@ -73,7 +82,10 @@ pub fn try_programs(sizes: Sizes) -> Result<Vec<Trial>, KernelError> {
             outcome: tried.map_err(|error| shortened(&error)),
         }
     });
-    Ok(programs.collect())
+    Ok(Trials {
+        programs: programs.collect(),
+        refusal: try_refusal(&mut ebpf, &btf).map_err(|error| shortened(&error)),
+    })
 }
 
 fn try_program(
@@ -96,6 +108,16 @@ fn try_stand_in(ebpf: &mut Ebpf) -> Result<u32, ProgramError> {
     program.load()?;
     let verified = verified(program.info());
     let link = exec_hooks::attach(program)?;
+    program.detach(link)?;
+    program.unload()?;
+    Ok(verified)
+}
+
+fn try_refusal(ebpf: &mut Ebpf, btf: &aya::Btf) -> Result<u32, ProgramError> {
+    refusal::load(ebpf, btf)?;
+    let program = refusal::program(ebpf);
+    let verified = verified(program.info());
+    let link = program.attach()?;
     program.detach(link)?;
     program.unload()?;
     Ok(verified)

@@ -25,6 +25,25 @@ impl Origin {
     }
 }
 
+/// How an exec was kept from its first instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Stopped {
+    /// The process died, by SIGKILL: the old program was gone already.
+    Killed,
+    /// Whoever called for it was told that it may not (EPERM), and goes on.
+    Refused,
+}
+
+impl Stopped {
+    /// The word, as alerts have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// One state of one file: written to, it is another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct FileState {
@@ -198,8 +217,9 @@ pub struct Exec {
     pub outside_cwd: bool,
     /// Whether everybody may write to the folder of the file, or of its script.
     pub open_folder: bool,
-    /// Whether it was stopped before its first instruction.
-    pub blocked: bool,
+    /// Whether it was stopped before its first instruction, and how. What was refused
+    /// is told of with its caller's users and name, which would have changed.
+    pub stopped: Option<Stopped>,
     /// Whether the kernel could not read the identity in full.
     pub error: bool,
     /// Whether the path is only the beginning of a longer one.
@@ -260,7 +280,7 @@ impl Exec {
             outside_file: false,
             outside_cwd: false,
             open_folder: false,
-            blocked: false,
+            stopped: None,
             error: false,
             path_cut: false,
             args: Args {

@@ -24,7 +24,7 @@ pub use canary::CanaryResult;
 pub use container_kind::ContainerKind;
 pub use digest::{BadDigest, Digest};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use exec::{Ancestor, Args, Called, Exec, FileState, Origin};
+pub use exec::{Ancestor, Args, Called, Exec, FileState, Origin, Stopped};
 pub use exec_counts::ExecCounts;
 pub use identity::{Identity, Layer, Role, Script, UnknownLayer};
 pub use ids::{CgroupId, ContainerId, Slot};

@@ -39,9 +39,9 @@ impl Node {
         if self.is_allowed(workload_id, reason) {
             return self.passes(key, exec, inspection, workload_id);
         }
-        let action = match exec.blocked {
-            true => Action::Blocked,
-            false => self.stop_late(workload_id, &key, exec),
+        let action = match exec.stopped {
+            Some(how) => Action::Blocked(how),
+            None => self.stop_late(workload_id, &key, exec),
         };
         let container = self.containers.lookup(exec.container).cloned();
         let at = time_of(exec.at_ns);

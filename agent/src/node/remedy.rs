@@ -51,7 +51,7 @@ pub fn remedy(deviation: &Deviation<'_>) -> Remedy {
         allowlist: &allowlist,
     };
     let next_time = Exec {
-        blocked: false,
+        stopped: None,
         ..deviation.exec.clone()
     };
     match judge(policy, deviation.scope, &next_time, deviation.inspection) {

@@ -144,6 +144,9 @@ impl Node {
         if let Some(error) = kernel.without_stand_in() {
             tracing::error!(%error, "this kernel may hold up the program that judges execs, and nothing stands in for it: some execs are not seen; is tracefs mounted at /sys/kernel/tracing?");
         }
+        if let Some(error) = kernel.without_refusal() {
+            tracing::info!(%error, "what is to be stopped is killed, as this kernel cannot be told to refuse it");
+        }
         let metrics = match config.metrics {
             Some(address) => Some(metrics::Server::listen(address).await?),
             None => None,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-use testbed::{Agent, Container, Record, until};
+use testbed::{Agent, Container, Record, node, until};
 
 /// What the containers' own shell runs, line by line.
 const LOOP: &str =
@@ -89,6 +89,50 @@ pub fn what_deviates_is_stopped_and_told() -> Result<()> {
         ensure!(first.message.contains("was kept from running"), "{first:?}");
         let more = only(records, &container, "applet /bin/busybox +1")?;
         ensure!(field(more, "action") == "blocked", "{more:?}");
+        ensure!(records.len() == 2, "{records:#?}");
+        Ok(())
+    })
+}
+
+pub fn what_may_not_run_under_any_name_is_refused_where_the_kernel_asks() -> Result<()> {
+    let (status, how, words) = match node::asks_before_execs() {
+        true => ("126", "refused", "by EPERM"),
+        false => ("137", "killed", "by SIGKILL"),
+    };
+    let scene = Scene::new()?;
+    scene.write_document(&format!("{SHELL}  action: block\n"))?;
+    let agent = scene.agent(&["--enforce"])?;
+    let container = obedient(&scene)?;
+    let program = in_it(&container, "/tmp/evil");
+    std::fs::copy(in_it(&container, "/bin/busybox"), &program)?;
+    // What was written in the same tick could have been written later.
+    thread::sleep(Duration::from_millis(50));
+
+    for _ in 0..2 {
+        let ended = does(&container, "/tmp/evil touch /tmp/mark")?;
+        ensure!(ended == status, "it ended with {ended}");
+    }
+    ensure!(!in_it(&container, "/tmp/mark").exists(), "it ran");
+    let told = std::fs::read_to_string(in_it(&container, "/tmp/told"))?;
+    let is_told = told.contains("Operation not permitted");
+    ensure!(is_told == (how == "refused"), "{told}");
+    let own = |status: &serde_json::Value| {
+        let own = scene.of_status(status).cloned();
+        own.is_some_and(|own| own["deviations"] == 2)
+    };
+    agent.wait_for("two that were stopped", PATIENCE, own)?;
+    ensure!(blocked(&agent)? == 2, "{}", blocked(&agent)?);
+
+    scene.finish_with(agent, |records| {
+        let record = only(records, &container, "drift /tmp/evil")?;
+        ensure!(field(record, "action") == "blocked", "{record:?}");
+        ensure!(field(record, "stopped") == how, "{record:?}");
+        ensure!(record.message.contains(words), "{record:?}");
+        let arguments = field(record, "arguments");
+        ensure!(arguments == "/tmp/evil,touch,/tmp/mark", "{record:?}");
+        ensure!(field(record, "sha256").len() == 64, "{record:?}");
+        let more = only(records, &container, "drift /tmp/evil +1")?;
+        ensure!(field(more, "stopped") == how, "{more:?}");
         ensure!(records.len() == 2, "{records:#?}");
         Ok(())
     })

@@ -140,6 +140,7 @@ pub const TESTS: &[Named] = tests![
         containers_of_a_moment_are_named_by_a_slow_docker,
         what_docker_does_not_tell_is_named_by_files;
     blocking: what_deviates_is_stopped_and_told,
+        what_may_not_run_under_any_name_is_refused_where_the_kernel_asks,
         what_the_runtime_puts_in_is_let_through_unless_told_otherwise,
         an_entrypoint_that_is_not_listed_does_not_live,
         what_only_the_agent_can_tell_is_stopped_from_then_on,

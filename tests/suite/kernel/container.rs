@@ -12,12 +12,14 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::rc::Rc;
-use testbed::{Cgroup, Rootfs};
+use testbed::{Cgroup, Rootfs, node};
 
 /// Ends what a line of the shell prints.
 const MARK: &str = "--- status ";
 /// The status of what died by SIGKILL.
 const KILLED: &str = "137";
+/// The status that a shell has for what it could not execute.
+const REFUSED: &str = "126";
 
 /// Where a container stands.
 #[derive(Default)]
@@ -140,15 +142,39 @@ impl Container {
         self.execs.set(self.execs.get() + execs);
     }
 
-    /// Runs a line of the shell in which one exec is stopped.
+    /// Runs a line of the shell in which one exec is stopped, in either way.
     pub fn stopped(&mut self, line: &str) -> Result<()> {
+        let may_be_refused = node::asks_before_execs();
+        self.ends(line, |status| {
+            status == KILLED || (may_be_refused && status != "0")
+        })?;
+        Ok(())
+    }
+
+    /// Runs a line that is one exec, which dies.
+    pub fn killed(&mut self, line: &str) -> Result<()> {
+        self.ends(line, |status| status == KILLED)?;
+        Ok(())
+    }
+
+    /// Runs a line that is one exec, which is refused where the kernel asks before,
+    /// and else dies; what is printed.
+    pub fn refused(&mut self, line: &str) -> Result<String> {
+        let expected = match node::asks_before_execs() {
+            true => REFUSED,
+            false => KILLED,
+        };
+        self.ends(line, |status| status == expected)
+    }
+
+    fn ends(&mut self, line: &str, is_right: impl FnOnce(&str) -> bool) -> Result<String> {
         let (status, printed) = self.line(line)?;
         ensure!(
-            status == KILLED,
-            "`{line:.300}` was not stopped but ended with {status}: {printed:.300}"
+            is_right(&status),
+            "`{line:.300}` was not stopped as it should but ended with {status}: {printed:.300}"
         );
         self.execs.set(self.execs.get() + 1);
-        Ok(())
+        Ok(printed)
     }
 
     /// Runs a program in it to its good end, by a hand from outside as a

@@ -14,6 +14,7 @@ mod floods;
 pub mod layers;
 mod names;
 mod paths;
+pub mod refusals;
 pub mod scripts;
 mod stand_ins;
 mod tampering;
@@ -104,6 +105,14 @@ macro_rules! judged {
                 what_a_pattern_may_cover_is_told_by_its_layer,
                 the_runtimes_own_hand_is_let_through,
                 a_container_that_is_spared_runs_what_it_likes;
+            refusals:
+                what_may_run_under_no_name_is_refused_where_the_kernel_asks,
+                who_is_refused_goes_on,
+                b04_a_script_is_refused_though_its_interpreter_may_run,
+                b07_a_program_in_memory_is_refused,
+                what_only_a_name_or_a_condition_decides_dies,
+                what_is_no_program_of_this_machine_is_not_judged,
+                what_is_refused_is_told_with_as_many_arguments_as_fit;
             cgroups:
                 an_exec_before_anybody_knows_the_container_is_kept_with_its_cgroup,
                 b16_a_child_cgroup_belongs_to_its_container,

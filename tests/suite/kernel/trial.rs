@@ -20,13 +20,14 @@ pub fn what_is_only_tried_disturbs_nobody_and_leaves_nothing() -> Result<()> {
         let trials = try_programs(Sizes::default())?;
         web.exec(&[&hello])?;
 
-        let tried = trials.iter().map(|trial| trial.tracepoint);
+        let tried = trials.programs.iter().map(|trial| trial.tracepoint);
+        let refusal = trials.refusal.is_ok().then_some("bprm_check_security");
         let attached = watch.kernel.programs().into_iter();
         ensure!(
-            tried.eq(attached.map(|program| program.tracepoint)),
+            { tried.chain(refusal) }.eq(attached.map(|program| program.tracepoint)),
             "{trials:?}"
         );
-        let is_ok = trials.iter().all(|trial| trial.outcome.is_ok());
+        let is_ok = trials.programs.iter().all(|trial| trial.outcome.is_ok());
         ensure!(is_ok, "{trials:?}");
         let counts = watch.kernel.accounting(web.slot());
         ensure!(counts.seen == 2 && counts.known == 2, "{counts:?}");

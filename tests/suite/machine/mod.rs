@@ -21,6 +21,7 @@ pub const USUAL: &[Named] = tests![
         b34_a_helper_of_the_kernels_is_seen_on_the_host,
         b04_a_registered_format_is_its_file_and_its_interpreter,
         b04_a_format_with_its_interpreter_open_is_an_error;
+    modules: a_kernel_that_has_bpf_lsm_asks_before_execs;
 ];
 
 /// The same, judged by the stand-in; it cannot tell a file whose interpreter was
@@ -54,6 +55,10 @@ pub const MODULES: &[Named] = &[
     (
         "scripts",
         kernel::scripts::an_allowed_script_allows_no_other_and_not_its_interpreter,
+    ),
+    (
+        "blocking",
+        kernel::refusals::what_may_run_under_no_name_is_refused_where_the_kernel_asks,
     ),
     (
         "containers",

@@ -69,7 +69,7 @@ struct Boot {
     packages: &'static [&'static str],
 }
 
-const BOOTS: [Boot; 4] = [
+const BOOTS: [Boot; 5] = [
     Boot {
         name: "usual",
         words: "ia32_emulation=1",
@@ -78,6 +78,11 @@ const BOOTS: [Boot; 4] = [
     Boot {
         name: "modules",
         words: "lsm=lockdown,yama,selinux,bpf",
+        packages: &[],
+    },
+    Boot {
+        name: "without_lsm",
+        words: "lsm=lockdown,yama",
         packages: &[],
     },
     Boot {
@@ -137,8 +142,11 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// What a short run says to the suite. Its floods are no other on another
-/// kernel, and `every_cpu_counts` is one that is left.
-const SHORT: [&str; 10] = [
+/// kernel, and `every_cpu_counts` is one that is left; nor is BPF LSM active on the
+/// machine's own.
+const SHORT: [&str; 12] = [
+    "--skip",
+    "without_lsm::",
     "--skip",
     "containers::",
     "--skip",

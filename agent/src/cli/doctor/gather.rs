@@ -15,7 +15,7 @@ use crate::containers::{
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::control::status::Status;
-use crate::kernel::{Sizes, is_in_bpf_fs, try_layouts, try_programs};
+use crate::kernel::{Sizes, bpf_lsm_is_active, is_in_bpf_fs, try_layouts, try_programs};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -122,7 +122,7 @@ fn of_kernel() -> kernel::Facts {
             .into_owned(),
         types: try_layouts().map_err(|error| error.to_string()),
         programs: try_programs(Sizes::default()).map_err(|error| error.to_string()),
-        lsm: fs::read_to_string("/sys/kernel/security/lsm").ok(),
+        lsm_is_active: bpf_lsm_is_active(),
         bpffs: is_in_bpf_fs(Path::new("/sys/fs/bpf")),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use crate::cli::table::grouped;
-use crate::kernel::{Overlay, Trial};
+use crate::kernel::{Overlay, Trial, Trials};
 
 /// The oldest kernel that the programs are written for.
 const OLDEST: (u32, u32) = (5, 10);
@@ -15,9 +15,9 @@ pub(super) struct Facts {
     /// Where overlayfs's layout is, or why there is no type information.
     pub(super) types: Result<Overlay, String>,
     /// Every program, or why none could be tried.
-    pub(super) programs: Result<Vec<Trial>, String>,
-    /// The active security modules, if they can be read.
-    pub(super) lsm: Option<String>,
+    pub(super) programs: Result<Trials, String>,
+    /// Whether BPF LSM is active, if that can be seen.
+    pub(super) lsm_is_active: Option<bool>,
     /// Whether bpffs is mounted at its usual place.
     pub(super) bpffs: bool,
 }
@@ -32,7 +32,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![release(&facts.release), types(&facts.types)];
     findings.extend(overlay(&facts.types));
     findings.extend(programs(&facts.programs));
-    findings.push(lsm(facts.lsm.as_deref()));
+    findings.extend(lsm(facts));
     findings.push(bpffs(facts.bpffs));
     findings
 }
@@ -91,9 +91,9 @@ fn overlay(types: &Result<Overlay, String>) -> Option<Finding> {
     })
 }
 
-fn programs(programs: &Result<Vec<Trial>, String>) -> Vec<Finding> {
+fn programs(programs: &Result<Trials, String>) -> Vec<Finding> {
     match programs {
-        Ok(trials) => trials.iter().map(program).collect(),
+        Ok(trials) => trials.programs.iter().map(program).collect(),
         Err(problem) => vec![Finding::missing(
             "programs",
             format!("none could be tried: {problem}"),
@@ -114,12 +114,7 @@ fn program(trial: &Trial) -> Finding {
         _ => "containers would be seen too late, or not; the agent does not start",
     };
     match &trial.outcome {
-        Ok(0) => Finding::ok(name, "loads and attaches", cost),
-        Ok(verified) => Finding::ok(
-            name,
-            format!("loads and attaches; {} instructions", grouped(*verified)),
-            cost,
-        ),
+        Ok(verified) => Finding::ok(name, attaches(*verified), cost),
         Err(problem) if trial.stands_in => Finding::limit(
             name,
             problem,
@@ -138,20 +133,41 @@ fn program(trial: &Trial) -> Finding {
     }
 }
 
-/// Blocking comes with a later version.
-fn lsm(active: Option<&str>) -> Finding {
-    let found = match active {
-        Some(modules) if modules.split(',').any(|one| one.trim() == "bpf") => {
-            "not used; this kernel has it active"
-        }
-        Some(_) => "not used; this kernel has it not active",
-        None => "not used; /sys/kernel/security/lsm cannot be read",
+fn attaches(verified: u32) -> String {
+    match verified {
+        0 => "loads and attaches".to_owned(),
+        verified => format!("loads and attaches; {} instructions", grouped(verified)),
+    }
+}
+
+fn lsm(facts: &Facts) -> Option<Finding> {
+    let name = "bpf-lsm";
+    let cost = "what is blocked is killed before its first instruction; with it, most is \
+                refused, and its caller goes on";
+    let trials = facts.programs.as_ref().ok()?;
+    let attaches = match &trials.refusal {
+        Ok(verified) => format!(
+            "the program for bprm_check_security {}",
+            attaches(*verified)
+        ),
+        Err(problem) => format!("the program for bprm_check_security does not load: {problem}"),
     };
-    Finding::ok(
-        "bpf-lsm",
-        found,
-        "nothing: this version reports and does not block",
-    )
+    Some(match (facts.lsm_is_active, &trials.refusal) {
+        (Some(true), Err(_)) => Finding::limit(
+            name,
+            format!("active; {attaches}"),
+            cost,
+            "if a right is missing, see the capabilities here; else report the kernel's \
+             release and these words",
+        ),
+        (Some(true), Ok(_)) => Finding::ok(name, format!("active; {attaches}"), cost),
+        (Some(false), _) => Finding::ok(name, "not active (`bpf` is not in lsm=)", cost),
+        (None, _) => Finding::ok(
+            name,
+            format!("/sys/kernel/security/lsm is not to be seen; {attaches}"),
+            cost,
+        ),
+    })
 }
 
 fn bpffs(is_mounted: bool) -> Finding {
@@ -184,10 +200,18 @@ pub(super) mod tests {
         Facts {
             release: "6.18.0-3-amd64".to_owned(),
             types: Ok(Overlay::BuiltIn),
-            programs: Ok(vec![trial("cgroup_mkdir"), trial("sched_process_exec")]),
-            lsm: Some("lockdown,capability,bpf".to_owned()),
+            programs: Ok(Trials {
+                programs: vec![trial("cgroup_mkdir"), trial("sched_process_exec")],
+                refusal: Ok(1300),
+            }),
+            lsm_is_active: Some(true),
             bpffs: true,
         }
+    }
+
+    fn tried(programs: Vec<Trial>) -> Result<Trials, String> {
+        let refusal = Ok(1300);
+        Ok(Trials { programs, refusal })
     }
 
     fn check(facts: Facts, name: &str, state: State, found: &str) {
@@ -244,7 +268,7 @@ pub(super) mod tests {
     #[test]
     fn a_refused_program_is_told_in_the_kernels_words() {
         let mut facts = healthy();
-        facts.programs = Ok(vec![
+        facts.programs = tried(vec![
             Trial {
                 tracepoint: "cgroup_mkdir",
                 stands_in: false,
@@ -275,7 +299,7 @@ pub(super) mod tests {
     #[test]
     fn without_a_stand_in_a_node_is_fit_with_limits() {
         let facts = Facts {
-            programs: Ok(vec![Trial {
+            programs: tried(vec![Trial {
                 tracepoint: "sched/sched_process_exec",
                 stands_in: true,
                 outcome: Err("tracefs not found".to_owned()),
@@ -298,17 +322,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_not_used_costs_nothing() {
-        for (lsm, found) in [
-            (Some("lockdown,bpf"), "has it active"),
-            (Some("lockdown,bpfx"), "not active"),
-            (None, "cannot be read"),
+    fn a_kernel_that_cannot_refuse_is_fit_unless_it_should() {
+        let no = || Err("Operation not permitted".to_owned());
+        for (lsm_is_active, refusal, state, found) in [
+            (Some(true), Ok(1300), State::Ok, "active; the program"),
+            (Some(true), no(), State::Limit, "not permitted"),
+            (Some(false), no(), State::Ok, "not active"),
+            (None, Ok(0), State::Ok, "loads and attaches"),
+            (None, no(), State::Ok, "not permitted"),
         ] {
+            let programs = Ok(Trials {
+                programs: Vec::new(),
+                refusal,
+            });
             let facts = Facts {
-                lsm: lsm.map(str::to_owned),
+                lsm_is_active,
+                programs,
                 ..healthy()
             };
-            check(facts, "bpf-lsm", State::Ok, found);
+            check(facts, "bpf-lsm", state, found);
         }
     }
 

@@ -83,7 +83,8 @@ mod tests {
     overlay                     ok     built into the kernel
     program cgroup_mkdir        ok     loads and attaches; 1,300 instructions
     program sched_process_exec  ok     loads and attaches; 1,300 instructions
-    bpf-lsm                     ok     not used; this kernel has it active
+    bpf-lsm                     ok     active; the program for bprm_check_security
+                                       loads and attaches; 1,300 instructions
     bpffs                       ok     mounted at /sys/fs/bpf
     root                        ok     this is root
     pid-namespace               ok     the host's
@@ -124,7 +125,6 @@ mod tests {
     overlay               ok       built into the kernel
     programs              missing  none could be tried: the kernel does not take the
                                    maps
-    bpf-lsm               ok       not used; this kernel has it active
     bpffs                 ok       mounted at /sys/fs/bpf
     root                  ok       this is root
     pid-namespace         ok       the host's

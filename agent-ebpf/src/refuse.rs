@@ -1,0 +1,157 @@
+//! Refusing an exec, where the kernel has BPF LSM active: its caller gets EPERM, and
+//! goes on.
+//!
+//! `bprm_check_security` asks before the point of no return: the file is open, and
+//! the caller is what it was. What it will be named is not known there for certain, as
+//! the new program's arguments lie in memory that nobody has yet; nor who it will
+//! be. So only that is refused which may run under no name and no condition, in a
+//! mount namespace that is known as the container's. All else goes on to the
+//! tracepoint, where the whole of it is judged, and dies there if it is to be stopped.
+
+use crate::container;
+use crate::exec::{Verdict, count, look_up, rules_of};
+use crate::flags::Flags;
+use crate::hook::{Binprm, Hook as _};
+use crate::identity::File;
+use crate::kernel::{all_ones_if_zero, layout, machines, peek_or_zero};
+use crate::maps::{ASKED, SLOT, scratch};
+use crate::script;
+use crate::sight::Sight;
+use crate::stop::execwarden_lets_through;
+use crate::task;
+use agent_common::wire::{SLOT_HOST, fast, flag, stop};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+
+/// EPERM of errno.h.
+const EPERM: i32 = 1;
+
+/// What the kernel is answered: 0, or an error.
+#[inline(always)]
+pub fn answer(hook: Binprm) -> i32 {
+    match refused(hook) {
+        Some(_) => -EPERM,
+        None => 0,
+    }
+}
+
+/// Judges an exec that may still be refused. If it is, it is counted, as it comes
+/// to no tracepoint.
+#[inline(always)]
+fn refused(hook: Binprm) -> Option<Verdict> {
+    if !stops(SLOT_HOST, stop::ELSEWHERE) {
+        return None;
+    }
+    let task = task::current_typed();
+    let namespace = task::namespace(task);
+    let mut judged = container::of_cgroup(task::cgroup());
+    if !stops(judged.slot, stop::UNLISTED)
+        || !container::is_at_home(namespace, &judged)
+        || !is_last(hook)
+    {
+        return None;
+    }
+    let rules = rules_of(judged.slot);
+    if rules.detail != 0 {
+        return None;
+    }
+    let file = File::of(hook.file()?);
+    container::check_directory(task, file.vfsmount, &mut judged);
+    let is_program = hook.is_program();
+    let fast = file.fast_key(judged.slot, rules.generation);
+    // The kernel side has found it allowed, under some name at least.
+    if is_program && judged.flags == 0 && look_up(&fast) != 0 {
+        return None;
+    }
+    asked(|| {
+        // SAFETY: this CPU's own value, and no other program has this part of it.
+        let scratch = unsafe { &mut *scratch()? };
+        let flags = Flags::starting_with(scratch, judged.flags);
+        scratch.fast = fast;
+        if execwarden_lets_through(judged.container_id) != 0 {
+            return None;
+        }
+        if !is_program {
+            scratch.fast.name_hash = script::find(hook, scratch, flags);
+            // One that is handed over open has no descriptor yet.
+            if flags.has(flag::ERROR) {
+                return None;
+            }
+            if judged.flags == 0 && look_up(&scratch.fast) == fast::YES {
+                return None;
+            }
+        }
+        let sight = Sight {
+            file: &file,
+            address: hook.address(),
+            filename: hook.filename(),
+            is_script: !is_program,
+            rules,
+        };
+        let verdict = sight.refuse(scratch, &mut judged, flags)?;
+        Some(count(judged.slot, verdict))
+    })
+}
+
+/// Whether this is stopped in a slot: see [`stop`].
+#[inline(always)]
+fn stops(slot: u32, what: u32) -> bool {
+    match SLOT.get_ptr(slot) {
+        // SAFETY: a value of an array, valid while the program runs.
+        Some(state) => unsafe { (*state).stops & what != 0 },
+        None => false,
+    }
+}
+
+/// The first bytes of an ELF file.
+const ELF: u64 = 0x464c_457f;
+/// Where it says for which machine it is.
+const E_MACHINE: usize = 18;
+/// Whether the kernel will run this file itself: for a script, and what another
+/// registered format takes, it asks again, of the interpreter.
+#[inline(always)]
+fn is_last(hook: Binprm) -> bool {
+    let begins = hook.0 as u64 + layout!(bprm_buf) as u64;
+    if peek_or_zero(begins, 0) as u32 as u64 != ELF {
+        return false;
+    }
+    let machine = peek_or_zero(begins, E_MACHINE) & 0xffff;
+    machine == machines() & 0xffff || machine == machines() >> 16
+}
+
+/// Runs the work of the program that is asked. It may be held up in it, and others
+/// come in between on the same CPU; so it has its own room to build in, which it is
+/// found in by its task.
+#[inline(always)]
+fn asked<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
+    let asked = ASKED.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own value; the kernel runs this program for one task at a
+    // time on a CPU.
+    unsafe {
+        asked.write_volatile(bpf_get_current_pid_tgid());
+        let result = work();
+        asked.write_volatile(0);
+        result
+    }
+}
+
+/// Whether it is the program which is asked before an exec that runs.
+#[inline(always)]
+pub fn is_asked() -> bool {
+    place() != 0
+}
+
+/// The same as a number, 1 or 0, without a jump.
+#[inline(always)]
+pub fn place() -> u32 {
+    if machines() == 0 {
+        return 0;
+    }
+    match ASKED.get_ptr(0) {
+        // SAFETY: this CPU's own value.
+        Some(asked) => {
+            let asked = unsafe { asked.read_volatile() };
+            all_ones_if_zero(asked ^ bpf_get_current_pid_tgid()) as u32 & 1
+        }
+        None => 0,
+    }
+}
