@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 
 const THREATS: &str = include_str!("../../docs/THREATS.md");
+/// With what is missing, line by line.
+const BLOCKING: &str = include_str!("../../docs/BLOCKING.md");
 
 /// The groups of tests, as their names begin, and where each is listed: what
 /// stands in no list does not compile.
@@ -16,9 +18,9 @@ const LISTS: [(&[&str], &str); 3] = [
     ),
 ];
 
-pub fn the_threats_name_the_tests_that_there_are() -> Result<()> {
-    let named: BTreeSet<(&str, &str)> = THREATS
-        .split('`')
+pub fn the_documents_name_the_tests_that_there_are() -> Result<()> {
+    let words_of = |document: &'static str| document.split('`');
+    let named: BTreeSet<(&str, &str)> = { words_of(THREATS).chain(words_of(BLOCKING)) }
         .filter_map(|word| word.split_once("::"))
         .collect();
 

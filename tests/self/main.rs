@@ -52,8 +52,8 @@ fn main() -> ExitCode {
             rsyslogd_gives_back_every_field,
         ),
         (
-            "the_threats_name_the_tests_that_there_are",
-            documents::the_threats_name_the_tests_that_there_are,
+            "the_documents_name_the_tests_that_there_are",
+            documents::the_documents_name_the_tests_that_there_are,
         ),
     ];
     let trials = tests

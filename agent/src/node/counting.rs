@@ -293,12 +293,7 @@ impl Node {
                 own.push(container.cgroup);
                 own
             })
-            .chain(
-                self.units
-                    .iter()
-                    .filter(|(_, unit)| *unit == id)
-                    .map(|(cgroup, _)| *cgroup),
-            )
+            .chain(self.units.cgroups(id))
             .collect();
         for container in containers {
             self.forget_execs_of(container);

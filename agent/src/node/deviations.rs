@@ -244,14 +244,10 @@ impl Node {
             || container.is_some_and(|container| container.cgroup == escape.container)
     }
 
-    /// Execs that found a slot's quota used up.
+    /// Execs that found the quota of a workload's slot used up.
     pub(super) fn report_overflow(&mut self, slot: Slot) {
         let overflowed = self.kernel.usage(slot).overflowed;
         let Some(id) = self.workloads.by_slot(slot).cloned() else {
-            tracing::error!(
-                overflowed,
-                "more distinct execs of containers without a name than are kept apart"
-            );
             return;
         };
         let Some(workload) = self.workloads.get_mut(&id) else {

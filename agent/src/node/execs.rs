@@ -124,7 +124,7 @@ impl Node {
     pub(super) fn workload_of(&self, cgroup: CgroupId) -> Option<&WorkloadId> {
         match self.containers.lookup(cgroup) {
             Some(container) => container.workload(),
-            None => self.units.get(&cgroup),
+            None => self.units.of(cgroup),
         }
     }
 

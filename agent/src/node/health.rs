@@ -3,12 +3,15 @@
 
 use super::Node;
 use crate::model::Slot;
-use agent_common::wire::Losses;
+use agent_common::wire::{Losses, SLOT_PENDING};
 
 /// What was said of the kernel's health so far.
 pub struct Told {
     losses: Losses,
     missed: u64,
+    /// Execs of containers without a name, or without a slot, over the quota that
+    /// they share.
+    unnamed: u64,
     /// Whether the counts added up when they were last looked at.
     holds: bool,
 }
@@ -19,6 +22,7 @@ impl Told {
         Self {
             losses,
             missed,
+            unnamed: 0,
             holds: true,
         }
     }
@@ -47,6 +51,7 @@ impl Node {
         self.health_told.losses = losses;
         self.check_missed();
         self.check_accounting();
+        self.check_unnamed();
         let slots: Vec<Slot> = self
             .workloads
             .iter()
@@ -65,6 +70,20 @@ impl Node {
             tracing::error!(more, "the kernel left out runs of the programs");
             self.note_lost(more);
             self.health_told.missed = missed;
+        }
+    }
+
+    /// No workload is known to be theirs.
+    fn check_unnamed(&mut self) {
+        let overflowed = self.kernel.usage(Slot(SLOT_PENDING)).overflowed;
+        if overflowed > self.health_told.unnamed {
+            let more = overflowed - self.health_told.unnamed;
+            tracing::error!(
+                more,
+                "more distinct execs of containers without a name than are kept apart"
+            );
+            self.note_lost(more);
+            self.health_told.unnamed = overflowed;
         }
     }
 

@@ -27,7 +27,8 @@
 //! - [`reloading`], [`editing`]: documents are read again, and edited
 //! - [`terms`]: whose word holds for a workload (pure)
 //! - [`permits`]: what the kernel is told of a policy (pure)
-//! - [`workloads`]: who has a slot and what is done with it (pure)
+//! - [`workloads`]: who has a slot and what is done with it (pure); [`units`]: which
+//!   cgroups are a unit's
 //! - [`alerts`]: records, their numbers and sums
 //! - [`remedy`]: what would allow a deviation (pure)
 //! - [`allowances`]: who may run anything for a time
@@ -86,6 +87,7 @@ mod tally;
 mod tampering;
 mod targets;
 mod terms;
+mod units;
 mod who;
 mod workloads;
 
@@ -103,7 +105,7 @@ use crate::control::systemd;
 use crate::inspect::Answer;
 use crate::kernel::{AsyncRing, Kernel};
 use crate::metrics;
-use crate::model::{CgroupId, WorkloadId};
+use crate::model::CgroupId;
 use crate::store::Store;
 use agent_common::wire::SeenKey;
 use alerts::Alerts;
@@ -125,6 +127,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use units::Units;
 use workloads::Workloads;
 
 /// How often the maps are looked through.
@@ -154,7 +157,7 @@ struct Node {
     /// Whether the processes that ran before the agent were looked through.
     took_in_processes: bool,
     /// Cgroups outside containers, with `--host`.
-    units: HashMap<CgroupId, WorkloadId>,
+    units: Units,
     workloads: Workloads,
     /// The documents that people wrote.
     people: Folder,

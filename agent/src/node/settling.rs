@@ -16,7 +16,7 @@ impl Node {
             let unit = WorkloadId::Unit {
                 unit: unit_of(path),
             };
-            self.units.insert(cgroup, unit.clone());
+            self.units.add(cgroup, unit.clone());
             let newest = Newest {
                 cgroup,
                 in_pod: InPod::default(),
@@ -97,7 +97,7 @@ impl Node {
 
     pub(super) fn cgroup_removed(&mut self, cgroup: CgroupId, at_ns: u64) {
         self.ask_of_the_gone(cgroup);
-        self.units.remove(&cgroup);
+        self.units.removed(cgroup, at_ns);
         if self.containers.lookup(cgroup).is_none() {
             let told = self.kernel.forget_cgroup(cgroup);
             self.told(told);
@@ -105,10 +105,11 @@ impl Node {
         self.containers.removed(cgroup, at_ns);
     }
 
-    /// Lets go of containers that ended a while ago, when all that was seen of
+    /// Lets go of containers, and of units, that ended a while ago, when all that was seen of
     /// them has been judged and counted.
     pub(super) fn drain_containers(&mut self) {
         let before = super::clock::monotonic_ns().saturating_sub(LINGER_NS);
+        self.drain_units(before);
         for container in self.containers.drain(before) {
             // Each takes up to half a millisecond. Were a hundred to go at
             // once, a container that comes meanwhile could be gone before it
@@ -139,6 +140,17 @@ impl Node {
             if workload.containers == 0 {
                 self.let_workload_go(id);
             }
+        }
+    }
+
+    fn drain_units(&mut self, before_ns: u64) {
+        let gone = self.units.drain(before_ns);
+        for cgroup in gone.cgroups {
+            self.forget_execs_of(cgroup);
+            self.forget_escapes_of(cgroup);
+        }
+        for unit in gone.units {
+            self.let_workload_go(&unit);
         }
     }
 

@@ -12,6 +12,7 @@ use super::journalling::Journalling;
 use super::left::Heritage;
 use super::permits;
 use super::targets::targets;
+use super::units::Units;
 use super::workloads::{Phase, Workloads};
 use super::{Heard, Node, health};
 use crate::alert::rfc5424::Settings;
@@ -200,7 +201,7 @@ impl Node {
             containers: Containers::default(),
             unnamed: HashMap::new(),
             took_in_processes: false,
-            units: HashMap::new(),
+            units: Units::default(),
             workloads: Workloads::default(),
             people: Folder::signed(&config.allowlists, keys),
             learned: Folder::new(config.state.join("learned")),

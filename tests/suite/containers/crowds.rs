@@ -1,9 +1,11 @@
 //! As many containers at once as a large node has, started as fast as the machine
-//! can.
+//! can; and more workloads than the kernel side has slots for.
 
+use super::blocking::{does, in_it, obedient};
 use super::cluster::{Cluster, Pod, write_document};
 use super::expect::{brief, count};
 use super::scene::{ELEMENT, PATIENCE, Scene, workload_in};
+use agent_common::wire::{SLOT_FIRST, SLOTS};
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
@@ -13,7 +15,7 @@ use std::path::PathBuf;
 use std::thread;
 use tempfile::TempDir;
 use testbed::container::Builder;
-use testbed::{Agent, Record, patience, unique_name};
+use testbed::{Agent, Cgroup, Record, patience, unique_name};
 
 /// Containers, each in a pod of its own. An emulated machine gets fewer.
 const CONTAINERS: usize = 500;
@@ -204,4 +206,69 @@ fn memory(agent: &Agent<'_>, name: &str) -> Result<u64> {
 fn begin_a_new_peak(agent: &Agent<'_>) -> Result<()> {
     let file = format!("/proc/{}/clear_refs", agent.pid());
     fs::write(&file, "5").with_context(|| format!("cannot write {file}"))
+}
+
+/// Slots for workloads: one for each that has a container.
+const SLOTS_MAX: usize = (SLOTS - SLOT_FIRST) as usize;
+
+/// What the kernel side has no slot for, the agent judges exec by exec.
+pub fn a_workload_for_which_there_is_no_slot_is_judged_and_not_stopped() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.write_document(
+        "  processes:\n    - { path: /bin/busybox, applet: sh }\n  action: block\n",
+    )?;
+    let agent = scene.agent(&["--host", "--enforce"])?;
+    // Units of the machine's own.
+    let others = workloads(&agent.status()?);
+    let units = (0..SLOTS_MAX)
+        .map(|_| Cgroup::named(&format!("/system.slice/{}.service", unique_name())))
+        .collect::<Result<Vec<_>>>()?;
+    agent.wait_for("as many workloads as there are slots", PATIENCE, |status| {
+        workloads(status) == others + units.len()
+    })?;
+
+    let container = obedient(&scene)?;
+    let copy = in_it(&container, "/tmp/busybox");
+    fs::copy(in_it(&container, "/bin/busybox"), copy)?;
+    let ended = does(&container, "/tmp/busybox touch /tmp/mark")?;
+    ensure!(ended == "0", "it ended with {ended}");
+    ensure!(in_it(&container, "/tmp/mark").exists(), "it did not run");
+    let status = scene.wait_for_count(&agent, "deviations", 1)?;
+    let own = scene.of_status(&status).context("the workload")?;
+    ensure!(own["blocks"] != true, "{own:#}");
+
+    // With the last of another workload goes a slot.
+    drop(units);
+    drop(container);
+    agent.wait_for("the slots to be free", PATIENCE, |status| {
+        workloads(status) == others
+    })?;
+    let container = obedient(&scene)?;
+    // What it runs before it has a name is not stopped.
+    agent.wait_for("the container to have a slot", PATIENCE, |status| {
+        scene
+            .of_status(status)
+            .is_some_and(|own| own["blocks"] == true)
+    })?;
+    fs::copy(
+        in_it(&container, "/bin/busybox"),
+        in_it(&container, "/tmp/busybox"),
+    )?;
+    let ended = does(&container, "/tmp/busybox touch /tmp/mark")?;
+    ensure!(["126", "137"].contains(&&*ended), "it ended with {ended}");
+
+    scene.finish_with(agent, |records| {
+        let told: Vec<_> = { records.iter() }
+            .map(|record| (brief(record), record.parameter(ELEMENT, "action")))
+            .collect();
+        let drift = || "drift /tmp/busybox".to_owned();
+        let expected = [(drift(), Some("alerted")), (drift(), Some("blocked"))];
+        ensure!(told == expected, "{told:?}");
+        Ok(())
+    })
+}
+
+/// How many workloads have a container.
+fn workloads(status: &Value) -> usize {
+    status["workloads"].as_array().map_or(0, Vec::len)
 }

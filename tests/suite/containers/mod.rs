@@ -34,7 +34,7 @@ mod alerts;
 mod allowances;
 mod applets;
 mod arguments;
-mod blocking;
+pub mod blocking;
 mod breakouts;
 mod canary;
 mod chains;
@@ -115,6 +115,7 @@ pub const TESTS: &[Named] = tests![
         what_runs_while_there_is_no_agent_is_learned_without_a_gap,
         b27_what_deviates_is_stopped_while_there_is_no_agent,
         what_starts_while_there_is_no_agent_is_not_stopped,
+        without_pins_nothing_is_stopped_when_the_agent_has_ended,
         the_off_switch_needs_no_agent,
         what_was_pinned_by_another_version_is_replaced,
         what_is_left_is_removed_when_it_is_told,
@@ -248,5 +249,6 @@ pub const TESTS: &[Named] = tests![
         with_an_unknown_key, with_the_state_of_another_agent;
     masses: b19_the_first_exec_is_never_lost, b24_one_exec_in_a_flood,
         b32_a_storm_of_many_is_few_records;
-    crowds: five_hundred_containers_at_once_are_named_and_judged;
+    crowds: five_hundred_containers_at_once_are_named_and_judged,
+        a_workload_for_which_there_is_no_slot_is_judged_and_not_stopped;
 ];

@@ -10,7 +10,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use std::fs;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use testbed::{Agent, Container, Record, unique_name, until};
+use testbed::{Agent, Container, Record, node, unique_name, until};
 
 /// What the containers may run.
 pub const LISTED: &str =
@@ -118,20 +118,44 @@ pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {
     let scene = Scene::pinning()?;
     let (agent, container) = begun(&scene, BLOCKED, obedient)?;
     let mark = in_it(&container, "/tmp/mark");
+    fs::copy(
+        in_it(&container, "/bin/busybox"),
+        in_it(&container, "/tmp/evil"),
+    )?;
     agent.crash()?;
 
+    // What only its name decides, and what may run under none.
     ensure!(does(&container, "/bin/busybox touch /tmp/mark")? == "137");
+    let (status, how) = match node::asks_before_execs() {
+        true => ("126", "refused"),
+        false => ("137", "killed"),
+    };
+    ensure!(does(&container, "/tmp/evil touch /tmp/mark")? == status);
     ensure!(!mark.exists(), "it ran");
     ensure!(does(&container, "sh -c ':'")? == "0");
     let agent = scene.agent(&["--enforce"])?;
 
-    scene.wait_for_records(&container, 1)?;
+    scene.wait_for_records(&container, 2)?;
     scene.finish_with(agent, |records| {
-        let record = only(records, &container, "applet /bin/busybox")?;
-        let action = record.parameter(ELEMENT, "action");
-        ensure!(action == Some("blocked"), "{record:?}");
+        for (what, how) in [("applet /bin/busybox", "killed"), ("drift /tmp/evil", how)] {
+            let record = only(records, &container, what)?;
+            let stopped = record.parameter(ELEMENT, "stopped");
+            ensure!(stopped == Some(how), "{record:?}");
+        }
         Ok(())
     })
+}
+
+/// As without a BPF file system: they end with the agent.
+pub fn without_pins_nothing_is_stopped_when_the_agent_has_ended() -> Result<()> {
+    let scene = Scene::new()?;
+    let (agent, container) = begun(&scene, BLOCKED, obedient)?;
+    ensure!(does(&container, "/bin/busybox touch /tmp/mark")? == "137");
+
+    agent.crash()?;
+
+    ensure!(does(&container, "/bin/busybox touch /tmp/mark")? == "0");
+    Ok(())
 }
 
 /// Nobody has named it yet, and without pins nothing judges at all.
