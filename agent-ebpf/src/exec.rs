@@ -152,9 +152,17 @@ pub fn rules_of(slot: u32) -> Rules {
     }
 }
 
-/// Counts one exec.
 #[inline(always)]
-pub fn count(slot: u32, verdict: Verdict) -> Verdict {
+fn count(slot: u32, verdict: Verdict) -> Verdict {
+    count_by(slot, verdict, |count| {
+        // SAFETY: a field of a map's value.
+        unsafe { add(count) }
+    })
+}
+
+/// Counts one exec, by this way to add one to a count.
+#[inline(always)]
+pub fn count_by(slot: u32, verdict: Verdict, add: impl Fn(*mut u64)) -> Verdict {
     let counters = match COUNTERS.get_ptr_mut(slot) {
         Some(counters) => counters,
         None => match COUNTERS.get_ptr_mut(SLOT_HOST) {

@@ -9,12 +9,12 @@
 //! tracepoint, where the whole of it is judged, and dies there if it is to be stopped.
 
 use crate::container;
-use crate::exec::{Verdict, count, look_up, rules_of};
+use crate::exec::{Verdict, count_by, look_up, rules_of};
 use crate::flags::Flags;
 use crate::hook::{Binprm, Hook as _};
 use crate::identity::File;
 use crate::kernel::{all_ones_if_zero, layout, machines, peek_or_zero};
-use crate::maps::{ASKED, SLOT, scratch};
+use crate::maps::{ASKED, SLOT, add_shared, scratch};
 use crate::script;
 use crate::sight::Sight;
 use crate::stop::execwarden_lets_through;
@@ -88,7 +88,8 @@ fn refused(hook: Binprm) -> Option<Verdict> {
             rules,
         };
         let verdict = sight.refuse(scratch, &mut judged, flags)?;
-        Some(count(judged.slot, verdict))
+        // The program at the tracepoint may come in between.
+        Some(count_by(judged.slot, verdict, add_shared))
     })
 }
 

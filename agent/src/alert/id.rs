@@ -35,9 +35,9 @@ impl AlertId {
         content: Option<Digest>,
     ) -> Self {
         let mut parts = Parts::of(boot, exec.container, reason, Some(identity));
-        // What ran and what was stopped are counted apart.
-        if exec.stopped.is_some() {
-            parts.add(b"blocked");
+        // What ran and what was stopped, in each way, are counted apart.
+        if let Some(how) = exec.stopped {
+            parts.add(how.as_str().as_bytes());
         }
         for reason in std::iter::once(&reason).chain(also) {
             match reason {

@@ -6,7 +6,7 @@ use testbed::intruders;
 
 /// What is done to programs of the image that may run, and by whom it does not
 /// matter: each is the container's own from then on.
-const TO_LISTED: [(&str, &str); 9] = [
+pub const TO_LISTED: [(&str, &str); 9] = [
     ("/app/copied", "cp /app/unlisted /app/copied"),
     ("/app/written", "cat /app/unlisted > /app/written"),
     ("/app/moved", "mv /app/second /app/moved"),
@@ -20,7 +20,7 @@ const TO_LISTED: [(&str, &str); 9] = [
 ];
 
 /// The same with files that are not on the list, or were not there.
-const TO_OTHERS: [(&str, &str); 5] = [
+pub const TO_OTHERS: [(&str, &str); 5] = [
     (
         "/tmp/downloaded",
         "cat /app/unlisted > /tmp/downloaded; chmod +x /tmp/downloaded",

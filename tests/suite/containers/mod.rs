@@ -13,7 +13,7 @@
 //! - [`crowds`]: five hundred at once
 //! - [`pods`], [`engines`]: containers are named by their runtimes' word
 //! - [`survival`], [`storms`]: what goes on when the agent does not
-//! - [`blocking`]: what deviates is stopped
+//! - [`blocking`]: what deviates is stopped; [`techniques`]: by every road
 //! - [`canary`]: the agent's own exec that has to be reported
 //! - [`tampering`]: rules that somebody else wrote to
 //! - [`slow_runtimes`]: and where that comes late
@@ -94,6 +94,7 @@ mod survival;
 mod systemd;
 mod tampering;
 mod teams;
+mod techniques;
 mod webhooks;
 
 use crate::harness::{Named, tests};
@@ -149,6 +150,7 @@ pub const TESTS: &[Named] = tests![
         an_operator_blocks_a_workload_that_is_fit_for_it,
         a_workload_that_does_not_stay_up_is_not_blocked_any_more,
         an_ordinary_life_under_blocking_is_not_disturbed;
+    techniques: every_technique_is_stopped_before_its_first_instruction;
     disguises: b02_another_file_under_a_listed_name, b03_forged_argv0_and_process_name,
         b07_programs_in_memory, b08_files_without_a_name, b09_one_file_by_every_spelling;
     drift: b10_programs_of_the_writable_layer;

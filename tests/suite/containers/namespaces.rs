@@ -7,14 +7,14 @@ use testbed::{Container, intruders};
 
 /// How a process gets namespaces of its own. The first has to be the user
 /// namespace for who may not make the others.
-const WAYS: [(&str, &str); 3] = [
+pub const WAYS: [(&str, &str); 3] = [
     ("mount", "unshare -Urm"),
     ("pid", "unshare -Urmp -f"),
     ("all", "unshare -Urmpuin -f"),
 ];
 
 /// What is done in there to a listed path, `$to`; `$d` is a folder of its own.
-const DISGUISES: [(&str, &str); 4] = [
+pub const DISGUISES: [(&str, &str); 4] = [
     ("bind", "mount --bind /app/evil $to"),
     (
         "tmpfs",
@@ -81,7 +81,7 @@ pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
 }
 
 /// Since Linux 5.11; before that nobody mounts an overlay in a user namespace.
-fn may_mount_overlays() -> Result<bool> {
+pub fn may_mount_overlays() -> Result<bool> {
     let may = KernelVersion::current()? >= KernelVersion::new(5, 11, 0);
     if !may {
         println!("this kernel has no overlays in user namespaces: tried the other disguises alone");

@@ -8,6 +8,7 @@ use super::messages::{
     LinuxContainerSecurityContext, Mount, SecurityProfile,
 };
 use super::node::{IMAGE, Node, has};
+use super::unit;
 use crate::containers::image;
 use crate::containers::scene::{PATIENCE, workload_in};
 use anyhow::{Context, Result, ensure};
@@ -17,7 +18,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use testbed::{BpfFs, manifests, until};
+use testbed::{BpfFs, manifests, node::asks_before_execs, until};
 
 const AGENT: &str = "localhost/execwarden:1";
 
@@ -59,6 +60,8 @@ pub fn the_agent_runs_as_a_pod(driver: Driver) -> Result<()> {
     ensure!(status["accounting"]["holds"] == true, "{status:#}");
     let is_pinned = status["agent"]["pins"]["error"].is_null();
     ensure!(is_pinned, "{:#}", status["agent"]);
+    let refuses = unit::refuses(&status);
+    ensure!(refuses == asks_before_execs(), "{:#}", status["agent"]);
     // It is a workload like others, with a list of its own.
     let own = workload_in(&status, "execwarden/DaemonSet/execwarden/agent");
     let own = own.with_context(|| format!("{status:#}"))?;

@@ -7,6 +7,7 @@
 //! - [`kubelet`]: who makes pods
 //! - [`node`]: all of them, an agent's folders and a receiver
 //! - [`naming`], [`lives`], [`blocking`], [`daemonset`]: the tests
+//! - [`unit`]: the agent beside all that, as a unit of the same systemd's
 
 mod blocking;
 mod containerd;
@@ -17,6 +18,7 @@ mod lives;
 mod messages;
 mod naming;
 mod node;
+mod unit;
 
 use crate::containers::scene::sha256;
 use crate::harness::{Group, Named, Test, tests};
@@ -32,6 +34,7 @@ pub const GROUPS: [Group; 3] = [
 /// Those that are about what no driver has a part in.
 const BY_ONE: &[Named] = tests![
     blocking: a_hundred_containers_start_and_an_intruder_does_not;
+    unit: the_agent_runs_as_a_unit;
     naming: a_debug_container_is_reported_from_its_first_exec;
     lives: replicas_share_what_they_learn, init_containers_learn_for_themselves,
         a_restarted_container_is_of_the_same_workload,
