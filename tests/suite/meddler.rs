@@ -97,12 +97,16 @@ fn hash<K: Pod, V: Pod>(name: &str) -> Result<HashMap<MapData, K, V>> {
     Ok(HashMap::try_from(Map::HashMap(youngest(name)?))?)
 }
 
-/// Ids are given out in order.
-fn youngest(name: &str) -> Result<MapData> {
+/// The number of one of the maps; they are given out in order.
+pub fn id_of(name: &str) -> Result<u32> {
     let maps = loaded_maps().filter_map(Result::ok);
     let of_name = maps.filter(|map| map.name_as_str() == Some(name));
     let id = of_name.map(|map| map.id()).max();
     let id = id.with_context(|| format!("no map is called {name}"))?;
     ensure!(id > 0, "{name} has no id");
-    Ok(MapData::from_id(id)?)
+    Ok(id)
+}
+
+fn youngest(name: &str) -> Result<MapData> {
+    Ok(MapData::from_id(id_of(name)?)?)
 }

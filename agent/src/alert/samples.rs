@@ -108,6 +108,7 @@ fn records() -> Vec<Record> {
         }),
         Subject::Meddled(Meddling::Turned { is_undone: true }),
         Subject::Meddled(Meddling::Unpinned { is_undone: false }),
+        Subject::Meddled(Meddling::Frozen),
         Subject::Container,
         bare(Identity::image("/bin/sh")),
         bare(Identity::script("/bin/sh", "/x.sh")),

@@ -228,6 +228,10 @@ impl Teller<'_> {
                         out,
                         ": somebody else leads execs past the agent's programs{times}: nothing is seen"
                     ),
+                    Meddling::Frozen => write!(
+                        out,
+                        ": somebody else froze a map of the agent's programs{times}: its rules stay as they are until the agent is started again"
+                    ),
                     Meddling::Unpinned { is_undone: true } => write!(
                         out,
                         ": somebody else removed what keeps the agent's programs in the kernel when it ends{times}, and it was put back"

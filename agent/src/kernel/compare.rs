@@ -4,11 +4,19 @@
 //! What the programs write themselves is left out, and so are their caches
 //! (`FAST`, `NEAR`, `CLEARED`), of which the agent cannot tell what belongs there.
 
+use super::health::number;
 use super::{Kernel, PolicyError};
 use crate::model::{CgroupId, Slot, Tampering};
 use agent_common::wire::{self, AllowKey, Allowed, Cgroup, SLOT_FIRST, SLOT_HOST, stop};
-use aya::maps::Array;
+use aya::maps::{Array, Map};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+/// The maps that the agent changes while it runs.
+const WRITTEN: [&str; 11] = [
+    "ALLOW", "CGROUPS", "CLEARED", "ESCAPES", "GONE", "INIT", "MNTNS", "NEWBORN", "SEEN", "SLOT",
+    "TOLD",
+];
 
 /// What the agent has put into the maps, beside the keys of `ALLOW`.
 #[derive(Default)]
@@ -78,6 +86,17 @@ impl Kernel {
         let mut found = Found::new();
         let result = self.put_back_slot(slot, &mut found);
         (found, result)
+    }
+
+    /// Whether somebody has frozen one of the maps that the agent writes to.
+    pub fn is_frozen(&self) -> bool {
+        WRITTEN.iter().any(|name| {
+            let map = self.ebpf.map(name).expect("the object has this map");
+            let (Map::HashMap(map) | Map::LruHashMap(map) | Map::Array(map)) = map else {
+                unreachable!("the agent writes to no other kind");
+            };
+            number::<u32>(Some(map.fd().as_fd().as_raw_fd()), "frozen") != 0
+        })
     }
 
     fn put_back_slot(&mut self, slot: Slot, found: &mut Found) -> Result<(), PolicyError> {

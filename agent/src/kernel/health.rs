@@ -114,8 +114,8 @@ impl Kernel {
     }
 }
 
-/// What the kernel says of a program under this name; 0 if it says nothing.
-fn number<T: FromStr + Default>(program: Option<RawFd>, key: &str) -> T {
+/// What the kernel says of a program or map under this name; 0 if it says nothing.
+pub(super) fn number<T: FromStr + Default>(program: Option<RawFd>, key: &str) -> T {
     let text = program.map(|fd| std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")));
     let text = text.and_then(Result::ok).unwrap_or_default();
     text.lines()

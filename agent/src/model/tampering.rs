@@ -21,7 +21,7 @@ impl Tampering {
     }
 }
 
-/// What somebody else did to what leads execs to the agent's programs.
+/// What somebody else did to the agent's programs, or all their maps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Meddling {
     /// Execs were led past them.
@@ -34,4 +34,6 @@ pub enum Meddling {
         /// Whether they will.
         is_undone: bool,
     },
+    /// A map takes no changes any more, and nothing undoes that.
+    Frozen,
 }

@@ -299,6 +299,7 @@ impl Node {
         let what = match &subject {
             Subject::Meddled(Meddling::Turned { .. }) => "/turned",
             Subject::Meddled(Meddling::Unpinned { .. }) => "/unpinned",
+            Subject::Meddled(Meddling::Frozen) => "/frozen",
             _ => "",
         };
         let scope = format!("{}/{id}{what}", self.boot);

@@ -173,6 +173,8 @@ struct Node {
     allowances: Allowances,
     store_told: Instant,
     last_beat: Instant,
+    /// Whether somebody has frozen one of the kernel's maps.
+    is_frozen: bool,
     /// When the kernel's rules were last compared.
     compared: Instant,
     /// Why nothing is pinned that is to be, if nothing is.

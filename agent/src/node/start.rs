@@ -213,6 +213,7 @@ impl Node {
             allowances,
             store_told: Instant::now(),
             last_beat: Instant::now(),
+            is_frozen: false,
             compared: Instant::now(),
             unpinned,
             journalling,

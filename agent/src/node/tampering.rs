@@ -24,7 +24,17 @@ impl Node {
                 // forgotten with the generation.
                 self.apply_policy(&workload);
             }
+            self.look_for_frozen_maps();
             self.look_after_gates();
+        }
+    }
+
+    /// Says once if a map takes no changes any more: only new ones do, which the next
+    /// agent makes.
+    fn look_for_frozen_maps(&mut self) {
+        if !self.is_frozen && self.kernel.is_frozen() {
+            self.is_frozen = true;
+            self.raise_meddling(Meddling::Frozen, None::<PolicyError>);
         }
     }
 

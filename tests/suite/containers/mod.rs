@@ -210,7 +210,8 @@ pub const TESTS: &[Named] = tests![
         b28_a_canary_that_nobody_is_told_of_is_told, a_helper_that_was_killed_is_replaced,
         a_canary_without_a_place_is_told, an_agent_that_is_killed_leaves_no_cgroup,
         a_receiver_that_takes_nothing_is_told_to_the_others;
-    tampering: b37_rules_that_somebody_else_changed_are_put_back;
+    tampering: b37_rules_that_somebody_else_changed_are_put_back,
+        b28_a_map_that_somebody_froze_is_told_of_and_the_next_agent_has_another;
     webhooks: a_webhook_has_all_when_the_agent_was_killed;
     alerts: alerts_are_kept_and_explained, alerts_survive_a_crash, a_full_disk_costs_no_alert;
     decisions: an_accepted_alert_is_known_until_that_is_taken_back,
