@@ -53,7 +53,7 @@ fn the_units_capabilities_are_the_same() {
         [
             "-/sys/fs/cgroup/system.slice/%n",
             "-/sys/fs/cgroup/unified/system.slice/%n",
-            "-/sys/fs/bpf"
+            "-/sys/fs/bpf/execwarden"
         ]
     );
 }

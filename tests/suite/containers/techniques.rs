@@ -164,7 +164,7 @@ pub fn every_technique_is_stopped_before_its_first_instruction() -> Result<()> {
         let told = told(&container, line)?;
         ensure!(!told.contains(WRITTEN), "{technique}: {line}: {told}");
     }
-    let spelled = told(&container, "/opt/intruders/spellings /app/evil")?;
+    let spelled = told(&container, "/opt/intruders/spellings /app/evil 2>/dev/null")?;
     let failed: Vec<&str> = spelled.trim().lines().collect();
     let (tried, failed) = failed.split_last().context("how many there were")?;
     ensure!(
