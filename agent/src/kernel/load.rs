@@ -313,7 +313,8 @@ pub(super) fn make_maps(
     let mut loader = EbpfLoader::new();
     if !hooks.have_stand_in() {
         loader.map_max_entries("CLAIMS", 1);
-        loader.map_max_entries("SCRATCH", 2);
+        let is_asked = refusal::machines() != 0;
+        loader.map_max_entries("SCRATCH", 1 + u32::from(is_asked));
     } else if let Some(pins) = pins {
         // One for all agents: what one's program has judged, another's stand-in leaves.
         loader.map_pin_path(CLAIMS, pins.of_all(CLAIMS));

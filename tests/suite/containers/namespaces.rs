@@ -7,14 +7,14 @@ use testbed::{Container, intruders};
 
 /// How a process gets namespaces of its own. The first has to be the user
 /// namespace for who may not make the others.
-pub const WAYS: [(&str, &str); 3] = [
+const WAYS: [(&str, &str); 3] = [
     ("mount", "unshare -Urm"),
     ("pid", "unshare -Urmp -f"),
     ("all", "unshare -Urmpuin -f"),
 ];
 
 /// What is done in there to a listed path, `$to`; `$d` is a folder of its own.
-pub const DISGUISES: [(&str, &str); 4] = [
+const DISGUISES: [(&str, &str); 4] = [
     ("bind", "mount --bind /app/evil $to"),
     (
         "tmpfs",
@@ -31,14 +31,21 @@ pub const DISGUISES: [(&str, &str); 4] = [
     ),
 ];
 
-pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
-    let scene = Scene::new()?;
+/// Another file under a name of the image, in namespaces of its own.
+pub struct Disguised {
+    /// The name.
+    pub to: String,
+    /// How it is taken.
+    pub disguise: &'static str,
+    /// What a shell does for it.
+    pub line: String,
+}
+
+/// Each way with each disguise; `/app/evil` has to be in the image.
+pub fn disguised(scene: &Scene) -> Result<Vec<Disguised>> {
     let hello = intruders::build("hello")?;
-    scene.image.program(&hello, "/app/evil")?;
     let overlays = may_mount_overlays()?;
-    let mut document = "  processes:\n    - path: /bin/busybox\n".to_owned();
-    let mut lines = Vec::new();
-    let mut expected = Vec::new();
+    let mut all = Vec::new();
     for (way, unshare) in WAYS {
         for (disguise, line) in DISGUISES {
             if disguise == "overlay" && !overlays {
@@ -46,19 +53,31 @@ pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
             }
             let to = format!("/app/{way}/{disguise}/listed");
             scene.image.program(&hello, &to)?;
-            document += &format!("    - path: {to}\n");
-            lines.push(format!(
-                "{unshare} sh -ec 'to={to}; d=$(mktemp -d); {line}; $to'"
-            ));
-            // A file that was written to the disk is that, whatever root it is
-            // seen from.
-            let reason = if disguise == "root" {
-                "drift"
-            } else {
-                "unlisted"
-            };
-            expected.push(format!("{reason} {to}"));
+            let line = format!("{unshare} sh -ec 'to={to}; d=$(mktemp -d); {line}; $to'");
+            all.push(Disguised { to, disguise, line });
         }
+    }
+    Ok(all)
+}
+
+pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
+    let scene = Scene::new()?;
+    let hello = intruders::build("hello")?;
+    scene.image.program(&hello, "/app/evil")?;
+    let mut document = "  processes:\n    - path: /bin/busybox\n".to_owned();
+    let mut lines = Vec::new();
+    let mut expected = Vec::new();
+    for Disguised { to, disguise, line } in disguised(&scene)? {
+        document += &format!("    - path: {to}\n");
+        lines.push(line);
+        // A file that was written to the disk is that, whatever root it is
+        // seen from.
+        let reason = if disguise == "root" {
+            "drift"
+        } else {
+            "unlisted"
+        };
+        expected.push(format!("{reason} {to}"));
     }
     scene.write_document(&document)?;
     let agent = scene.agent(&["--enforce"])?;
@@ -81,7 +100,7 @@ pub fn b13_another_file_under_a_listed_name_in_new_namespaces() -> Result<()> {
 }
 
 /// Since Linux 5.11; before that nobody mounts an overlay in a user namespace.
-pub fn may_mount_overlays() -> Result<bool> {
+fn may_mount_overlays() -> Result<bool> {
     let may = KernelVersion::current()? >= KernelVersion::new(5, 11, 0);
     if !may {
         println!("this kernel has no overlays in user namespaces: tried the other disguises alone");

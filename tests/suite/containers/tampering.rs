@@ -10,6 +10,18 @@ use testbed::{Record, intruders};
 /// What the documents promise, and what rsyslogd and a busy machine take.
 const SOON: Duration = Duration::from_secs(5 + 2);
 
+/// The record of what was done at this time.
+fn told_soon(scene: &Scene, begun: Instant) -> Result<Record> {
+    let is_told = |record: &&Record| record.msgid == "tampered";
+    let records = scene
+        .rsyslogd
+        .wait_for("it to be told", PATIENCE, |records| {
+            records.iter().any(|record| is_told(&record))
+        })?;
+    ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    records.iter().find(is_told).cloned().context("it")
+}
+
 pub fn b37_rules_that_somebody_else_changed_are_put_back() -> Result<()> {
     let scene = Scene::new()?;
     scene.write_document("  processes:\n    - path: /bin/busybox\n")?;
@@ -23,17 +35,7 @@ pub fn b37_rules_that_somebody_else_changed_are_put_back() -> Result<()> {
     let begun = Instant::now();
     meddler.add_entry(slot)?;
     meddler.switch_off(slot)?;
-    let is_told = |record: &Record| record.msgid == "tampered";
-    let records = scene
-        .rsyslogd
-        .wait_for("it to be told", PATIENCE, |records| {
-            records.iter().any(is_told)
-        })?;
-    ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-    let told = records
-        .iter()
-        .find(|record| is_told(record))
-        .context("it")?;
+    let told = told_soon(&scene, begun)?;
     for (field, expected) in [
         ("workload", scene.workload().as_str()),
         ("rules_added", "1"),
@@ -71,14 +73,7 @@ pub fn b28_a_map_that_somebody_froze_is_told_of_and_the_next_agent_has_another()
         .arg(frozen.to_string())
         .output()?;
     ensure!(freeze.status.success(), "{freeze:?}");
-    let is_told = |record: &&Record| record.msgid == "tampered";
-    let records = scene
-        .rsyslogd
-        .wait_for("it to be told", PATIENCE, |records| {
-            records.iter().any(|record| is_told(&record))
-        })?;
-    ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-    let told = records.iter().find(is_told).context("it")?;
+    let told = told_soon(&scene, begun)?;
     ensure!(told.message.contains("froze a map"), "{}", told.raw);
     ensure!(told.severity == "crit", "{}", told.raw);
 

@@ -4,7 +4,7 @@
 use super::blocking::{does, in_it, obedient};
 use super::drift::{TO_LISTED, TO_OTHERS};
 use super::expect::brief;
-use super::namespaces::{DISGUISES, WAYS, may_mount_overlays};
+use super::namespaces::{Disguised, disguised};
 use super::scene::{ELEMENT, PATIENCE, Scene};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -130,18 +130,9 @@ pub fn every_technique_is_stopped_before_its_first_instruction() -> Result<()> {
         document += &format!("    - path: {path}\n");
     }
 
-    let overlays = may_mount_overlays()?;
-    for (way, unshare) in WAYS {
-        for (disguise, line) in DISGUISES {
-            if disguise == "overlay" && !overlays {
-                continue;
-            }
-            let to = format!("/app/{way}/{disguise}/listed");
-            scene.image.program(&hello, &to)?;
-            document += &format!("    - path: {to}\n");
-            let line = format!("{unshare} sh -ec 'to={to}; d=$(mktemp -d); {line}; $to'");
-            lines.push(("b13", line));
-        }
+    for Disguised { to, line, .. } in disguised(&scene)? {
+        document += &format!("    - path: {to}\n");
+        lines.push(("b13", line));
     }
     scene.write_document(&document)?;
     let agent = scene.agent(&["--enforce", "--alert-burst", "1000"])?;

@@ -12,7 +12,7 @@ use execwarden::kernel::{Permit, Sizes};
 use execwarden::model::{Identity, Needs};
 use std::fs;
 use std::path::Path;
-use testbed::{find_busybox, intruders, node};
+use testbed::{find_busybox, node};
 
 /// A program that makes the file it is told to.
 const TOUCH: &str = "/usr/bin/touch";
@@ -71,49 +71,6 @@ pub fn what_is_not_listed_dies_before_its_first_instruction() -> Result<()> {
         watch.raise_generation(&web)?;
         web.exec(&[TOUCH, &mark])?;
         check(watch, &web, [1, 3, 0, 2])
-    })
-}
-
-pub fn b04_a_script_dies_though_its_interpreter_may_run() -> Result<()> {
-    watching(|watch| {
-        let folder = Folder::new()?;
-        let mark = folder.at("mark");
-        let good = folder.script("good.sh", "#!/bin/sh\n:\n")?;
-        let evil = folder.script("evil.sh", &format!("#!/bin/sh\n: > {mark}\n"))?;
-        let shell = fs::canonicalize("/bin/sh")?.display().to_string();
-        let mut web = blocking(watch)?;
-        watch.allow(&web, &Identity::image(&shell))?;
-        watch.allow(&web, &Identity::script(&shell, &good))?;
-
-        web.exec(&[&good])?;
-        web.stopped(&evil)?;
-
-        ensure!(!Path::new(&mark).exists(), "it ran");
-        check(watch, &web, [1, 1, 0, 1])
-    })
-}
-
-pub fn b07_a_program_in_memory_dies_and_so_does_a_deleted_one() -> Result<()> {
-    watching(|watch| {
-        let folder = Folder::new()?;
-        let mark = folder.at("mark");
-        for (road, arguments) in [
-            ("memfd", format!("nginx {TOUCH} {mark}")),
-            ("deleted", format!("{TOUCH} {mark}")),
-        ] {
-            let road = intruders::build(road)?.display().to_string();
-            let mut web = blocking(watch)?;
-            watch.allow(&web, &Identity::image(&road))?;
-            watch.allow(&web, &Identity::image(TOUCH))?;
-
-            web.stopped(&format!("{road} {arguments}"))?;
-            // The road itself ran.
-            web.count(1);
-
-            ensure!(!Path::new(&mark).exists(), "{road}: it ran");
-            check(watch, &web, [1, 1, 0, 1])?;
-        }
-        Ok(())
     })
 }
 

@@ -96,8 +96,6 @@ macro_rules! judged {
                 everything_is_looked_at_before_anybody_knows_the_container;
             blocking:
                 what_is_not_listed_dies_before_its_first_instruction,
-                b04_a_script_dies_though_its_interpreter_may_run,
-                b07_a_program_in_memory_dies_and_so_does_a_deleted_one,
                 b22_an_applet_dies_that_is_not_listed,
                 b26_what_cannot_be_identified_dies,
                 what_has_to_be_looked_at_runs_until_it_was_refused,
@@ -108,8 +106,8 @@ macro_rules! judged {
             refusals:
                 what_may_run_under_no_name_is_refused_where_the_kernel_asks,
                 who_is_refused_goes_on,
-                b04_a_script_is_refused_though_its_interpreter_may_run,
-                b07_a_program_in_memory_is_refused,
+                b04_a_script_is_stopped_though_its_interpreter_may_run,
+                b07_a_program_in_memory_is_stopped,
                 what_only_a_name_or_a_condition_decides_dies,
                 what_is_no_program_of_this_machine_is_not_judged,
                 what_is_refused_is_told_with_as_many_arguments_as_fit;

@@ -107,7 +107,7 @@ pub fn who_is_refused_goes_on() -> Result<()> {
     })
 }
 
-pub fn b04_a_script_is_refused_though_its_interpreter_may_run() -> Result<()> {
+pub fn b04_a_script_is_stopped_though_its_interpreter_may_run() -> Result<()> {
     watching(|watch| {
         let folder = Folder::new()?;
         let mark = folder.at("mark");
@@ -141,7 +141,7 @@ pub fn b04_a_script_is_refused_though_its_interpreter_may_run() -> Result<()> {
     })
 }
 
-pub fn b07_a_program_in_memory_is_refused() -> Result<()> {
+pub fn b07_a_program_in_memory_is_stopped() -> Result<()> {
     watching(|watch| {
         let folder = Folder::new()?;
         let mark = folder.at("mark");
