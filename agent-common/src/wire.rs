@@ -132,6 +132,8 @@ pub mod flag {
     pub const BLOCKED: u32 = 1 << 16;
     /// Its caller was told that it may not, and is what it was.
     pub const REFUSED: u32 = 1 << 17;
+    /// It was to be mapped by a program that runs, and not executed itself.
+    pub const MAPPED: u32 = 1 << 18;
 }
 
 /// Bits of [`Ancestor::flags`].
@@ -171,6 +173,9 @@ pub mod stop {
     /// What the runtime puts into the container without a terminal, as probes
     /// are, is let through.
     pub const BUT_PROBES: u32 = 1 << 2;
+    /// What was written after the container's start, or is in memory, and no entry
+    /// names, is not mapped to execute it either.
+    pub const LIBRARIES: u32 = 1 << 4;
     /// Of the slot outside containers: something is stopped in another.
     pub const ELSEWHERE: u32 = 1 << 3;
     /// For each [`super::layer`] a bit from here on: entries that only the agent

@@ -46,7 +46,7 @@ pub struct Search {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn execwarden_arguments() -> u64 {
-    if refuse::is_asked() {
+    if refuse::is_asked_of_exec() {
         return execwarden_callers_arguments();
     }
     let Some(scratch) = scratch() else {

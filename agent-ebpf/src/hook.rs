@@ -117,7 +117,7 @@ impl Hook for Written {
             return 0;
         };
         // SAFETY: this CPU's own value, valid while the program runs.
-        let place = unsafe { &mut (*scratch).event };
+        let place = unsafe { &mut (*scratch).typed };
         // By way of memory: what goes into a function must be a number.
         *place = self.event as u64;
         let event = in_memory(place);

@@ -1,5 +1,5 @@
-//! The programs in the kernel: one on every exec, with a stand-in, one before it, and
-//! three on the life of cgroups.
+//! The programs in the kernel: one on every exec, with a stand-in, one before it, one
+//! before a file is mapped, and three on the life of cgroups.
 //!
 //! Every exec comes through a [`gate`] to `exec`, which decides (see
 //! [`mod@exec`]): which workload, is it known, and if not, put it into the map
@@ -23,6 +23,7 @@ mod hook;
 mod identity;
 mod kernel;
 mod layer;
+mod library;
 mod maps;
 mod near;
 mod origin;
@@ -85,6 +86,13 @@ pub fn execwarden_stand_in(ctx: TracePointContext) -> u32 {
 #[lsm(hook = "bprm_check_security")]
 pub fn execwarden_refuse(ctx: LsmContext) -> i32 {
     refuse::answer(Binprm(ctx.arg(0)))
+}
+
+/// Before a file is mapped. Arguments: file, the protection that was asked for, and the
+/// one that it will have, flags. See [`library`].
+#[lsm(hook = "mmap_file")]
+pub fn execwarden_library(ctx: LsmContext) -> i32 {
+    library::answer(ctx.arg(0), ctx.arg(2))
 }
 
 /// A cgroup was made. Arguments: cgroup, its path.

@@ -76,13 +76,14 @@ pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(SLOTS
 #[map]
 pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
 /// Room to build a record in, as the stack has 512 bytes: for the program, behind it
-/// for the one that is asked before an exec, and for the stand-in, each of which may
-/// run while another is held up.
+/// for the one that is asked before an exec, for the stand-in, and for the one that is
+/// asked of a mapping, each of which may run while another is held up.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(3, 0);
-/// For which task (its ids) the program runs that is asked before an exec; else 0.
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(4, 0);
+/// For which task (its ids) the program runs that is asked before an exec, and the one
+/// that is asked of a mapping; else 0.
 #[map]
-pub static ASKED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+pub static ASKED: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 /// Who has judged which exec last, by process: only where a program can be
 /// preempted.
 #[map]
@@ -97,7 +98,7 @@ pub static SCRATCH_NEWBORN: PerCpuArray<Newborn> = PerCpuArray::with_max_entries
 /// Where the running program builds its record.
 #[inline(always)]
 pub fn scratch() -> Option<*mut Scratch> {
-    SCRATCH.get_ptr_mut(refuse::place() | (stand_in::is_at_work() as u32) << 1)
+    SCRATCH.get_ptr_mut(refuse::place() | stand_in::place())
 }
 
 /// Adds one to a count that others write too.

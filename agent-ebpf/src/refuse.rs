@@ -23,7 +23,7 @@ use agent_common::wire::{SLOT_HOST, fast, flag, stop};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 /// EPERM of errno.h.
-const EPERM: i32 = 1;
+pub const EPERM: i32 = 1;
 
 /// What the kernel is answered: 0, or an error.
 #[inline(always)]
@@ -62,7 +62,7 @@ fn refused(hook: Binprm) -> Option<Verdict> {
     if is_program && judged.flags == 0 && look_up(&fast) != 0 {
         return None;
     }
-    asked(|| {
+    asked(Asked::Exec, || {
         // SAFETY: this CPU's own value, and no other program has this part of it.
         let scratch = unsafe { &mut *scratch()? };
         let flags = Flags::starting_with(scratch, judged.flags);
@@ -95,7 +95,7 @@ fn refused(hook: Binprm) -> Option<Verdict> {
 
 /// Whether this is stopped in a slot: see [`stop`].
 #[inline(always)]
-fn stops(slot: u32, what: u32) -> bool {
+pub fn stops(slot: u32, what: u32) -> bool {
     match SLOT.get_ptr(slot) {
         // SAFETY: a value of an array, valid while the program runs.
         Some(state) => unsafe { (*state).stops & what != 0 },
@@ -119,15 +119,25 @@ fn is_last(hook: Binprm) -> bool {
     machine == machines() & 0xffff || machine == machines() >> 16
 }
 
-/// Runs the work of the program that is asked. It may be held up in it, and others
-/// come in between on the same CPU; so it has its own room to build in, which it is
-/// found in by its task.
+/// Of what the kernel asks, each by a program of its own.
+#[derive(Clone, Copy)]
+pub enum Asked {
+    /// An exec.
+    Exec,
+    /// A mapping.
+    Library,
+}
+
+/// Runs the work of a program that is asked. It may be held up in it, and others come
+/// in between on the same CPU; so it has its own room to build in, which it is found
+/// in by its task.
 #[inline(always)]
-fn asked<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
+pub fn asked<T>(of: Asked, work: impl FnOnce() -> Option<T>) -> Option<T> {
     let asked = ASKED.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own value; the kernel runs this program for one task at a
+    // SAFETY: this CPU's own value; the kernel runs such a program for one task at a
     // time on a CPU.
     unsafe {
+        let asked = &raw mut (*asked)[of as usize];
         asked.write_volatile(bpf_get_current_pid_tgid());
         let result = work();
         asked.write_volatile(0);
@@ -135,13 +145,19 @@ fn asked<T>(work: impl FnOnce() -> Option<T>) -> Option<T> {
     }
 }
 
-/// Whether it is the program which is asked before an exec that runs.
+/// Whether it is a program which the kernel asks that runs.
 #[inline(always)]
 pub fn is_asked() -> bool {
     place() != 0
 }
 
-/// The same as a number, 1 or 0, without a jump.
+/// Whether it is the one that is asked before an exec.
+#[inline(always)]
+pub fn is_asked_of_exec() -> bool {
+    place() == 1
+}
+
+/// The place of its room, without a jump: 1 before an exec, 3 of a mapping, else 0.
 #[inline(always)]
 pub fn place() -> u32 {
     if machines() == 0 {
@@ -150,8 +166,11 @@ pub fn place() -> u32 {
     match ASKED.get_ptr(0) {
         // SAFETY: this CPU's own value.
         Some(asked) => {
-            let asked = unsafe { asked.read_volatile() };
-            all_ones_if_zero(asked ^ bpf_get_current_pid_tgid()) as u32 & 1
+            let [exec, library] = unsafe { asked.read_volatile() };
+            let task = bpf_get_current_pid_tgid();
+            let is_exec = all_ones_if_zero(exec ^ task);
+            let is_library = all_ones_if_zero(library ^ task);
+            ((is_exec & 1) | (is_library & 3)) as u32
         }
         None => 0,
     }

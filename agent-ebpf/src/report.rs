@@ -30,8 +30,8 @@ pub struct Scratch {
     pub search: applet::Search,
     /// The process that is looked at.
     pub above: u64,
-    /// The event that the stand-in runs for.
-    pub event: u64,
+    /// What the verifier knows the type of, on its way to being a number.
+    pub typed: u64,
     /// The container's first process.
     pub init: Init,
     /// A path from its beginning.

@@ -129,6 +129,38 @@ impl Sight<'_> {
         })
     }
 
+    /// The same of one that is to be mapped; `None` if it may be. A file of the image, of
+    /// a volume or of the host may, and so may what is listed.
+    #[inline(always)]
+    pub fn refuse_to_load(
+        &self,
+        scratch: &mut Scratch,
+        judged: &mut Judged,
+        flags: Flags,
+    ) -> Option<Verdict> {
+        self.identify(scratch, judged, flags);
+        let own = in_memory(&scratch.record.key.layer) & 0xff;
+        let is_given = own == layer::IMAGE || own == layer::VOLUME || own == layer::HOST;
+        if (is_given && !flags.has(flag::ERROR)) || look_up(scratch).covered {
+            // A cache: whether it had room changes no verdict.
+            let _ = FAST.insert(&scratch.fast, &fast::YES, 0);
+            return None;
+        }
+        if execwarden_stop(judged.container_id, 0) == 0 {
+            return None;
+        }
+        flags.set(flag::MAPPED);
+        scratch.record.key.circumstances |= flag::MAPPED;
+        if !count_again(scratch) {
+            self.look_at_who(judged, flags);
+            self.report(scratch, judged);
+        }
+        Some(match flags.has(flag::ERROR) {
+            true => Verdict::Error,
+            false => Verdict::Deviating,
+        })
+    }
+
     /// Takes the evidence of who runs it, and with which words.
     #[inline(always)]
     fn look_at_who(&self, judged: &Judged, flags: Flags) {

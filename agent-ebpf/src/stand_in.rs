@@ -68,15 +68,16 @@ pub fn at_work(work: impl FnOnce()) {
     }
 }
 
-/// Whether it is the stand-in that runs on this CPU.
+/// The place of its room if it is the stand-in that runs on this CPU, without a jump;
+/// else 0.
 #[inline(always)]
-pub fn is_at_work() -> bool {
+pub fn place() -> u32 {
     if !is_preemptible() {
-        return false;
+        return 0;
     }
     match STANDING_IN.get_ptr(0) {
         // SAFETY: this CPU's own value; the stand-in leaves 0 behind.
-        Some(at_work) => unsafe { *at_work != 0 },
-        None => false,
+        Some(at_work) => unsafe { (at_work.read_volatile() & 1) << 1 },
+        None => 0,
     }
 }

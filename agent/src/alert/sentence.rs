@@ -169,7 +169,7 @@ impl Teller<'_> {
                     Action::Alerted => "",
                     Action::Ended => ", and was ended",
                     Action::Blocked(Stopped::Killed) => ", by SIGKILL",
-                    Action::Blocked(Stopped::Refused) => ", by EPERM",
+                    Action::Blocked(Stopped::Refused | Stopped::NotLoaded) => ", by EPERM",
                 });
                 if let Some(evidence) = evidence {
                     self.by(&mut out, evidence);
@@ -270,6 +270,7 @@ impl Teller<'_> {
         };
         out.push_str(match self.record.action {
             Action::Alerted | Action::Ended => " ran ",
+            Action::Blocked(Stopped::NotLoaded) => " was kept from loading ",
             Action::Blocked(_) => " was kept from running ",
         });
         let _ = match &identity.role {
@@ -383,6 +384,10 @@ mod tests {
             (
                 Action::Blocked(Stopped::Refused),
                 "web (runc/web) was kept from running /tmp/evil, which was written after the container started [drift], by EPERM; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
+            ),
+            (
+                Action::Blocked(Stopped::NotLoaded),
+                "web (runc/web) was kept from loading /tmp/evil, which was written after the container started [drift], by EPERM; pid 4711, uid 0, started by /bin/sh (pid 4700) under /usr/sbin/nginx",
             ),
             (
                 Action::Ended,

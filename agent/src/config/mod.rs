@@ -32,6 +32,7 @@ use crate::alert::Facility;
 use crate::alert::rfc5424::DOCUMENTATION_PEN;
 use crate::allowlist::Action;
 use crate::learn::Ending;
+use crate::model::Libraries;
 use file::FileError;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -98,6 +99,8 @@ pub struct Config {
     pub learning: Learning,
     /// What a deviation leads to, where neither a document nor the operator says.
     pub action: Action,
+    /// What programs of a workload that is blocked may load.
+    pub libraries: Libraries,
     /// For how long a new image is on probation; `None` where none is.
     pub probation: Option<Duration>,
     /// The folder of documents that people write. Absolute.
@@ -258,6 +261,7 @@ impl Config {
             mode,
             learning: Learning::new(usual, some, promotion).map_err(ConfigError::Learning)?,
             action: flags.action.or(file.action).unwrap_or_default(),
+            libraries: flags.libraries.or(file.libraries).unwrap_or_default(),
             probation: length(flags.probation.or(file.probation), PROBATION),
             allowlists,
             allowlist_keys,

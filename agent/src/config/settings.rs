@@ -9,6 +9,7 @@ use super::{
     ModeChoice, NodeName, PinFolder, SocketPath, Window, WindowOrOff,
 };
 use crate::allowlist::Action;
+use crate::model::Libraries;
 use clap::{Args, ValueHint};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -66,6 +67,18 @@ pub struct Settings {
         help_heading = "Mode (default: automatic)"
     )]
     pub action: Option<Action>,
+
+    /// What programs of a workload that is blocked may load [default: any]
+    ///
+    /// any: the kernel is not asked. image: only files of the image, of a volume or of
+    /// the host, and what the allowlist names, where BPF LSM is active.
+    #[arg(
+        long,
+        value_name = "FILES",
+        value_enum,
+        help_heading = "Mode (default: automatic)"
+    )]
+    pub libraries: Option<Libraries>,
 
     /// A workload learns until nothing new was seen for so long [default: an eighth
     /// of WINDOW]

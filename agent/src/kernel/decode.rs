@@ -217,6 +217,7 @@ fn exec(key: &SeenKey, facts: &Facts, tail: &[u8]) -> Exec {
         stopped: match (has(flag::BLOCKED), has(flag::REFUSED)) {
             (false, _) => None,
             (true, false) => Some(Stopped::Killed),
+            (true, true) if has(flag::MAPPED) => Some(Stopped::NotLoaded),
             (true, true) => Some(Stopped::Refused),
         },
         error: has(flag::ERROR),

@@ -8,6 +8,9 @@ use aya::Pod;
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::str::FromStr;
 
+/// Whose misses are not told as such: see [`Kernel::missed`].
+const ASIDE: [&str; 4] = [EXEC, STAND_IN.1, refusal::EXEC.1, refusal::LIBRARY.1];
+
 /// One program, as `/proc/self/fdinfo` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramHealth {
@@ -40,11 +43,9 @@ impl Kernel {
     /// behind a gate is run as a part of it.
     pub fn programs(&self) -> Vec<ProgramHealth> {
         let lacks_stand_in = self.without_stand_in().is_some();
-        let refusal = (refusal::PROGRAM, refusal::HOOK);
-        let refusal = self.without_refusal().is_none().then_some(refusal);
         self.hooks
             .all()
-            .chain(refusal)
+            .chain(self.refusals.asked())
             .filter(|program| *program != STAND_IN || !lacks_stand_in)
             .map(|(name, tracepoint)| {
                 let own = { self.ebpf.program(name) }.and_then(|program| program.fd().ok());
@@ -77,7 +78,7 @@ impl Kernel {
         };
         let others = programs
             .iter()
-            .filter(|one| ![EXEC, STAND_IN.1, refusal::HOOK].contains(&one.tracepoint))
+            .filter(|one| !ASIDE.contains(&one.tracepoint))
             .map(|one| one.missed)
             .sum::<u64>();
         let execs = match (missed(EXEC), missed(STAND_IN.1)) {

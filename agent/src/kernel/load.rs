@@ -5,12 +5,13 @@ use super::gate::Gate;
 use super::left::Left;
 use super::permits::Listed;
 use super::pins::{HeldLink, PinError, Pins};
+use super::refusal::Refusals;
 use super::relocate::{Constants, relocated};
 use super::{
     Btf, BtfError, ExecHooks, LayoutError, OverlayTypes, PolicyError, Ring, exec_hooks,
     find_layout, refusal,
 };
-use crate::model::Slot;
+use crate::model::{Libraries, Slot};
 use agent_common::layout::{ABSENT, Layout};
 use agent_common::siphash::Key;
 use agent_common::wire::{self, AllowKey, SLOT_HOST, SLOT_PENDING, mode};
@@ -149,7 +150,7 @@ pub struct Kernel {
     pub(super) sizes: Sizes,
     pub(super) hooks: ExecHooks,
     without_stand_in: Option<KernelError>,
-    pub(super) without_refusal: Option<KernelError>,
+    pub(super) refusals: Refusals,
     pub(super) pending_released: u64,
     /// What each key of `ALLOW` stands for, which the kernel has as hashes only,
     /// by its slot.
@@ -167,12 +168,13 @@ impl Kernel {
     pub fn load(
         sizes: Sizes,
         hooks: ExecHooks,
+        libraries: Libraries,
         mut pins: Option<Pins>,
     ) -> Result<Self, KernelError> {
         let layout = layout_of_this_kernel()?;
         let key = random_key();
         let btf = aya::Btf::from_sys_fs()?;
-        let mut ebpf = make_maps(sizes, hooks, key, &layout, &btf, pins.as_ref())?;
+        let mut ebpf = make_maps(sizes, hooks, libraries, key, &layout, &btf, pins.as_ref())?;
         for (name, tracepoint) in hooks.programs() {
             program(&mut ebpf, name)
                 .load(tracepoint, &btf)
@@ -183,9 +185,7 @@ impl Kernel {
             Ok(gate) => (gate, None),
             Err(error) => (None, Some(error)),
         };
-        let without_refusal = refusal::load(&mut ebpf, &btf)
-            .map_err(refusal::refused)
-            .err();
+        let refusals = Refusals::load(&mut ebpf, &btf, libraries);
         let left = { pins.as_mut() }.map_or_else(Vec::new, Left::open);
         #[cfg(debug_assertions)]
         let diagnostics = super::diagnostics::Diagnostics::of(&mut ebpf)?;
@@ -200,7 +200,7 @@ impl Kernel {
             sizes,
             hooks,
             without_stand_in,
-            without_refusal,
+            refusals,
             pending_released: 0,
             allowed: HashMap::new(),
             put: Put::default(),
@@ -233,7 +233,7 @@ impl Kernel {
                 self.links.push(pinned);
             }
         }
-        self.attach_refusal();
+        self.attach_refusals();
         if !self.is_second() {
             self.take_charge()?;
         }
@@ -299,6 +299,7 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut BtfTracePoi
 pub(super) fn make_maps(
     sizes: Sizes,
     hooks: ExecHooks,
+    libraries: Libraries,
     key: Key,
     layout: &Layout,
     btf: &aya::Btf,
@@ -311,10 +312,15 @@ pub(super) fn make_maps(
         machines: refusal::machines(),
     };
     let mut loader = EbpfLoader::new();
+    let is_asked = refusal::machines() != 0;
+    let rooms = match (libraries, hooks.have_stand_in()) {
+        (Libraries::Image, _) if is_asked => 4,
+        (_, true) => 3,
+        (_, false) => 1 + u32::from(is_asked),
+    };
+    loader.map_max_entries("SCRATCH", rooms);
     if !hooks.have_stand_in() {
         loader.map_max_entries("CLAIMS", 1);
-        let is_asked = refusal::machines() != 0;
-        loader.map_max_entries("SCRATCH", 1 + u32::from(is_asked));
     } else if let Some(pins) = pins {
         // One for all agents: what one's program has judged, another's stand-in leaves.
         loader.map_pin_path(CLAIMS, pins.of_all(CLAIMS));

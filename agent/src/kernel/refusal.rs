@@ -1,11 +1,12 @@
-//! The program that the kernel asks before an exec, where BPF LSM is active: see the
-//! object's `refuse`.
+//! The programs that the kernel asks before an exec, and before a file is mapped, where
+//! BPF LSM is active: see the object's `refuse` and `library`.
 //!
 //! Without it what is to be stopped dies at the tracepoint, so nothing here has to
-//! succeed. Where the kernel has BPF LSM and it is not active, the program is taken
+//! succeed. Where the kernel has BPF LSM and it is not active, the programs are taken
 //! and never asked.
 
 use super::{Kernel, KernelError};
+use crate::model::Libraries;
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, ProgramError};
 use aya::{Btf, Ebpf};
@@ -13,10 +14,10 @@ use procfs::KernelVersion;
 use std::fs;
 use std::io;
 
-/// The program.
-pub(super) const PROGRAM: &str = "execwarden_refuse";
-/// Where it hangs.
-pub(super) const HOOK: &str = "bprm_check_security";
+/// The program that is asked before an exec, and where it hangs.
+pub(super) const EXEC: (&str, &str) = ("execwarden_refuse", "bprm_check_security");
+/// The one that is asked before a file is mapped.
+pub(super) const LIBRARY: (&str, &str) = ("execwarden_library", "mmap_file");
 /// The security modules that are active, where securityfs is to be seen.
 const ACTIVE: &str = "/sys/kernel/security/lsm";
 
@@ -43,49 +44,89 @@ pub fn bpf_lsm_is_active() -> Option<bool> {
     Some(active.trim().split(',').any(|module| module == "bpf"))
 }
 
-pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
+/// What the kernel says when it is to ask one of them.
+type Taken = Result<(), KernelError>;
+
+/// Whether the kernel asks each of them.
+pub(super) struct Refusals {
+    pub(super) exec: Taken,
+    /// `None` where it is not to be asked.
+    pub(super) library: Option<Taken>,
+}
+
+impl Refusals {
+    /// Those of the object, loaded.
+    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf, libraries: Libraries) -> Self {
+        let mut taken = |of: (&str, &'static str)| load(ebpf, btf, of).map_err(refused(of.1));
+        Self {
+            exec: taken(EXEC),
+            library: (libraries == Libraries::Image).then(|| taken(LIBRARY)),
+        }
+    }
+
+    /// Those that the kernel asks, with their hooks.
+    pub(super) fn asked(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let exec = self.exec.is_ok().then_some(EXEC);
+        let library = matches!(self.library, Some(Ok(()))).then_some(LIBRARY);
+        exec.into_iter().chain(library)
+    }
+}
+
+pub(super) fn load(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    (name, hook): (&str, &str),
+) -> Result<(), ProgramError> {
     if machines() == 0 {
         let needs = io::Error::other("it needs Linux 5.15, on x86-64 or aarch64");
         return Err(ProgramError::IOError(needs));
     }
-    program(ebpf).load(HOOK, btf)
+    program(ebpf, name).load(hook, btf)
 }
 
-pub(super) fn program(ebpf: &mut Ebpf) -> &mut Lsm {
-    ebpf.program_mut(PROGRAM)
+pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut Lsm {
+    ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .expect("the object has this program as an LSM's")
+        .expect("the object has these programs as an LSM's")
 }
 
 impl Kernel {
-    /// Why nothing can be refused before it runs, and what is to be stopped dies
+    /// Why no exec can be refused before it runs, and what is to be stopped dies
     /// instead. Where BPF LSM is not active there is no error, and nobody is asked.
     pub fn without_refusal(&self) -> Option<&KernelError> {
-        self.without_refusal.as_ref()
+        self.refusals.exec.as_ref().err()
     }
 
-    /// Has the kernel ask, if the program was taken.
-    pub(super) fn attach_refusal(&mut self) {
-        if self.without_refusal.is_none() {
-            self.without_refusal = self.attached_refusal().err();
+    /// The same of what is to be mapped, and is then, if that is not what was wanted.
+    pub fn without_libraries(&self) -> Option<&KernelError> {
+        self.refusals.library.as_ref()?.as_ref().err()
+    }
+
+    /// Has the kernel ask those that were taken.
+    pub(super) fn attach_refusals(&mut self) {
+        if self.refusals.exec.is_ok() {
+            self.refusals.exec = self.attach_refusal(EXEC);
+        }
+        if let Some(Ok(())) = self.refusals.library {
+            self.refusals.library = Some(self.attach_refusal(LIBRARY));
         }
     }
 
-    fn attached_refusal(&mut self) -> Result<(), KernelError> {
-        let program = program(&mut self.ebpf);
-        let link = program.attach().map_err(refused)?;
+    fn attach_refusal(&mut self, (name, hook): (&str, &'static str)) -> Taken {
+        let program = program(&mut self.ebpf, name);
+        let link = program.attach().map_err(refused(hook))?;
         if let Some(pins) = &self.pins {
-            let link = program.take_link(link).map_err(refused)?;
-            let pinned = pins.link(&pins.of_own(HOOK), FdLink::from(link))?;
+            let link = program.take_link(link).map_err(refused(hook))?;
+            let pinned = pins.link(&pins.of_own(hook), FdLink::from(link))?;
             self.links.push(pinned);
         }
         Ok(())
     }
 }
 
-pub(super) fn refused(source: ProgramError) -> KernelError {
-    KernelError::Program {
-        tracepoint: HOOK,
+fn refused(hook: &'static str) -> impl Fn(ProgramError) -> KernelError {
+    move |source| KernelError::Program {
+        tracepoint: hook,
         source,
     }
 }

@@ -8,6 +8,7 @@ use super::load::{
 };
 use super::{ExecHooks, exec_hooks, refusal};
 use crate::causes::with_causes;
+use crate::model::Libraries;
 use agent_common::layout::ABSENT;
 use aya::Ebpf;
 use aya::programs::{ProgramError, ProgramInfo};
@@ -68,7 +69,15 @@ pub fn try_programs(sizes: Sizes) -> Result<Trials, KernelError> {
     let layout = layout_of_this_kernel()?;
     let btf = aya::Btf::from_sys_fs()?;
     let hooks = ExecHooks::of_this_kernel();
-    let mut ebpf = make_maps(sizes, hooks, random_key(), &layout, &btf, None)?;
+    let mut ebpf = make_maps(
+        sizes,
+        hooks,
+        Libraries::Any,
+        random_key(),
+        &layout,
+        &btf,
+        None,
+    )?;
     let programs = hooks.all().map(|(name, tracepoint)| {
         let stands_in = (name, tracepoint) == exec_hooks::STAND_IN;
         let tried = if stands_in {
@@ -114,8 +123,8 @@ fn try_stand_in(ebpf: &mut Ebpf) -> Result<u32, ProgramError> {
 }
 
 fn try_refusal(ebpf: &mut Ebpf, btf: &aya::Btf) -> Result<u32, ProgramError> {
-    refusal::load(ebpf, btf)?;
-    let program = refusal::program(ebpf);
+    refusal::load(ebpf, btf, refusal::EXEC)?;
+    let program = refusal::program(ebpf, refusal::EXEC.0);
     let verified = verified(program.info());
     let link = program.attach()?;
     program.detach(link)?;

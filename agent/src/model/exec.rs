@@ -32,6 +32,9 @@ pub enum Stopped {
     Killed,
     /// Whoever called for it was told that it may not (EPERM), and goes on.
     Refused,
+    /// It was no exec: a program that runs, and is told so (EPERM), was to load it, as
+    /// a library is.
+    NotLoaded,
 }
 
 impl Stopped {
@@ -40,6 +43,7 @@ impl Stopped {
         match self {
             Self::Killed => "killed",
             Self::Refused => "refused",
+            Self::NotLoaded => "not-loaded",
         }
     }
 }

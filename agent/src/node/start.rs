@@ -26,10 +26,10 @@ use crate::containers::{
 };
 use crate::control::socket::BindError;
 use crate::inspect::{Inspector, Limits, runs_multicall};
-use crate::kernel::{ExecHooks, Kernel, KernelError, PinError, Pins, Sizes};
+use crate::kernel::{ExecHooks, Kernel, KernelError, PinError, Pins, Sizes, bpf_lsm_is_active};
 use crate::learn::{Around, Baseline, Gap, Outcome, Sighting, State, Window};
 use crate::metrics;
-use crate::model::{CgroupId, Identity, Reason, Role};
+use crate::model::{CgroupId, Identity, Libraries, Reason, Role};
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -125,7 +125,12 @@ impl Node {
         let pins = config.pins.as_deref().map(open_pins).transpose();
         let unpinned = pins.as_ref().err().map(ToString::to_string);
         let pins = pins.unwrap_or_default();
-        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel(), pins)?;
+        let mut kernel = Kernel::load(
+            Sizes::default(),
+            ExecHooks::of_this_kernel(),
+            config.libraries,
+            pins,
+        )?;
         if !kernel.layers_known() {
             tracing::warn!(
                 "the overlay module is not loaded, so an image's files cannot be told from files written later, and every file of an overlay will be reported; run `modprobe overlay` and start again"
@@ -147,6 +152,15 @@ impl Node {
         }
         if let Some(error) = kernel.without_refusal() {
             tracing::info!(%error, "what is to be stopped is killed, as this kernel cannot be told to refuse it");
+        }
+        let is_inactive =
+            || config.libraries == Libraries::Image && bpf_lsm_is_active() == Some(false);
+        if let Some(error) = kernel.without_libraries() {
+            tracing::error!(%error, "what programs load is not looked at (--libraries image), as this kernel cannot be told to ask");
+        } else if is_inactive() {
+            tracing::error!(
+                "what programs load is not looked at (--libraries image), as BPF LSM is not active; add bpf to lsm= on the kernel's command line"
+            );
         }
         let metrics = match config.metrics {
             Some(address) => Some(metrics::Server::listen(address).await?),

@@ -4,7 +4,7 @@
 use agent_common::wire::{self, SLOT_FIRST, mode};
 use anyhow::{Context, Result, ensure};
 use execwarden::kernel::{Event, ExecHooks, Kernel, Permit, Ring, Sizes};
-use execwarden::model::{CgroupId, ExecCounts, Slot};
+use execwarden::model::{CgroupId, ExecCounts, Libraries, Slot};
 
 /// How the execs of the cgroup are judged.
 #[derive(Clone, Debug)]
@@ -34,7 +34,12 @@ pub struct Subject {
 impl Subject {
     /// Loads, fills the maps, and attaches.
     pub fn attach(policy: &Policy, cgroup: CgroupId) -> Result<Self> {
-        let mut kernel = Kernel::load(Sizes::default(), ExecHooks::of_this_kernel(), None)?;
+        let mut kernel = Kernel::load(
+            Sizes::default(),
+            ExecHooks::of_this_kernel(),
+            Libraries::Any,
+            None,
+        )?;
         // A slot of its own also for what is ignored: the host's would count the
         // execs of others too.
         let slot = Slot(SLOT_FIRST);

@@ -1,9 +1,11 @@
 //! The program loader run by itself: what it loads, the kernel does not see.
 
-use super::scene::{Scene, exec, shell, window};
+use super::blocking::{does, in_it, obedient};
+use super::expect::only;
+use super::scene::{ELEMENT, Scene, exec, shell, window};
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use testbed::find_program;
+use testbed::{find_program, node};
 
 /// musl's, which is not on every machine.
 #[cfg(target_arch = "x86_64")]
@@ -93,4 +95,44 @@ pub fn b06_a_loader_is_never_learned() -> Result<()> {
     }
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     scene.finish(agent, &[(&container, &expected)])
+}
+
+/// Where it is on the list, and so may run with anything.
+pub fn b06_a_listed_loader_loads_nothing_that_was_written_later_where_the_kernel_asks() -> Result<()>
+{
+    let scene = Scene::new()?;
+    let echo = find_program("echo").context("echo is not installed")?;
+    let loader = scene.image.linked_program(&echo, "/app/echo")?;
+    scene.write_document(&format!(
+        "  action: block\n  processes:\n    - path: /bin/busybox\n    - path: {loader}\n"
+    ))?;
+    let agent = scene.agent(&["--enforce", "--libraries", "image"])?;
+    let container = obedient(&scene)?;
+    scene.wait_for_mode(&agent, "enforce")?;
+    does(&container, "cp /app/echo /tmp/dropped")?;
+    let told = |line: &str| -> Result<String> {
+        does(&container, line)?;
+        Ok(fs::read_to_string(in_it(&container, "/tmp/told"))?)
+    };
+
+    let image = told(&format!("{loader} /app/echo it ran"))?;
+    let dropped = told(&format!("{loader} /tmp/dropped it ran"))?;
+
+    let is_asked = node::asks_before_execs();
+    ensure!(image == "it ran\n", "{image}");
+    ensure!(dropped.contains("it ran") != is_asked, "{dropped}");
+    if is_asked {
+        scene.wait_for_records(&container, 1)?;
+    }
+    scene.finish_with(agent, |records| {
+        if is_asked {
+            let record = only(records, &container, "drift /tmp/dropped")?;
+            let stopped = record.parameter(ELEMENT, "stopped");
+            ensure!(stopped == Some("not-loaded"), "{record:?}");
+            let words = "was kept from loading /tmp/dropped";
+            ensure!(record.message.contains(words), "{record:?}");
+        }
+        ensure!(records.len() == usize::from(is_asked), "{records:#?}");
+        Ok(())
+    })
 }

@@ -185,7 +185,8 @@ pub const TESTS: &[Named] = tests![
         a_record_has_what_a_file_gives_to_who_runs_it;
     ordinary_days: an_ordinary_life_gives_no_alert;
     day: a_day_of_twenty_containers;
-    loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned;
+    loaders: b06_a_loader_run_directly, b06_a_loader_is_never_learned,
+        b06_a_listed_loader_loads_nothing_that_was_written_later_where_the_kernel_asks;
     breakouts: b36_a_descriptor_of_the_nodes_root, b36_nsenter_to_the_nodes_files,
         b36_an_orphan_among_the_nodes_files;
     releases: a_new_release_is_known_and_another_folder_is_not;

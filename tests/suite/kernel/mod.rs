@@ -12,6 +12,7 @@ pub mod fileless;
 pub mod files;
 mod floods;
 pub mod layers;
+mod libraries;
 mod names;
 mod paths;
 pub mod refusals;
@@ -143,6 +144,8 @@ pub const OTHERS: &[Named] = tests![    floods:
         what_found_no_place_in_the_allowlist_dies;
     cgroups:
         a_new_cgroup_is_told_of_with_who_made_it;
+    libraries:
+        what_was_written_after_the_start_is_not_loaded_where_the_kernel_asks;
     tampering:
         b37_what_somebody_else_wrote_is_found_and_put_back;
     verifier:

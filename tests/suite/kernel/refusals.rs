@@ -73,13 +73,12 @@ pub fn what_may_run_under_no_name_is_refused_where_the_kernel_asks() -> Result<(
         ensure!(exec.ppid == web.pid() && exec.pid != web.pid(), "{exec:?}");
         let rung = watch.rung(&web)?;
         ensure!(rung.len() == 1 && rung[0] == *exec, "{rung:#?}");
-        let name = match usual() {
-            Stopped::Killed => "touch",
-            Stopped::Refused => {
-                ensure!(printed.contains("not permitted"), "{printed}");
-                "sh"
-            }
+        // Who was refused is what it was.
+        let (name, told) = match node::asks_before_execs() {
+            true => ("sh", "not permitted"),
+            false => ("touch", "Killed"),
         };
+        ensure!(printed.contains(told), "{printed}");
         ensure!(exec.comm == Untrusted::from(name), "{exec:?}");
         Ok(())
     })
@@ -93,10 +92,9 @@ pub fn who_is_refused_goes_on() -> Result<()> {
         watch.allow(&web, &Identity::image(BASH))?;
         let line = format!("{BASH} -c 'shopt -s execfail; exec {TOUCH} {mark}; : > {after}'");
 
-        match usual() {
-            Stopped::Killed => web.stopped(&line)?,
-            // It was executed itself, which `sh` is told.
-            Stopped::Refused => web.sh(&line, 1).map(drop)?,
+        match node::asks_before_execs() {
+            true => web.sh(&line, 1).map(drop)?,
+            false => web.stopped(&line)?,
         }
         web.count(1);
 

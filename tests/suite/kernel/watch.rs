@@ -6,7 +6,7 @@ use crate::harness::Test;
 use agent_common::wire::{self, Losses, SLOT_FIRST, SLOT_HOST, SLOT_PENDING, SLOTS};
 use anyhow::{Result, bail, ensure};
 use execwarden::kernel::{Escaped, Event, ExecHooks, Kernel, Permit, Ring, SeenEntry, Sizes};
-use execwarden::model::{CgroupId, Exec, Identity, Slot};
+use execwarden::model::{CgroupId, Exec, Identity, Libraries, Slot};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,7 +84,7 @@ struct Watched {
 impl Watch {
     /// Loads the programs and attaches them.
     pub fn begin(sizes: Sizes, hooks: ExecHooks) -> Result<Self> {
-        let mut kernel = Kernel::load(sizes, hooks, None)?;
+        let mut kernel = Kernel::load(sizes, hooks, Libraries::Image, None)?;
         let ring = kernel.take_ring()?;
         set_host_below(&mut kernel, Path::new(CGROUP_ROOT))?;
         kernel.attach()?;
