@@ -7,12 +7,12 @@
 //! next one is coreutils' `--coreutils-prog=NAME`, that name. Whether the file
 //! is such a binary is not asked here.
 
+use crate::caller::execwarden_callers_arguments;
 use crate::identity::execwarden_hash_applet;
 use crate::kernel::{
     Typed, all_ones_if_zero, copy, copy_str, either, hidden, in_memory, layout, peek_or_zero,
     within,
 };
-use crate::caller::execwarden_callers_arguments;
 use crate::maps::scratch;
 use crate::refuse;
 use crate::report::Scratch;
