@@ -173,11 +173,11 @@ pub mod stop {
     /// What the runtime puts into the container without a terminal, as probes
     /// are, is let through.
     pub const BUT_PROBES: u32 = 1 << 2;
+    /// Of the slot outside containers: something is stopped in another.
+    pub const ELSEWHERE: u32 = 1 << 3;
     /// What was written after the container's start, or is in memory, and no entry
     /// names, is not mapped to execute it either.
     pub const LIBRARIES: u32 = 1 << 4;
-    /// Of the slot outside containers: something is stopped in another.
-    pub const ELSEWHERE: u32 = 1 << 3;
     /// For each [`super::layer`] a bit from here on: entries that only the agent
     /// can compare may cover a file of it.
     pub const LAYERS: u32 = 8;

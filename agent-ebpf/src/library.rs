@@ -6,47 +6,28 @@
 //! `mmap_file` asks of each mapping of a file. That it is refused its caller is told,
 //! and what it does then is its own affair: a program that lacks a library ends.
 
-use crate::container;
 use crate::exec::{Verdict, count_by, look_up, rules_of};
 use crate::flags::Flags;
 use crate::identity::File;
 use crate::kernel::{Typed, in_memory};
 use crate::maps::{add_shared, scratch};
-use crate::refuse::{Asked, EPERM, asked, stops};
+use crate::refuse::{Asked, asked, judged_where};
 use crate::sight::Sight;
 use crate::stop::execwarden_lets_through;
-use crate::task;
-use agent_common::wire::{SLOT_HOST, fast, stop};
+use agent_common::wire::{fast, stop};
 
 /// `PROT_EXEC` of mman-common.h.
 const PROT_EXEC: u64 = 4;
 /// In the place of a name in the fast key: it may be loaded.
-pub const LOADED: u64 = u64::MAX;
-
-/// What the kernel is answered: 0, or an error.
-#[inline(always)]
-pub fn answer(file: Typed, protection: u64) -> i32 {
-    if protection & PROT_EXEC == 0 || file.is_null() {
-        return 0;
-    }
-    match refused(file) {
-        Some(_) => -EPERM,
-        None => 0,
-    }
-}
+const LOADED: u64 = u64::MAX;
 
 /// Judges a mapping. One that is refused is counted as an exec would be.
 #[inline(always)]
-fn refused(file: Typed) -> Option<Verdict> {
-    if !stops(SLOT_HOST, stop::ELSEWHERE) {
+pub fn mapping(file: Typed, protection: u64) -> Option<Verdict> {
+    if protection & PROT_EXEC == 0 || file.is_null() {
         return None;
     }
-    let task = task::current_typed();
-    let namespace = task::namespace(task);
-    let mut judged = container::of_cgroup(task::cgroup());
-    if !stops(judged.slot, stop::LIBRARIES) || !container::is_at_home(namespace, &judged) {
-        return None;
-    }
+    let mut judged = judged_where(stop::LIBRARIES)?;
     let rules = rules_of(judged.slot);
     let file = File::of(file);
     let mut fast = file.fast_key(judged.slot, rules.generation);

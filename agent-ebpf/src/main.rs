@@ -85,14 +85,14 @@ pub fn execwarden_stand_in(ctx: TracePointContext) -> u32 {
 /// Before an exec, of each file in it. Arguments: `linux_binprm`. See [`refuse`].
 #[lsm(hook = "bprm_check_security")]
 pub fn execwarden_refuse(ctx: LsmContext) -> i32 {
-    refuse::answer(Binprm(ctx.arg(0)))
+    refuse::answer(refuse::exec(Binprm(ctx.arg(0))))
 }
 
 /// Before a file is mapped. Arguments: file, the protection that was asked for, and the
 /// one that it will have, flags. See [`library`].
 #[lsm(hook = "mmap_file")]
 pub fn execwarden_library(ctx: LsmContext) -> i32 {
-    library::answer(ctx.arg(0), ctx.arg(2))
+    refuse::answer(library::mapping(ctx.arg(0), ctx.arg(2)))
 }
 
 /// A cgroup was made. Arguments: cgroup, its path.

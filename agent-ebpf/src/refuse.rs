@@ -8,7 +8,7 @@
 //! mount namespace that is known as the container's. All else goes on to the
 //! tracepoint, where the whole of it is judged, and dies there if it is to be stopped.
 
-use crate::container;
+use crate::container::{self, Judged};
 use crate::exec::{Verdict, count_by, look_up, rules_of};
 use crate::flags::Flags;
 use crate::hook::{Binprm, Hook as _};
@@ -23,31 +23,35 @@ use agent_common::wire::{SLOT_HOST, fast, flag, stop};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 /// EPERM of errno.h.
-pub const EPERM: i32 = 1;
+const EPERM: i32 = 1;
 
-/// What the kernel is answered: 0, or an error.
+/// What the kernel is answered, by the verdict of what is refused: 0, or an error.
 #[inline(always)]
-pub fn answer(hook: Binprm) -> i32 {
-    match refused(hook) {
+pub fn answer(refused: Option<Verdict>) -> i32 {
+    match refused {
         Some(_) => -EPERM,
         None => 0,
     }
 }
 
-/// Judges an exec that may still be refused. If it is, it is counted, as it comes
-/// to no tracepoint.
+/// Whose the running task is, where this is stopped (see [`stop`]), and the task in a
+/// mount namespace that is known as the container's.
 #[inline(always)]
-fn refused(hook: Binprm) -> Option<Verdict> {
+pub fn judged_where(stopped: u32) -> Option<Judged> {
     if !stops(SLOT_HOST, stop::ELSEWHERE) {
         return None;
     }
-    let task = task::current_typed();
-    let namespace = task::namespace(task);
-    let mut judged = container::of_cgroup(task::cgroup());
-    if !stops(judged.slot, stop::UNLISTED)
-        || !container::is_at_home(namespace, &judged)
-        || !is_last(hook)
-    {
+    let namespace = task::namespace(task::current_typed());
+    let judged = container::of_cgroup(task::cgroup());
+    (stops(judged.slot, stopped) && container::is_at_home(namespace, &judged)).then_some(judged)
+}
+
+/// Judges an exec that may still be refused. If it is, it is counted, as it comes
+/// to no tracepoint.
+#[inline(always)]
+pub fn exec(hook: Binprm) -> Option<Verdict> {
+    let mut judged = judged_where(stop::UNLISTED)?;
+    if !is_last(hook) {
         return None;
     }
     let rules = rules_of(judged.slot);
@@ -55,7 +59,7 @@ fn refused(hook: Binprm) -> Option<Verdict> {
         return None;
     }
     let file = File::of(hook.file()?);
-    container::check_directory(task, file.vfsmount, &mut judged);
+    container::check_directory(task::current_typed(), file.vfsmount, &mut judged);
     let is_program = hook.is_program();
     let fast = file.fast_key(judged.slot, rules.generation);
     // The kernel side has found it allowed, under some name at least.
@@ -95,7 +99,7 @@ fn refused(hook: Binprm) -> Option<Verdict> {
 
 /// Whether this is stopped in a slot: see [`stop`].
 #[inline(always)]
-pub fn stops(slot: u32, what: u32) -> bool {
+fn stops(slot: u32, what: u32) -> bool {
     match SLOT.get_ptr(slot) {
         // SAFETY: a value of an array, valid while the program runs.
         Some(state) => unsafe { (*state).stops & what != 0 },
@@ -107,6 +111,7 @@ pub fn stops(slot: u32, what: u32) -> bool {
 const ELF: u64 = 0x464c_457f;
 /// Where it says for which machine it is.
 const E_MACHINE: usize = 18;
+
 /// Whether the kernel will run this file itself: for a script, and what another
 /// registered format takes, it asks again, of the interpreter.
 #[inline(always)]

@@ -119,14 +119,7 @@ impl Sight<'_> {
         if look_up(scratch).covered || execwarden_stop(judged.container_id, 0) == 0 {
             return None;
         }
-        if !count_again(scratch) {
-            self.look_at_who(judged, flags);
-            self.report(scratch, judged);
-        }
-        Some(match flags.has(flag::ERROR) {
-            true => Verdict::Error,
-            false => Verdict::Deviating,
-        })
+        Some(self.tell_of_refused(scratch, judged, flags))
     }
 
     /// The same of one that is to be mapped; `None` if it may be. A file of the image, of
@@ -151,14 +144,20 @@ impl Sight<'_> {
         }
         flags.set(flag::MAPPED);
         scratch.record.key.circumstances |= flag::MAPPED;
+        Some(self.tell_of_refused(scratch, judged, flags))
+    }
+
+    /// The verdict of one that is refused.
+    #[inline(always)]
+    fn tell_of_refused(&self, scratch: &mut Scratch, judged: &Judged, flags: Flags) -> Verdict {
         if !count_again(scratch) {
             self.look_at_who(judged, flags);
             self.report(scratch, judged);
         }
-        Some(match flags.has(flag::ERROR) {
+        match flags.has(flag::ERROR) {
             true => Verdict::Error,
             false => Verdict::Deviating,
-        })
+        }
     }
 
     /// Takes the evidence of who runs it, and with which words.

@@ -1,7 +1,7 @@
 //! What a slot may run: identities as the kernel's keys.
 
 use super::{Kernel, PolicyError};
-use crate::model::{Identity, Layer, Needs, Role, Slot, last_component};
+use crate::model::{Identity, Layer, Libraries, Needs, Role, Slot, last_component};
 use agent_common::siphash::{self, Key};
 use agent_common::wire::{AllowKey, Allowed, ClearedKey, SeenKey, cleared, layer, need, stop};
 use std::collections::HashMap;
@@ -295,11 +295,12 @@ pub fn detail_bits(needs: Needs, names: Names) -> u32 {
 
 /// [`stop`]s of a slot of which what deviates is stopped. `unverified`: also what
 /// only the agent can decide, until it has. `but_probes`: what is put into a
-/// container without a terminal is let through. `layers`: those of which entries
-/// that only the agent can compare may cover a file.
+/// container without a terminal is let through. `libraries`: what may be mapped.
+/// `layers`: those of which entries that only the agent can compare may cover a file.
 pub fn stop_bits(
     unverified: bool,
     but_probes: bool,
+    libraries: Libraries,
     layers: impl IntoIterator<Item = Layer>,
 ) -> u32 {
     let layers = layers.into_iter().map(|layer| match layer {
@@ -307,7 +308,10 @@ pub fn stop_bits(
         other => layer_word(other).unwrap_or(layer::UNKNOWN),
     });
     layers.fold(
-        stop::UNLISTED | bit(unverified, stop::UNVERIFIED) | bit(but_probes, stop::BUT_PROBES),
+        stop::UNLISTED
+            | bit(unverified, stop::UNVERIFIED)
+            | bit(but_probes, stop::BUT_PROBES)
+            | bit(libraries == Libraries::Image, stop::LIBRARIES),
         |bits, layer| bits | 1 << (stop::LAYERS + layer),
     )
 }

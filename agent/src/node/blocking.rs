@@ -9,9 +9,9 @@ use crate::allowlist::{Action, DecidedAction, Unverified};
 use crate::containers::Container;
 use crate::history::What;
 use crate::kernel::stop_bits;
-use crate::model::{CgroupId, ContainerId, ContainerKind, Exec, Libraries, Origin, WorkloadId};
+use crate::model::{CgroupId, ContainerId, ContainerKind, Exec, Origin, WorkloadId};
 use crate::process;
-use agent_common::wire::{SeenKey, stop};
+use agent_common::wire::SeenKey;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::io;
@@ -70,16 +70,12 @@ impl Node {
         if holds_a_pod || self.allowances.get(id).is_some() {
             return 0;
         }
-        let libraries = match self.config.libraries {
-            Libraries::Any => 0,
-            Libraries::Image => stop::LIBRARIES,
-        };
-        libraries
-            | stop_bits(
-                *unverified == Unverified::Deny,
-                self.config.classes.put_in.probes,
-                allowlist.layers_of_patterns(),
-            )
+        stop_bits(
+            *unverified == Unverified::Deny,
+            self.config.classes.put_in.probes,
+            self.config.libraries,
+            allowlist.layers_of_patterns(),
+        )
     }
 
     /// Why nothing can be stopped on this node, if so.

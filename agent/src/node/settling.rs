@@ -105,8 +105,8 @@ impl Node {
         self.containers.removed(cgroup, at_ns);
     }
 
-    /// Lets go of containers, and of units, that ended a while ago, when all that was seen of
-    /// them has been judged and counted.
+    /// Lets go of containers, and of units, that ended a while ago, when all that was
+    /// seen of them has been judged and counted.
     pub(super) fn drain_containers(&mut self) {
         let before = super::clock::monotonic_ns().saturating_sub(LINGER_NS);
         self.drain_units(before);

@@ -27,6 +27,16 @@ pub fn records_arrive_encrypted_at_who_asks_for_a_certificate() -> Result<()> {
     arrive_at(&scene, &url)
 }
 
+/// Has a container deviate four times while the receiver refuses the agent.
+fn deviate_refused(scene: &Scene, agent: &Agent<'_>, container: &Container) -> Result<()> {
+    deviate(container, 1..=4)?;
+    scene.wait_for_count(agent, "deviations", 4)?;
+    agent.wait_for("it to be refused", PATIENCE, |status| {
+        receiver(status)["state"] != "connected"
+    })?;
+    Ok(())
+}
+
 /// In TLS 1.3 the agent may have written records before it hears that it is refused.
 pub fn what_was_refused_is_sent_with_another_certificate() -> Result<()> {
     let authority = Authority::new()?;
@@ -37,11 +47,7 @@ pub fn what_was_refused_is_sent_with_another_certificate() -> Result<()> {
     let agent = Agent::start(&scene.home, ["--enforce", "--syslog", &url])?;
     let container = scene.idle()?;
 
-    deviate(&container, 1..=4)?;
-    scene.wait_for_count(&agent, "deviations", 4)?;
-    agent.wait_for("it to be refused", PATIENCE, |status| {
-        receiver(status)["state"] != "connected"
-    })?;
+    deviate_refused(&scene, &agent, &container)?;
     ensure!(scene.rsyslogd.records()?.is_empty(), "it took a stranger's");
     authority.sign("agent", PEER)?;
     // It is tried again within ten seconds.
@@ -63,11 +69,7 @@ pub fn what_was_refused_outlives_an_agent_that_is_killed() -> Result<()> {
     let agent = start()?;
     let container = scene.idle()?;
 
-    deviate(&container, 1..=4)?;
-    scene.wait_for_count(&agent, "deviations", 4)?;
-    agent.wait_for("it to be refused", PATIENCE, |status| {
-        receiver(status)["state"] != "connected"
-    })?;
+    deviate_refused(&scene, &agent, &container)?;
     agent.crash()?;
     deviate(&container, 5..=6)?;
     ensure!(scene.rsyslogd.records()?.is_empty(), "it took a stranger's");

@@ -139,6 +139,8 @@ pub fn b27_what_deviates_is_stopped_while_there_is_no_agent() -> Result<()> {
     scene.finish_with(agent, |records| {
         for (what, how) in [("applet /bin/busybox", "killed"), ("drift /tmp/evil", how)] {
             let record = only(records, &container, what)?;
+            let action = record.parameter(ELEMENT, "action");
+            ensure!(action == Some("blocked"), "{record:?}");
             let stopped = record.parameter(ELEMENT, "stopped");
             ensure!(stopped == Some(how), "{record:?}");
         }

@@ -38,18 +38,24 @@ fn usual() -> Stopped {
     }
 }
 
-/// Holds that so many execs of a container were stopped, all of them in this way; what
-/// the map has of them.
-fn check(watch: &Watch, web: &Container, how: Stopped, execs: u64) -> Result<Vec<Exec>> {
+/// Holds that so many execs of a container were known, and so many stopped, all of them
+/// in this way; what the map has of them.
+fn check(
+    watch: &Watch,
+    web: &Container,
+    how: Stopped,
+    [known, execs]: [u64; 2],
+) -> Result<Vec<Exec>> {
     let seen = watch.seen(web);
     let stopped = seen.iter().filter(|entry| entry.exec.stopped == Some(how));
     let told: u64 = stopped.map(|entry| entry.count).sum();
     let counts = watch.kernel.accounting(web.slot());
     let seen: Vec<Exec> = seen.into_iter().map(|entry| entry.exec).collect();
     ensure!(
-        told == execs && counts.blocked == execs,
+        told == execs && counts.blocked == execs && counts.deviating == execs,
         "not {execs} that were {how:?}: {counts:?}: {seen:#?}"
     );
+    ensure!(counts.known == known && counts.errors == 0, "{counts:?}");
     Ok(seen)
 }
 
@@ -63,7 +69,7 @@ pub fn what_may_run_under_no_name_is_refused_where_the_kernel_asks() -> Result<(
         let printed = web.refused(&format!("{TOUCH} {mark} two"))?;
 
         ensure!(!Path::new(&mark).exists(), "it ran");
-        let seen = check(watch, &web, usual(), 2)?;
+        let seen = check(watch, &web, usual(), [1, 2])?;
         ensure!(seen.len() == 1, "{seen:#?}");
         let exec = &seen[0];
         let arguments = [TOUCH, &mark, "two"].map(Untrusted::from).to_vec();
@@ -100,7 +106,7 @@ pub fn who_is_refused_goes_on() -> Result<()> {
 
         ensure!(!Path::new(&mark).exists(), "it ran");
         ensure!(Path::new(&after).exists() == (usual() == Stopped::Refused));
-        check(watch, &web, usual(), 1)?;
+        check(watch, &web, usual(), [2, 1])?;
         Ok(())
     })
 }
@@ -123,7 +129,7 @@ pub fn b04_a_script_is_stopped_though_its_interpreter_may_run() -> Result<()> {
         web.refused(&chained)?;
 
         ensure!(!Path::new(&mark).exists(), "it ran");
-        let seen = check(watch, &web, usual(), 2)?;
+        let seen = check(watch, &web, usual(), [3, 2])?;
         let mut scripts: Vec<_> = { seen.iter() }
             .filter_map(|exec| match &exec.identity.role {
                 Role::Script(script) => Some(&script.path),
@@ -156,7 +162,7 @@ pub fn b07_a_program_in_memory_is_stopped() -> Result<()> {
             web.count(1);
 
             ensure!(!Path::new(&mark).exists(), "{road}: it ran");
-            let seen = check(watch, &web, usual(), 1)?;
+            let seen = check(watch, &web, usual(), [2, 1])?;
             let exec = &seen[0];
             // It calls execveat, or by a descriptor.
             ensure!(exec.identity.layer == Layer::Memory, "{exec:?}");
@@ -191,7 +197,7 @@ pub fn what_only_a_name_or_a_condition_decides_dies() -> Result<()> {
         }
 
         ensure!(!Path::new(&mark).exists(), "it ran");
-        check(watch, &web, Stopped::Killed, 2)?;
+        check(watch, &web, Stopped::Killed, [2, 2])?;
         Ok(())
     })
 }
@@ -211,7 +217,7 @@ pub fn what_is_no_program_of_this_machine_is_not_judged() -> Result<()> {
         // The kernel knows no way to run it, and no other says that it does.
         web.sh(&format!("{foreign}; true"), 0)?;
 
-        let seen = check(watch, &web, usual(), 0)?;
+        let seen = check(watch, &web, usual(), [1, 0])?;
         ensure!(seen.is_empty(), "{seen:#?}");
         Ok(())
     })
@@ -225,7 +231,7 @@ pub fn what_is_refused_is_told_with_as_many_arguments_as_fit() -> Result<()> {
 
             web.refused(&format!("{TOUCH} {arguments}"))?;
 
-            let seen = check(watch, &web, usual(), 1)?;
+            let seen = check(watch, &web, usual(), [1, 1])?;
             let args = &seen[0].args;
             // Before the exec, no more than 128 are looked at.
             let fits = long * many < 1000 && usual() == Stopped::Killed;
